@@ -1,0 +1,248 @@
+"""The CPU backend: the kernel sources compiled for this machine, tiles of instances handed to threads."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import sources
+from . import compiler
+from .layout import Layout, draw_dtype, launch_dtype, look_dtype, tiles_of, values_of
+from .program import DIVERGED_BEYOND, ROLES, Engine, Program, State
+
+STATIC_DIM = 8
+"""Up to here the dimension is compiled in, above it is a run-time bound: one library for all larger dimensions."""
+VECS_HELD = 16
+"""Vecs that parts may hold at once beyond x and their state; an arena has room for so many."""
+
+
+class CpuEngine(Engine):
+    """Runs programs with compiled kernels.
+
+    ``threads``: how many (None: as many as the process may use). ``width``: instances in a tile, a power of two (None: two
+    vectors' worth, or less where the dimension is large). Results do not depend on either.
+    """
+
+    name = "cpu"
+
+    def __init__(self, threads: int | None = None, width: int | None = None) -> None:
+        compiler.compiler()
+        self.threads = threads or available_threads()
+        self._width = width
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="descent-ensemble")
+        self._arenas: dict[int, list[NDArray[np.uint8]]] = {}
+
+    # ---- choices
+
+    def width(self, program: Program) -> int:
+        if self._width:
+            return self._width
+        vector_bytes = 64 if compiler.has_wide_vectors() else 32
+        return vector_bytes // program.dtype.itemsize
+
+    def mixed(self, program: Program) -> bool:
+        """Whether tiles may mix configurations: only where a configuration cannot fill one."""
+        return program.instances < self.width(program) and len(program.configurations) > 1
+
+    def _alignment(self, program: Program) -> int:
+        vector_bytes = 64 if compiler.has_wide_vectors() else 32
+        return min(self.width(program) * program.dtype.itemsize, vector_bytes)
+
+    def _macros(self, program: Program, mixed: bool) -> dict[str, int]:
+        return {
+            "DIM": program.dim if program.dim <= STATIC_DIM else 0,
+            "WIDTH": self.width(program),
+            "DOUBLE": int(program.dtype == np.float64),
+            "FAST": int(program.math == "fast"),
+            "MIXED": int(mixed),
+        }
+
+    # ---- programs
+
+    def _library(self, program: Program, entry: str) -> ctypes.CDLL:
+        macros = self._macros(program, self.mixed(program))
+        if entry == "draw":
+            macros |= {"DIM": 0, "FAST": 0, "MIXED": 0}
+            types: tuple[str, ...] = ()
+        elif entry == "observe":
+            types = (program.cpp_type("landscape"),)
+        else:
+            types = tuple(program.cpp_type(role) for role in ROLES)
+        library = compiler.library(sources.program_source(types, macros, entry))
+        for name in ("size_of_parts", "size_of_launch"):
+            if hasattr(library, name):
+                getattr(library, name).restype = ctypes.c_longlong
+        return library
+
+    def prepare(self, program: Program) -> None:
+        self._library(program, "advance")
+        self._library(program, "draw")
+
+    def _check(self, program: Program, library: ctypes.CDLL, launch: np.dtype[Any], layout: Layout | None) -> None:
+        if library.size_of_launch() != launch.itemsize:
+            raise RuntimeError(f"struct size {library.size_of_launch()} in the kernel, {launch.itemsize} in Python.")
+        if layout is not None and library.size_of_parts() != layout.itemsize:
+            raise RuntimeError(f"struct size {library.size_of_parts()} in the kernel, {layout.itemsize} in Python.")
+
+    # ---- memory
+
+    def _arena_bytes(self, program: Program) -> int:
+        if program.dim <= STATIC_DIM:
+            return 64
+        blocks = -(-program.dim // 4)
+        vec = blocks * 4 * self.width(program) * program.dtype.itemsize
+        tree = (1 << (blocks - 1).bit_length()) * self.width(program) * program.dtype.itemsize
+        return (1 + program.slots[0] + VECS_HELD) * vec + tree
+
+    def bytes_per_row(self, program: Program) -> int:
+        vectors, integers = program.slots
+        return (1 + vectors) * program.dim * program.dtype.itemsize + integers * program.integer_dtype.itemsize + 12 + 24
+
+    def memory_available(self) -> int:
+        return available_memory()
+
+    def _run(self, count: int, arena_bytes: int, call: Callable[[int, int, int, int], int]) -> None:
+        """Shares ``count`` items among threads: chunks are taken one after another until none is left."""
+        chunk = max(1, -(-count // (self.threads * 16)))
+        starts = iter(range(0, count, chunk))
+        arenas = [aligned(arena_bytes) for _ in range(min(self.threads, -(-count // chunk)))]
+
+        def work(arena: NDArray[np.uint8]) -> None:
+            for start in starts:  # next() on a range iterator is atomic under the GIL
+                if call(start, min(start + chunk, count), arena.ctypes.data, arena.size):
+                    raise RuntimeError("a kernel reported failure")
+
+        for future in [self._pool.submit(work, arena) for arena in arenas]:
+            future.result()
+
+    # ---- running
+
+    def _structs(
+        self, program: Program, roles: tuple[str, ...], tiles: NDArray[np.int32]
+    ) -> tuple[NDArray[np.uint8], list[NDArray[Any]], Layout]:
+        kept: list[NDArray[Any]] = []
+
+        def address(array: NDArray[Any]) -> int:
+            kept.append(array)
+            return int(array.ctypes.data)
+
+        values = values_of(program, roles, address)
+        mixed = self.mixed(program)
+        if mixed:
+            layout = Layout(program, roles, self.width(program), self._alignment(program))
+            owner = np.where(tiles >= 0, tiles, tiles[:, :1]) // program.instances
+        else:
+            layout = Layout(program, roles)
+            owner = np.arange(len(program.configurations))
+        filled = layout.fill(values, owner)
+        structs = aligned(filled.size)
+        structs[:] = filled.ravel()
+        return structs, kept, layout
+
+    def advance(self, program: Program, state: State, active: Any, first: int, last: int) -> None:
+        if not len(active):
+            return
+        library = self._library(program, "advance")
+        tiles = tiles_of(active, program.instances, self.width(program), self.mixed(program))
+        structs, kept, layout = self._structs(program, ROLES, tiles)
+        tables = program.tables(first, last)
+        launch = np.zeros((), dtype=launch_dtype(program.dtype))
+        self._check(program, library, launch.dtype, layout)
+        for name, array in {"parameters": structs, "tables": tables, "active": tiles, **state.arrays()}.items():
+            launch[name] = array.ctypes.data
+        launch["rows"], launch["instances"] = program.rows, program.instances
+        launch["table_stride"] = 0 if tables.shape[0] == 1 else tables.shape[1]
+        launch["count"] = tiles.size
+        launch["first_instance"], launch["stream_stride"] = program.first_instance, program.stream_stride
+        launch["first"], launch["last"], launch["check_every"] = first, last, program.check_every
+        launch["dim"], launch["stop"], launch["bound"] = program.dim, program.stop, DIVERGED_BEYOND
+        launch["keys"] = program.keys
+        self._run(len(tiles), self._arena_bytes(program), _tile_call(library.advance, launch))
+        del kept
+
+    def observe(
+        self, program: Program, x: Any, quantities: tuple[str, ...], t: int, direction: Any = None
+    ) -> dict[str, Any]:
+        rows = program.rows
+        library = self._library(program, "observe")
+        tiles = tiles_of(np.arange(rows), program.instances, self.width(program), self.mixed(program))
+        structs, kept, layout = self._structs(program, ("landscape",), tiles)
+        shapes = {"value": (rows,), "gradient_norm": (rows,), "gradient": x.shape, "product": x.shape}
+        found = {name: np.empty(shapes[name], dtype=program.dtype) for name in quantities}
+        launch = np.zeros((), dtype=look_dtype())
+        self._check(program, library, launch.dtype, layout)
+        x = np.ascontiguousarray(x)
+        arrays = {"parameters": structs, "active": tiles, "x": x, **found}
+        if direction is not None:
+            arrays["direction"] = direction = np.ascontiguousarray(direction)
+        for name, array in arrays.items():
+            launch[name] = array.ctypes.data
+        launch["count"], launch["instances"], launch["t"], launch["dim"] = tiles.size, program.instances, t, program.dim
+        self._run(len(tiles), self._arena_bytes(program), _tile_call(library.observe, launch))
+        del kept
+        return found
+
+    def _draw(self, program: Program, step: int, stream: int, ids: NDArray[np.uint32], what: int) -> NDArray[Any]:
+        library = self._library(program, "draw")
+        ids = np.ascontiguousarray(ids, dtype=np.uint32)
+        out = np.empty((ids.size, program.dim), dtype=program.dtype)
+        launch = np.zeros((), dtype=draw_dtype())
+        self._check(program, library, launch.dtype, None)
+        launch["out"], launch["instance"], launch["count"] = out.ctypes.data, ids.ctypes.data, ids.size
+        launch["step"], launch["stream"], launch["dim"], launch["what"] = step, stream, program.dim, what
+        launch["keys"] = program.keys
+        function = library.draw
+        function.argtypes = [ctypes.c_void_p, ctypes.c_longlong, ctypes.c_longlong]
+        per = 64
+        self._run(-(-ids.size // per), 0, lambda a, b, _, __: function(launch.ctypes.data, a * per, min(b * per, ids.size)))
+        return out
+
+    def normals(self, program: Program, step: int, stream: int, ids: NDArray[np.uint32]) -> Any:
+        return self._draw(program, step, stream, ids, 0)
+
+    def uniforms(self, program: Program, step: int, stream: int, ids: NDArray[np.uint32]) -> Any:
+        return self._draw(program, step, stream, ids, 1)
+
+    def describe(self, program: Program) -> dict[str, Any]:
+        return {
+            "device": compiler.processor().split(" fpu ")[0].strip() or "CPU",
+            "compiler": compiler.compiler_version(),
+            "threads": self.threads,
+            "tile_width": self.width(program),
+            "mixed_tiles": self.mixed(program),
+        }
+
+
+def _tile_call(function: Any, launch: NDArray[Any]) -> Callable[[int, int, int, int], int]:
+    function.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_longlong]
+    return lambda a, b, arena, size: function(launch.ctypes.data, a, b, arena, size)
+
+
+def aligned(size: int) -> NDArray[np.uint8]:
+    """Zeroed bytes that start on a cache line."""
+    raw = np.zeros(size + 64, dtype=np.uint8)
+    start = -raw.ctypes.data % 64
+    return raw[start : start + size]
+
+
+def available_threads() -> int:
+    """Processors that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def available_memory() -> int:
+    """Bytes of memory that can be used without swapping; 4 GiB where the system does not say."""
+    try:
+        with open("/proc/meminfo") as file:
+            for line in file:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+    except (OSError, ValueError, AttributeError):
+        return 4 << 30

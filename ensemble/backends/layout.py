@@ -1,0 +1,163 @@
+"""How Python fills the structs that kernels read: C layout, field for field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..part import Part
+from ..random import ROUNDS
+from .program import Program
+
+POINTER = np.dtype(np.uint64)
+
+
+def launch_dtype(real: np.dtype[Any]) -> np.dtype[Any]:
+    """``struct Launch`` of ``kernels/advance.cuh``."""
+    pointers = ["parameters", "tables", "active", "x", "vectors", "integers", "event_step", "event", "diverged_step"]
+    return np.dtype(
+        [(name, POINTER) for name in pointers]
+        + [("rows", np.int64), ("table_stride", np.int64), ("count", np.int32), ("instances", np.int32)]
+        + [("first_instance", np.uint32), ("stream_stride", np.uint32), ("first_configuration", np.uint32)]
+        + [(name, np.int32) for name in ("first", "last", "check_every", "dim", "stop")]
+        + [("bound", real), ("keys", np.uint32, (2 * ROUNDS,))],
+        align=True,
+    )
+
+
+def draw_dtype() -> np.dtype[Any]:
+    """``struct DrawLaunch`` of ``kernels/draw.cuh``."""
+    return np.dtype(
+        [("out", POINTER), ("instance", POINTER), ("count", np.int64), ("step", np.uint32), ("stream", np.uint32)]
+        + [("dim", np.int32), ("what", np.int32), ("keys", np.uint32, (2 * ROUNDS,))],
+        align=True,
+    )
+
+
+def look_dtype() -> np.dtype[Any]:
+    """``struct LookLaunch`` of ``kernels/observe.cuh``."""
+    pointers = ["parameters", "active", "x", "direction", "value", "gradient_norm", "gradient", "product"]
+    return np.dtype(
+        [(name, POINTER) for name in pointers] + [(name, np.int32) for name in ("count", "instances", "t", "dim")], align=True
+    )
+
+
+class Layout:
+    """The struct of some roles' parts: ``width`` 0 for one value per field, else one for each instance of a tile."""
+
+    def __init__(self, program: Program, roles: Sequence[str], width: int = 0, alignment: int = 0) -> None:
+        self.real = program.dtype
+        self.width = width
+        self.alignment = alignment
+        self.paths: dict[str, tuple[int, np.dtype[Any]]] = {}
+        self.program = program
+        offset, align = 0, 1
+        for role in roles:
+            size, own = self._struct(program.part(role), f"{role}.", 0, dry=True)
+            offset = -(-offset // own) * own
+            self._struct(program.part(role), f"{role}.", offset, dry=False)
+            offset, align = offset + size, max(align, own)
+        self.itemsize = -(-offset // align) * align
+        self.align = align
+
+    def _field(self, path: str, kind: str) -> tuple[np.dtype[Any], int]:
+        pointer = kind == "array" or path in self.program.vector_paths
+        base = POINTER if pointer else self.real
+        if not self.width:
+            return base, base.itemsize
+        return np.dtype((base, (self.width,))), 8 if pointer else self.alignment
+
+    def _struct(self, part: Part, prefix: str, start: int, dry: bool) -> tuple[int, int]:
+        """Lays a part out from ``start`` on; its size and alignment, as a C++ compiler would."""
+        offset, align = 0, 1
+        members: list[tuple[str, str, Part | None]] = []
+        for f in fields(part):
+            kind = f.metadata.get("kind", "")
+            if kind == "inner":
+                members.append((f"{prefix}{f.name}.", kind, getattr(part, f.name)))
+            elif kind in ("number", "vector", "array"):
+                members.append((prefix + f.name, kind, None))
+        members += [(prefix + name, "number", None) for name in part.constants()]
+        for path, kind, nested in members:
+            if nested is not None:
+                size, own = self._struct(nested, path, 0, dry=True)
+                offset = -(-offset // own) * own
+                self._struct(nested, path, start + offset, dry)
+            else:
+                dtype, own = self._field(path, kind)
+                size = dtype.itemsize
+                offset = -(-offset // own) * own
+                if not dry:
+                    self.paths[path] = (start + offset, dtype)
+            offset, align = offset + size, max(align, own)
+        return max(-(-offset // align) * align, 1), align
+
+    def fill(
+        self,
+        values: Mapping[str, NDArray[Any]],
+        owner: NDArray[Any],
+    ) -> NDArray[np.uint8]:
+        """The structs, (n, itemsize) bytes, each field of struct i from configuration(s) ``owner[i]``.
+
+        ``owner`` is (n,), or (n, width) where the instances of a tile may differ; ``values[path]`` is (configurations,).
+        """
+        n = owner.shape[0]
+        raw = np.zeros((n, self.itemsize), dtype=np.uint8)
+        for path, (offset, dtype) in self.paths.items():
+            column = np.ascontiguousarray(values[path][owner], dtype=dtype.base)
+            raw[:, offset : offset + dtype.itemsize] = column.reshape(n, -1).view(np.uint8)
+        return raw
+
+
+def values_of(
+    program: Program, roles: Sequence[str], address: Callable[[NDArray[Any]], int]
+) -> dict[str, NDArray[Any]]:
+    """Every packed field of every configuration, (configurations,); ``address`` stores an array and says where."""
+    result: dict[str, NDArray[Any]] = {}
+    stored: dict[bytes, int] = {}
+    padded = -(-program.dim // 4) * 4
+
+    def place(array: NDArray[Any]) -> int:
+        key = array.tobytes()
+        if key not in stored:
+            stored[key] = address(array)
+        return stored[key]
+
+    for role in roles:
+        columns: dict[str, list[Any]] = {}
+        for c in program.configurations:
+            for path, kind, value in c[role].packed():
+                full = f"{role}.{path}"
+                if full in program.vector_paths:
+                    coordinates = np.zeros(padded, dtype=program.dtype)
+                    coordinates[: program.dim] = value
+                    value = place(coordinates)
+                elif kind == "array":
+                    value = place(np.ascontiguousarray(value, dtype=program.dtype))
+                columns.setdefault(full, []).append(value)
+        for path, column in columns.items():
+            pointer = path in program.vector_paths or isinstance(column[0], int)
+            result[path] = np.array(column, dtype=POINTER if pointer else program.dtype)
+    return result
+
+
+def tiles_of(active: NDArray[Any], instances: int, width: int, mixed: bool) -> NDArray[np.int32]:
+    """Rows in whole tiles, (tiles, width), -1 where a tile is not full; no tile mixes configurations unless ``mixed``."""
+    active = np.asarray(active, dtype=np.int64)
+    if mixed:
+        count = -(-active.size // width)
+        tiles = np.full(count * width, -1, dtype=np.int32)
+        tiles[: active.size] = active
+        return tiles.reshape(count, width)
+    configuration = active // instances
+    _, starts, sizes = np.unique(configuration, return_index=True, return_counts=True)
+    tiles_each = -(-sizes // width)
+    first_tile = np.concatenate([[0], np.cumsum(tiles_each)])
+    tiles = np.full(int(first_tile[-1]) * width, -1, dtype=np.int32)
+    within = np.arange(active.size) - np.repeat(starts, sizes)
+    tiles[np.repeat(first_tile[:-1] * width, sizes) + within] = active
+    return tiles.reshape(-1, width)

@@ -1,0 +1,261 @@
+"""The NumPy backend: the specification, in plain arrays. Chunks of instances stay in the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..part import Part
+from ..random import Random, Stream
+from .cpu import available_memory
+from .program import DIVERGED_BEYOND, ROLES, Engine, Program, State
+
+CHUNK_ELEMENTS = 32_768
+"""Coordinates advanced together: a few such arrays fit the second-level cache."""
+DROP_FINISHED = 0.1
+"""Rows that have finished are dropped from a chunk once they are this share of it."""
+
+
+def seen_by_kernel(
+    parts: Sequence[Part], owner: NDArray[Any] | None, dtype: np.dtype[Any], dim: int
+) -> Part:
+    """The part as a kernel sees it: numbers rounded to ``dtype``, constants as attributes.
+
+    ``parts`` holds one part per configuration. ``owner`` None: they are all ``parts[0]``. Else ``owner`` (rows,) says which
+    configuration a row belongs to, and what differs between configurations becomes a column (rows, 1) or (rows, dim).
+    """
+    first = parts[0]
+    seen = object.__new__(type(first))
+
+    def column(values: Sequence[Any]) -> Any:
+        arrays = [np.asarray(v, dtype=dtype) for v in values]
+        if owner is None or all(np.array_equal(arrays[0], a) for a in arrays[1:]):
+            return arrays[0] if arrays[0].ndim else arrays[0][()]
+        if any(a.ndim for a in arrays):
+            return np.stack([np.broadcast_to(a, (dim,)) for a in arrays])[owner]
+        return np.array(arrays, dtype=dtype)[owner][:, None]
+
+    for f in fields(first):
+        kind, values = f.metadata.get("kind"), [getattr(p, f.name) for p in parts]
+        if kind in ("number", "vector", "array"):
+            object.__setattr__(seen, f.name, column(values))
+        elif kind == "inner":
+            object.__setattr__(seen, f.name, seen_by_kernel(values, owner, dtype, dim))
+        else:
+            object.__setattr__(seen, f.name, values[0])
+    constants = [p.constants() for p in parts]
+    for name in constants[0]:
+        object.__setattr__(seen, name, column([c[name] for c in constants]))
+    return seen
+
+
+class NumpyEngine(Engine):
+    """Runs programs in array NumPy. Always the arithmetic of ``math="precise"``."""
+
+    name = "numpy"
+
+    def __init__(self, chunk_elements: int = CHUNK_ELEMENTS) -> None:
+        self.chunk_elements = chunk_elements
+
+    def prepare(self, program: Program) -> None:
+        """Nothing to compile."""
+
+    def bytes_per_row(self, program: Program) -> int:
+        vectors, integers = program.slots
+        return (1 + vectors) * program.dim * program.dtype.itemsize + integers * program.integer_dtype.itemsize + 12 + 16
+
+    def memory_available(self) -> int:
+        return available_memory()
+
+    def _random(self, program: Program, ids: NDArray[Any], offset: Any) -> Random:
+        return Random(program.keys, ids.astype(np.uint64).reshape(-1, 1), offset, 0, program.dim, program.dtype)
+
+    def normals(self, program: Program, step: int, stream: int, ids: NDArray[np.uint32]) -> Any:
+        return self._draws(program, step, stream, ids, Random.normals)
+
+    def uniforms(self, program: Program, step: int, stream: int, ids: NDArray[np.uint32]) -> Any:
+        return self._draws(program, step, stream, ids, Random.uniforms)
+
+    def _draws(
+        self, program: Program, step: int, stream: int, ids: NDArray[Any], draw: Callable[[Random, Stream], NDArray[Any]]
+    ) -> NDArray[Any]:
+        out = np.empty((ids.size, program.dim), dtype=program.dtype)
+        chunk = max(1, self.chunk_elements // program.dim)
+        base, offset = Stream(stream & 0xFF), np.uint64(stream & ~0xFF)
+        for a in range(0, ids.size, chunk):
+            random = self._random(program, ids[a : a + chunk], offset)
+            random.step = step
+            out[a : a + chunk] = draw(random, base)
+        return out
+
+    def advance(self, program: Program, state: State, active: Any, first: int, last: int) -> None:
+        tables = program.tables(first, last)
+        chunk = max(1, self.chunk_elements // program.dim)
+        configuration = np.asarray(active) // program.instances
+        if program.instances >= chunk or len(program.configurations) == 1:
+            _, starts = np.unique(configuration, return_index=True)
+            groups = np.split(np.asarray(active), starts[1:])
+        else:
+            groups = [np.asarray(active)]
+        for group in groups:
+            for a in range(0, group.size, chunk):
+                self._advance_chunk(program, state, group[a : a + chunk], first, tables)
+
+    def _advance_chunk(
+        self, program: Program, state: State, rows: NDArray[Any], first: int, tables: NDArray[Any]
+    ) -> None:
+        def views(rows: NDArray[Any]) -> tuple[dict[str, Any], NDArray[Any] | None, Random]:
+            configuration = rows // program.instances
+            owner = None if configuration.size == 0 or configuration[0] == configuration[-1] else configuration
+            chosen = program.configurations if owner is not None else (program.configurations[configuration[0]],)
+            parts = {
+                role: seen_by_kernel([c[role] for c in chosen], owner, program.dtype, program.dim) for role in ROLES
+            }
+            ids = program.first_instance + rows % program.instances
+            offset: Any = np.uint64(0)
+            if not program.paired:
+                offset = (configuration * program.stream_stride).astype(np.uint64).reshape(-1, 1)
+            return parts, configuration, self._random(program, ids, offset)
+
+        def now_of(role: str, configuration: NDArray[Any], t: int, random: Random) -> SimpleNamespace:
+            now = SimpleNamespace(t=t, random=random)
+            for k, (owner_role, path) in enumerate(program.column_names):
+                if owner_role != role:
+                    continue
+                if tables.shape[0] == 1 or configuration[0] == configuration[-1]:
+                    value = tables[0 if tables.shape[0] == 1 else configuration[0], t - first, k]
+                else:
+                    value = tables[configuration, t - first, k][:, None]
+                target = now
+                *inside, name = path.split(".")
+                for part in inside:
+                    if not hasattr(target, part):
+                        setattr(target, part, SimpleNamespace(t=t, random=random))
+                    target = getattr(target, part)
+                setattr(target, name, value)
+            return now
+
+        optimizer = program.part("optimizer")
+        names, whole = state_names(optimizer)
+        x = state.x[rows]
+        kept: dict[str, NDArray[Any]] = {n: state.vectors[k, rows] for k, n in enumerate(names)}
+        kept |= {n: state.integers[k, rows][:, None] for k, n in enumerate(whole)}
+        event_step, event = state.event_step[rows], state.event[rows]
+        bad_step = np.full(rows.size, -1, dtype=np.int32)
+        open_ = np.ones(rows.size, dtype=bool)
+        parts, configuration, random = views(rows)
+        memory = nested_state(optimizer, kept)
+
+        def write_out(which: NDArray[Any]) -> None:
+            at = rows[which]
+            state.x[at] = x[which]
+            current = flat_state(optimizer, memory)
+            for k, n in enumerate(names):
+                state.vectors[k, at] = current[n][which]
+            for k, n in enumerate(whole):
+                state.integers[k, at] = current[n][which, 0]
+            state.event_step[at], state.event[at] = event_step[which], event[which]
+
+        with np.errstate(all="ignore"):
+            for t in range(first, first + tables.shape[1]):
+                random.step = t
+                nows = {role: now_of(role, configuration, t, random) for role in ROLES}
+
+                def gradient(y: NDArray[Any], nows: dict[str, Any] = nows) -> NDArray[Any]:
+                    exact = parts["landscape"].gradient(y, nows["landscape"])
+                    noisy: NDArray[Any] = parts["noise"].apply(y, exact, parts["landscape"], nows["noise"])
+                    return noisy
+
+                x = parts["optimizer"].step(x, gradient, memory, nows["optimizer"])
+                fine = (np.abs(x) <= DIVERGED_BEYOND).all(axis=1)
+                bad_step[~fine & (bad_step < 0)] = t
+                if t % program.check_every == 0:
+                    label = parts["event"].check(x, parts["landscape"], nows["event"])
+                    hit = (label != 0) & open_ & (bad_step < 0) & (event_step < 0)
+                    if hit.any():
+                        event_step[hit], event[hit] = t, label[hit]
+                        if program.stop:
+                            write_out(hit)
+                            open_ &= ~hit
+                            left = int(open_.sum())
+                            if not left:
+                                return
+                            if left <= (1 - DROP_FINISHED) * open_.size:
+                                kept = {n: a[open_] for n, a in flat_state(optimizer, memory).items()}
+                                rows, x, bad_step = rows[open_], x[open_], bad_step[open_]
+                                event_step, event = event_step[open_], event[open_]
+                                open_ = np.ones(left, dtype=bool)
+                                parts, configuration, random = views(rows)
+                                memory = nested_state(optimizer, kept)
+        diverged = open_ & (bad_step > 0)
+        x = np.where(diverged[:, None], np.asarray(np.nan, dtype=x.dtype), x)
+        write_out(open_)
+        state.diverged_step[rows[diverged]] = bad_step[diverged]
+
+    def observe(
+        self, program: Program, x: Any, quantities: tuple[str, ...], t: int, direction: Any = None
+    ) -> dict[str, Any]:
+        found: dict[str, list[NDArray[Any]]] = {name: [] for name in quantities}
+        chunk = max(1, self.chunk_elements // program.dim)
+        for c, parts in enumerate(program.configurations):
+            landscape: Any = seen_by_kernel([parts["landscape"]], None, program.dtype, program.dim)
+            for a in range(c * program.instances, (c + 1) * program.instances, chunk):
+                b = min(a + chunk, (c + 1) * program.instances)
+                with np.errstate(all="ignore"):
+                    for name, value in look(landscape, x[a:b], quantities, t, None if direction is None else direction[a:b]):
+                        found[name].append(value)
+        return {name: np.concatenate(values) for name, values in found.items()}
+
+    def describe(self, program: Program) -> dict[str, Any]:
+        return {"device": "CPU", "numpy": np.__version__, "chunk_elements": self.chunk_elements}
+
+
+def look(
+    landscape: Any, x: NDArray[Any], quantities: Sequence[str], t: int, direction: NDArray[Any] | None
+) -> list[tuple[str, NDArray[Any]]]:
+    """The asked quantities at points ``x`` (instances, dim)."""
+    from ..vec import dot
+
+    now, found = SimpleNamespace(t=t), []
+    for name in quantities:
+        if name == "value":
+            found.append((name, landscape.value(x, now)[:, 0]))
+        elif name == "product":
+            found.append((name, landscape.hessian_product(x, direction, now)))
+        else:
+            g = landscape.gradient(x, now)
+            found.append((name, g if name == "gradient" else np.sqrt(dot(g, g))[:, 0]))
+    return found
+
+
+def state_names(part: Part, prefix: str = "") -> tuple[list[str], list[str]]:
+    """Paths of the vectors and of the whole numbers that a part and those it wraps keep, in the kernel's order."""
+    vectors, integers = [prefix + n for n in part.vectors], [prefix + n for n in part.integers]
+    for f in fields(part):
+        if f.metadata.get("kind") == "inner":
+            more = state_names(getattr(part, f.name), f"{prefix}{f.name}.")
+            vectors, integers = vectors + more[0], integers + more[1]
+    return vectors, integers
+
+
+def nested_state(part: Part, kept: Mapping[str, NDArray[Any]], prefix: str = "") -> SimpleNamespace:
+    """The state as ``step`` sees it: its own arrays by name, a wrapped part's under the wrapping field's name."""
+    state = SimpleNamespace(**{n: kept[prefix + n] for n in (*part.vectors, *part.integers)})
+    for f in fields(part):
+        if f.metadata.get("kind") == "inner":
+            setattr(state, f.name, nested_state(getattr(part, f.name), kept, f"{prefix}{f.name}."))
+    return state
+
+
+def flat_state(part: Part, state: SimpleNamespace, prefix: str = "") -> dict[str, NDArray[Any]]:
+    """The inverse of :func:`nested_state`."""
+    flat = {prefix + n: getattr(state, n) for n in (*part.vectors, *part.integers)}
+    for f in fields(part):
+        if f.metadata.get("kind") == "inner":
+            flat |= flat_state(getattr(part, f.name), getattr(state, f.name), f"{prefix}{f.name}.")
+    return flat

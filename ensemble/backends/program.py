@@ -1,0 +1,186 @@
+"""What a backend runs: the program (parts, sizes, arithmetic), the ensemble's state, and the interface of an engine."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..landscapes.base import Landscape
+from ..part import Part
+from ..random import CONFIGURATION_STRIDE, round_keys
+
+ROLES = ("landscape", "optimizer", "noise", "event")
+DIVERGED_BEYOND = 1e18
+"""A coordinate beyond this size, or not finite, has diverged: its square is still finite in float32."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A batch of an ensemble: ``instances`` of every configuration, ids from ``first_instance`` on.
+
+    Rows are ordered (configuration, instance). ``configurations[c]`` maps role to part.
+    """
+
+    configurations: tuple[Mapping[str, Part], ...]
+    dim: int
+    instances: int
+    first_instance: int
+    dtype: np.dtype[Any]
+    math: str
+    seed: int
+    check_every: int
+    paired: bool
+
+    @property
+    def rows(self) -> int:
+        return self.instances * len(self.configurations)
+
+    @property
+    def stop(self) -> bool:
+        return all(getattr(c["event"], "stop", True) for c in self.configurations)
+
+    @cached_property
+    def keys(self) -> NDArray[np.uint32]:
+        return round_keys(self.seed)
+
+    @property
+    def stream_stride(self) -> int:
+        return 0 if self.paired else CONFIGURATION_STRIDE
+
+    @cached_property
+    def slots(self) -> tuple[int, int]:
+        """Vectors and whole numbers that an instance's optimizer keeps."""
+        return self.configurations[0]["optimizer"].state_slots()
+
+    @property
+    def integer_dtype(self) -> np.dtype[Any]:
+        return np.dtype(np.int64 if self.dtype == np.float64 else np.int32)
+
+    def part(self, role: str) -> Part:
+        return self.configurations[0][role]
+
+    @property
+    def landscape(self) -> Landscape:
+        part = self.part("landscape")
+        assert isinstance(part, Landscape)
+        return part
+
+    @cached_property
+    def vector_paths(self) -> frozenset[str]:
+        """``role.path`` of the vector fields that some configuration gives coordinate by coordinate."""
+        return frozenset(
+            f"{role}.{path}"
+            for c in self.configurations
+            for role in ROLES
+            for path, kind, value in c[role].packed()
+            if kind == "vector" and isinstance(value, tuple)
+        )
+
+    def cpp_type(self, role: str) -> str:
+        paths = frozenset(p.removeprefix(f"{role}.") for p in self.vector_paths if p.startswith(f"{role}."))
+        return self.part(role).cpp_type(paths)
+
+    @cached_property
+    def column_names(self) -> tuple[tuple[str, str], ...]:
+        """(role, path) of every column of the tables, in the kernel's order: optimizer, noise, landscape, event."""
+        t = np.ones(1)
+        return tuple(
+            (role, path) for role in ("optimizer", "noise", "landscape", "event") for path, _ in self.part(role).columns(t)
+        )
+
+    def tables(self, first: int, last: int) -> NDArray[Any]:
+        """The columns for steps first ... last: (configurations or 1, steps, columns); 1 if all are the same."""
+        t = np.arange(first, last + 1, dtype=np.float64)
+        each, made = [], {}
+        for c in self.configurations:
+            key = tuple(c[role] for role in ("optimizer", "noise", "landscape", "event"))
+            if key not in made:
+                columns = [v for part in key for _, v in part.columns(t)]
+                made[key] = np.stack(columns, axis=1) if columns else np.zeros((t.size, 0))
+            each.append(made[key])
+        if all(np.array_equal(each[0], e) for e in each[1:]):
+            each = each[:1]
+        return np.ascontiguousarray(np.stack(each), dtype=self.dtype)
+
+
+@dataclass
+class State:
+    """Everything that changes: arrays of the engine's own library, one row per instance and configuration.
+
+    ``x`` (rows, dim); ``vectors`` (slots, rows, dim) and ``integers`` (slots, rows): what optimizers keep; ``event_step``,
+    ``event``, ``diverged_step`` (rows) int32: -1, 0 and -1 while nothing happened.
+    """
+
+    x: Any
+    vectors: Any
+    integers: Any
+    event_step: Any
+    event: Any
+    diverged_step: Any
+
+    def arrays(self) -> dict[str, Any]:
+        return dict(self.__dict__)
+
+
+class Engine(ABC):
+    """Runs programs on one kind of hardware. ``xp`` is the array library its state lives in."""
+
+    name: ClassVar[str]
+    xp: Any = np
+
+    @abstractmethod
+    def prepare(self, program: Program) -> None:
+        """Compiles what the program needs, so that the first segment is not slow."""
+
+    @abstractmethod
+    def normals(self, program: Program, step: int, stream: int, ids: NDArray[np.uint32]) -> Any:
+        """Standard normals (ids, dim), the same bits on every engine."""
+
+    @abstractmethod
+    def uniforms(self, program: Program, step: int, stream: int, ids: NDArray[np.uint32]) -> Any:
+        """Uniforms on (0, 1] (ids, dim), the same bits on every engine."""
+
+    @abstractmethod
+    def advance(self, program: Program, state: State, active: Any, first: int, last: int) -> None:
+        """Takes steps first ... last of the rows listed in ``active``, in place; finished rows are frozen."""
+
+    @abstractmethod
+    def observe(
+        self, program: Program, x: Any, quantities: tuple[str, ...], t: int, direction: Any = None
+    ) -> dict[str, Any]:
+        """``value`` (rows), ``gradient_norm`` (rows), ``gradient`` (rows, dim) or ``product`` (rows, dim) at ``x``."""
+
+    @abstractmethod
+    def describe(self, program: Program) -> dict[str, Any]:
+        """Device and launch configuration, for provenance."""
+
+    def to_numpy(self, a: Any) -> NDArray[Any]:
+        return np.asarray(a)
+
+    def to_device(self, a: NDArray[Any]) -> Any:
+        return a
+
+    @abstractmethod
+    def bytes_per_row(self, program: Program) -> int:
+        """Memory that one more row costs while the program runs."""
+
+    @abstractmethod
+    def memory_available(self) -> int:
+        """Bytes that may be used."""
+
+    def new_state(self, program: Program) -> State:
+        xp, rows, (vectors, integers) = self.xp, program.rows, program.slots
+        return State(
+            x=xp.zeros((rows, program.dim), dtype=program.dtype),
+            vectors=xp.zeros((vectors, rows, program.dim), dtype=program.dtype),
+            integers=xp.zeros((integers, rows), dtype=program.integer_dtype),
+            event_step=xp.full(rows, -1, dtype=np.int32),
+            event=xp.zeros(rows, dtype=np.int32),
+            diverged_step=xp.full(rows, -1, dtype=np.int32),
+        )

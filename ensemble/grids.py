@@ -1,0 +1,192 @@
+"""grid and zipped: sweeps over the fields of parts, and the list of configurations they make."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from .part import Part
+
+_written = itertools.count()
+
+
+class Grid:
+    """Values that a field takes in turn; made by :func:`grid` or :func:`zipped`.
+
+    ``order`` is the moment of writing: dimensions of a result follow it.
+    """
+
+    def __init__(self, values: tuple[Any, ...], group: object | None = None, order: int | None = None) -> None:
+        self.values = values
+        self.group = group if group is not None else self
+        self.order = next(_written) if order is None else order
+
+    def each(self, check: Callable[[Any], Any]) -> None:
+        """Replaces every value by what ``check`` makes of it."""
+        self.values = tuple(check(v) for v in self.values)
+
+    def __repr__(self) -> str:
+        return f"grid({', '.join(map(repr, self.values))})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Grid) and self.values == other.values
+
+    def __hash__(self) -> int:
+        return hash(self.values)
+
+
+def grid(*values: Any) -> Any:
+    """Sweep a field over values: ``Adam(lr=grid(1e-3, 1e-2))``.
+
+    Several grids make the product of their values; each becomes a dimension of the result, named after its field, in the
+    order written. One argument that is itself a list or array is taken as the list of values.
+
+    Raises:
+        ValueError: no value is given.
+    """
+    if len(values) == 1 and isinstance(values[0], (list, tuple, np.ndarray, range)):
+        values = tuple(values[0])
+    if not values:
+        raise ValueError("grid() was given no value; give at least one: grid(1e-3, 1e-2).")
+    return Grid(tuple(v.item() if isinstance(v, np.generic) else v for v in values))
+
+
+class Zipped:
+    """Fields that are swept together; made by :func:`zipped`."""
+
+    def __init__(self, grids: dict[str, Grid]) -> None:
+        self._grids = grids
+
+    def keys(self) -> Iterator[str]:
+        return iter(self._grids)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._grids[name]
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["_grids"][name]
+        except KeyError:
+            raise AttributeError(
+                f"zipped(...) has no field {name!r}; it was given {', '.join(self.__dict__['_grids'])}."
+            ) from None
+
+
+def zipped(**values: Any) -> Zipped:
+    """Sweep several fields jointly: the first with the first, the second with the second.
+
+    ``sweep = zipped(lr=(1e-3, 1e-2), sigma=(0.1, 0.3))``, then ``Adam(lr=sweep.lr)`` and ``Gaussian(sigma=sweep.sigma)``;
+    or, for fields of one part, ``Adam(**zipped(lr=..., beta2=...))``. The result has one dimension for all of them,
+    named after the fields joined by ``_``, with one coordinate for each field.
+
+    Raises:
+        ValueError: fewer than two fields, no values, or lists of different lengths.
+    """
+    if len(values) < 2:
+        raise ValueError(f"zipped() was given {len(values)} field(s); give at least two, or use grid.")
+    lists = {name: tuple(v) if isinstance(v, (list, tuple, np.ndarray, range)) else (v,) for name, v in values.items()}
+    lengths = {name: len(v) for name, v in lists.items()}
+    if len(set(lengths.values())) != 1 or not next(iter(lengths.values())):
+        raise ValueError(f"zipped() was given lists of lengths {lengths}; give lists of one and the same length.")
+    group, order = object(), next(_written)
+    return Zipped(
+        {
+            name: Grid(tuple(e.item() if isinstance(e, np.generic) else e for e in v), group, order)
+            for name, v in lists.items()
+        }
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Axis:
+    """One dimension of a sweep.
+
+    ``coordinates`` maps a coordinate's name to its values (length of the axis); ``vectors`` those that are vectors.
+    """
+
+    name: str
+    size: int
+    coordinates: dict[str, tuple[Any, ...]]
+    vectors: dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """All configurations of an experiment: ``parts[c]`` maps role to concrete part; C order over ``axes``."""
+
+    axes: tuple[Axis, ...]
+    parts: tuple[dict[str, Part], ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(axis.size for axis in self.axes)
+
+
+def _grids_of(part: Part, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Grid]]:
+    from .part import Part
+
+    for f in dataclasses.fields(part):
+        value = getattr(part, f.name)
+        if isinstance(value, Grid):
+            yield (*path, f.name), value
+        elif isinstance(value, Part):
+            yield from _grids_of(value, (*path, f.name))
+
+
+def _substituted(part: Part, path: tuple[str, ...], chosen: dict[tuple[str, ...], Any]) -> Part:
+    from .part import Part
+
+    changes: dict[str, Any] = {}
+    for f in dataclasses.fields(part):
+        here, value = (*path, f.name), getattr(part, f.name)
+        if here in chosen:
+            changes[f.name] = chosen[here]
+        elif isinstance(value, Part):
+            changes[f.name] = _substituted(value, here, chosen)
+    return cast("Part", dataclasses.replace(part, **changes)) if changes else part
+
+
+def sweep(roles: dict[str, Part]) -> Sweep:
+    """The configurations that the grids in ``roles`` (role -> part) span."""
+    found = [item for role, part in roles.items() for item in _grids_of(part, (role,))]
+    groups: dict[int, list[tuple[tuple[str, ...], Grid]]] = {}
+    for path, g in sorted(found, key=lambda item: item[1].order):
+        groups.setdefault(id(g.group), []).append((path, g))
+    short = [path[-1] for path, _ in found]
+    taken: set[str] = set()
+
+    def label(path: tuple[str, ...]) -> str:
+        name = path[-1] if short.count(path[-1]) == 1 else f"{path[0]}_{path[-1]}"
+        return name if name not in taken else "_".join(path)
+
+    axes, choices = [], []
+    for members in groups.values():
+        names = []
+        for path, _ in members:
+            names.append(label(path))
+            taken.add(names[-1])
+        name = names[0] if len(names) == 1 else "_".join(names)
+        size = len(members[0][1].values)
+        coordinates: dict[str, tuple[Any, ...]] = {}
+        vectors: dict[str, np.ndarray] = {}
+        for own, (_, g) in zip(names, members, strict=True):
+            if all(isinstance(v, (int, float)) for v in g.values):
+                coordinates[own] = g.values
+            elif any(isinstance(v, tuple) for v in g.values):
+                length = max(len(v) for v in g.values if isinstance(v, tuple))
+                vectors[own] = np.array([np.broadcast_to(v, (length,)) for v in g.values], dtype=np.float64)
+                coordinates[own] = tuple(range(size))
+            else:
+                coordinates[own] = tuple(str(v) for v in g.values)
+        axes.append(Axis(name, size, coordinates, vectors))
+        choices.append([{path: g.values[i] for path, g in members} for i in range(size)])
+    parts = []
+    for combination in itertools.product(*choices):
+        chosen = {path: value for choice in combination for path, value in choice.items()}
+        parts.append({role: _substituted(part, (role,), chosen) for role, part in roles.items()})
+    return Sweep(tuple(axes), tuple(parts))

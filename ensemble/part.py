@@ -1,0 +1,244 @@
+"""Part: the immutable values an experiment is made of, and how a kernel sees them.
+
+A part is a frozen dataclass. Its fields are declared with the five functions below; what is evaluated inside the step has
+a CUDA twin, a struct of the same name with the same fields in the same order:
+
+* ``number``    one real, packed into the struct; may be a :func:`~ensemble.grids.grid`;
+* ``vector``    one number for each coordinate, or one for all (then packed like a number); may be a grid;
+* ``array``     numbers of any shape behind a read-only pointer;
+* ``structure`` an integer or a name that selects code: a template argument, the same for all configurations;
+* ``scheduled`` a number or a :class:`~ensemble.schedules.Schedule`: a column of the per-step tables, not a struct field;
+* ``inner``     another part of the same kind that this one wraps.
+
+``constants()`` adds numbers derived in float64 and rounded once; ``tables(t)`` adds numbers for each step.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import numbers
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Self, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .grids import Grid
+
+Check = Callable[[float], bool]
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What a number may be: a test and the words an error message says it with."""
+
+    holds: Check
+    words: str
+
+
+ANY = Domain(lambda v: True, "a finite number")
+POSITIVE = Domain(lambda v: v > 0, "a number greater than 0")
+NOT_NEGATIVE = Domain(lambda v: v >= 0, "a number of at least 0")
+FRACTION = Domain(lambda v: 0 <= v < 1, "a number from 0 up to but not including 1")
+
+
+def number(default: Any = dataclasses.MISSING, domain: Domain = ANY) -> Any:
+    """A field of one real number."""
+    return field(default=default, metadata={"kind": "number", "domain": domain})
+
+
+def vector(default: Any = dataclasses.MISSING, domain: Domain = ANY) -> Any:
+    """A field of one number for each coordinate, or one number for all."""
+    return field(default=default, metadata={"kind": "vector", "domain": domain})
+
+
+def array(default: Any = dataclasses.MISSING) -> Any:
+    """A field of numbers of any shape."""
+    return field(default=default, metadata={"kind": "array", "domain": ANY})
+
+
+def structure(default: Any = dataclasses.MISSING, low: int = 0) -> Any:
+    """A field that selects code: an integer of at least ``low``. ``dim`` is one."""
+    return field(default=default, metadata={"kind": "structure", "low": low})
+
+
+def scheduled(default: Any = dataclasses.MISSING, domain: Domain = ANY) -> Any:
+    """A field of one number for each step: a number or a schedule."""
+    return field(default=default, metadata={"kind": "scheduled", "domain": domain})
+
+
+def inner(default: Any = dataclasses.MISSING) -> Any:
+    """A field that holds the part which this one wraps."""
+    return field(default=default, metadata={"kind": "inner"})
+
+
+def _fail(part: Part, name: str, given: object, wanted: str) -> None:
+    raise ValueError(f"{type(part).__name__}({name}={given!r}): {name} must be {wanted}.")
+
+
+def _number(part: Part, name: str, value: object, domain: Domain) -> float:
+    if isinstance(value, bool) or not isinstance(value, (numbers.Real, np.floating, np.integer)):
+        _fail(part, name, value, f"{domain.words}, not {type(value).__name__}")
+    result = float(cast(float, value))
+    if not math.isfinite(result) or not domain.holds(result):
+        _fail(part, name, value, domain.words)
+    return result
+
+
+def _vector(part: Part, name: str, value: object, domain: Domain) -> float | tuple[float, ...]:
+    if isinstance(value, numbers.Real) and not isinstance(value, bool) or isinstance(value, (str, bytes)):
+        return _number(part, name, value, domain)
+    try:
+        values = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        _fail(part, name, value, f"{domain.words} or a list of such numbers, one for each coordinate")
+    if values.ndim == 0:
+        return _number(part, name, values.item(), domain)
+    if values.ndim != 1 or values.size == 0:
+        _fail(part, name, f"array of shape {values.shape}", "a number or a one-dimensional list, one number per coordinate")
+    return tuple(_number(part, name, float(v), domain) for v in values)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Base of every part: validation, and the part as the kernel sees it."""
+
+    vectors: ClassVar[tuple[str, ...]] = ()
+    """Names of the per-coordinate state, in the order of the CUDA twin's ``State::each``."""
+    integers: ClassVar[tuple[str, ...]] = ()
+    """Names of the per-instance whole-number state, likewise."""
+
+    def __post_init__(self) -> None:
+        from .schedules import Schedule  # a schedule is itself a part
+
+        for f in fields(self):
+            kind, value = f.metadata.get("kind"), getattr(self, f.name)
+            if isinstance(value, Grid):
+                if kind in ("structure", "inner", "array", None):
+                    raise ValueError(
+                        f"{type(self).__name__}({f.name}=grid(...)): {f.name} selects code and cannot be a grid; "
+                        f"run the variants side by side with ensemble.compare."
+                    )
+                value.each(lambda v, f=f, kind=kind: self._checked(f, kind, v, Schedule))  # type: ignore[misc]
+            else:
+                object.__setattr__(self, f.name, self._checked(f, kind, value, Schedule))
+        self.validate()
+
+    def _checked(self, f: dataclasses.Field[Any], kind: str | None, value: Any, schedule: type) -> Any:
+        if kind == "number":
+            return _number(self, f.name, value, f.metadata["domain"])
+        if kind == "vector":
+            return _vector(self, f.name, value, f.metadata["domain"])
+        if kind == "array":
+            return np.asarray(value, dtype=np.float64)
+        if kind == "scheduled":
+            return value if isinstance(value, schedule) else _number(self, f.name, value, f.metadata["domain"])
+        if kind == "structure" and value is not None:
+            low = f.metadata["low"]
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
+                _fail(self, f.name, value, f"a whole number of at least {low}")
+            return int(value)
+        return value
+
+    def validate(self) -> None:
+        """Checks that relate several fields; overridden where there are any."""
+
+    def constants(self) -> Mapping[str, float]:
+        """Numbers derived from the fields in float64, rounded once; they follow the fields in the CUDA twin."""
+        return {}
+
+    def tables(self, t: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
+        """Numbers for each step ``t`` (steps,); they follow the scheduled fields in the CUDA twin's ``Column``."""
+        return {}
+
+    def at_dim(self, dim: int) -> Self:
+        """This part for a landscape of ``dim`` coordinates; raises where a vector has another length."""
+        changes: dict[str, Any] = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            kind = f.metadata.get("kind")
+            if kind == "vector" and f.name != "curvature":
+                for v in value.values if isinstance(value, Grid) else (value,):
+                    if isinstance(v, tuple) and len(v) != dim:
+                        _fail(self, f.name, f"{len(v)} numbers", f"one number or {dim}, the landscape's dimension")
+            if kind == "inner":
+                changes[f.name] = value.at_dim(dim)
+        return dataclasses.replace(self, **changes) if changes else self
+
+    # ---- as the kernel sees it
+
+    def cpp_type(self, as_vector: frozenset[str] = frozenset(), prefix: str = "") -> str:
+        """The CUDA twin's type: the class's name and its structure fields, in order.
+
+        ``as_vector`` holds the paths of vector fields that some configuration gives coordinate by coordinate.
+        """
+        arguments = []
+        for f in fields(self):
+            kind, value = f.metadata.get("kind"), getattr(self, f.name)
+            if kind == "structure" and f.name != "dim":
+                arguments.append(str(int(value)))
+            elif kind == "vector":
+                arguments.append("Vector" if prefix + f.name in as_vector else "number")
+            elif kind == "inner":
+                arguments.append(value.cpp_type(as_vector, f"{prefix}{f.name}."))
+        name = type(self).__name__
+        return f"{name}<{', '.join(arguments)}>" if arguments else name
+
+    def packed(self, prefix: str = "") -> Iterator[tuple[str, str, Any]]:
+        """(path, kind, value) of everything in the CUDA struct, in its order; kind is number, vector or array."""
+        for f in fields(self):
+            kind, value = f.metadata.get("kind"), getattr(self, f.name)
+            if kind == "inner":
+                yield from value.packed(f"{prefix}{f.name}.")
+            elif kind in ("number", "vector", "array"):
+                yield prefix + f.name, kind, value
+        for name, value in self.constants().items():
+            yield prefix + name, "number", value
+
+    def columns(self, t: NDArray[np.float64], prefix: str = "") -> Iterator[tuple[str, NDArray[np.float64]]]:
+        """(path, values (steps,)) of the per-step tables, in the order of the CUDA twin's ``Column``."""
+        from .schedules import Schedule
+
+        for f in fields(self):
+            if f.metadata.get("kind") == "scheduled":
+                value = getattr(self, f.name)
+                yield prefix + f.name, value(t) if isinstance(value, Schedule) else np.full(t.shape, value)
+        for name, values in self.tables(t).items():
+            yield prefix + name, values
+        for f in fields(self):
+            if f.metadata.get("kind") == "inner":
+                yield from getattr(self, f.name).columns(t, f"{prefix}{f.name}.")
+
+    def state_slots(self) -> tuple[int, int]:
+        """How many vectors and how many whole numbers an instance keeps between steps."""
+        vectors, integers = len(self.vectors), len(self.integers)
+        for f in fields(self):
+            if f.metadata.get("kind") == "inner":
+                more = getattr(self, f.name).state_slots()
+                vectors, integers = vectors + more[0], integers + more[1]
+        return vectors, integers
+
+    def describe(self) -> dict[str, Any]:
+        """Every field, as plain values: what provenance stores."""
+        result: dict[str, Any] = {"part": type(self).__name__}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            result[f.name] = plain(value)
+        return result
+
+
+def plain(value: Any) -> Any:
+    """A field's value in JSON's types."""
+    if isinstance(value, Part):
+        return value.describe()
+    if isinstance(value, Grid):
+        return {"grid": [plain(v) for v in value.values]}
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, (tuple, list)):
+        return [plain(v) for v in value]
+    if isinstance(value, (np.integer, np.floating)):
+        return value.item()
+    return value

@@ -1,0 +1,243 @@
+"""Do two groups of instances escape at different times? Log-rank where groups are independent, paired bootstrap else.
+
+Configurations and optimizers share starts and noise by default: instance i is the same draw in every group
+(attrs["paired"] = 1). Tests that assume independent groups are then wrong, mostly far too cautious, and are refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy.stats import chi2
+
+from .lifetimes import FloatArray, Group, IntArray, Lifetimes, check_confidence, read
+
+_FEWEST = 10  # below, resampling ids repeats so few data sets that percentiles mean nothing
+_CELLS = 4_000_000  # resampled instances held in memory at once
+_DECLARE = "set attrs['paired'] to 0 if each group drew its own starts and noise, to 1 if instance i is the same in all"
+
+
+def logrank(data: Any, dim: str, *, label: int | None = None) -> xr.Dataset:
+    """Test whether the groups along `dim` have one survival curve; for independent groups only.
+
+    Mantel 1966; Peto & Peto 1972; k groups and ties as in Kalbfleisch & Prentice 1980, eq. 1.18. With d_j events
+    among n_j at risk at step j, of which n_gj in group g: U_g = sum_j (d_gj - d_j n_gj/n_j), covariance
+    V_gh = sum_j d_j (n_j - d_j)/(n_j - 1) (n_gj/n_j) (delta_gh - n_hj/n_j), statistic U' V^-1 U ~ chi2(k-1). All in
+    float64: a million subjects with ties overflow nothing.
+
+    Returns over the other configuration dimensions `statistic`, `degrees`, `pvalue`, and `observed` and `expected`
+    events (..., dim); NaN where none of the groups had an event, attrs["note"] says so.
+
+    ValueError: paired groups or no attrs["paired"], `dim` unknown or of one member, no events at all.
+    """
+    lives = read(data, label)
+    table = lives.frame.members(dim)
+    if lives.paired is None:
+        raise ValueError(f"attrs['paired'] is missing, so groups along {dim!r} may share their noise; {_DECLARE}")
+    if lives.paired:
+        raise ValueError(
+            f"the groups along {dim!r} are paired (same starts and noise for the same instance id), the log-rank test "
+            "assumes independent groups; use compare_survival(), or run with paired=False"
+        )
+    _require_events(lives)
+    tests = [_logrank([lives.group(number) for number in row]) for row in table]
+    rest, names = lives.frame.without(dim), lives.frame.names(dim)
+    observed, expected = (np.array([test[i] for test in tests]) for i in (0, 1))
+    statistic, degrees = (np.array([test[i] for test in tests]) for i in (2, 3))
+    variables = {
+        "statistic": rest.variable(statistic, "log-rank statistic"),
+        "degrees": rest.variable(degrees, "degrees of freedom"),
+        "pvalue": rest.variable(chi2.sf(statistic, degrees), "P(chi2 >= statistic) if all groups share one law"),
+        "observed": rest.variable(observed, "events seen", "1", dim),
+        "expected": rest.variable(expected, "events expected if all groups share one law", "1", dim),
+    }
+    return xr.Dataset(variables, {**rest.coords, dim: names}, {"note": _note(np.isnan(statistic))})
+
+
+def _logrank(groups: list[Group]) -> tuple[FloatArray, FloatArray, float, int]:
+    """Return observed, expected (groups,), statistic and degrees of freedom of one comparison."""
+    steps = np.unique(np.concatenate([np.unique(group.time[group.had]) for group in groups]))
+    k = len(groups)
+    observed = np.array([group.events_total for group in groups], float)
+    expected, covariance = np.zeros(k), np.zeros((k, k))
+    sorted_times = [np.sort(group.time) for group in groups]
+    sorted_events = [np.sort(group.time[group.had]) for group in groups]
+    for first in range(0, steps.size, max(1, _CELLS // k)):
+        block = steps[first : first + max(1, _CELLS // k)]
+        risk = np.array([time.size - np.searchsorted(time, block) for time in sorted_times], float)
+        deaths = np.zeros(block.size)
+        for time in sorted_events:
+            deaths += np.searchsorted(time, block, side="right") - np.searchsorted(time, block, side="left")
+        total = risk.sum(axis=0)
+        share = risk / total
+        expected += share @ deaths
+        # A step with one instance left has no variance: n - d = 0 there.
+        weight = deaths * (total - deaths) / np.maximum(total - 1.0, 1.0)
+        covariance += np.diag(share @ weight) - (share * weight) @ share.T
+    # The k rows sum to zero; further ranks are lost where groups are never at risk together.
+    degrees = int(np.linalg.matrix_rank(covariance, tol=1e-9 * max(covariance.max(), 1e-300), hermitian=True))
+    difference = observed - expected
+    statistic = difference @ np.linalg.pinv(covariance, rcond=1e-9, hermitian=True) @ difference
+    return observed, expected, float(statistic) if degrees else np.nan, degrees
+
+
+def compare_survival(
+    data: Any,
+    dim: str,
+    *,
+    label: int | None = None,
+    confidence: float = 0.95,
+    until: int | None = None,
+    reference: Any = None,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Compare the escape times of the groups along `dim` with those of a reference group, paired where they are.
+
+    Differences of E min(T, until) (restricted mean; Irwin 1949) and of the median, with percentile intervals and
+    two-sided p-values from the bootstrap (Efron 1979; p by inverting the interval, (1 + count)/(1 + resamples) per
+    side). Where attrs["paired"] is 1 instance ids are resampled, all groups with the same ids, so that what the groups
+    share cancels; where it is 0 every group is resampled by itself, and the log-rank test over all groups (`logrank`)
+    comes along. The p-values of several differences are not adjusted for their number.
+
+    `until` (steps) defaults to the smallest horizon of the groups compared: below it nobody is censored and restricted
+    means are plain averages. `reference` names a member of `dim` (default the first). At most 4 million resampled
+    instances are held at a time.
+
+    Returns over the other configuration dimensions and the other members of `dim`: `restricted_mean_difference` and
+    `median_difference` (member minus reference, steps; positive: escapes later), each also as `..._lower`,
+    `..._upper`, `..._pvalue`; `restricted_mean` and `median` (..., dim) of the member, as `..._reference` (...) of the
+    reference; `until`; for independent groups `logrank_statistic`, `logrank_degrees`, `logrank_pvalue`. NaN: a median
+    not reached by `until` in the sample or in some resample, or no events in any group compared (attrs["note"] says
+    so).
+
+    ValueError: no attrs["paired"], fewer than 10 instances, no events at all, `until` beyond a horizon, `dim` or
+    `reference` unknown, confidence outside (0, 1), too few resamples for it.
+    """
+    check_confidence(confidence)
+    tail = (1.0 - confidence) / 2
+    if resamples * tail < 5.0:
+        raise ValueError(f"resamples={resamples} are too few for confidence={confidence}; give {int(5 / tail) + 1}")
+    lives = read(data, label)
+    frame = lives.frame
+    table, names = frame.members(dim), frame.names(dim)
+    if lives.paired is None:
+        raise ValueError(f"attrs['paired'] is missing: neither a paired nor an independent test applies; {_DECLARE}")
+    if lives.instances < _FEWEST:
+        raise ValueError(f"{lives.instances} instances per group cannot bear a bootstrap; give at least {_FEWEST}")
+    if reference is not None and reference not in names:
+        raise ValueError(f"reference={reference!r} is not in {dim!r}; give one of {names}")
+    _require_events(lives)
+    base = 0 if reference is None else names.index(reference)
+    others = [member for member in range(len(names)) if member != base]
+
+    ends = np.array([lives.horizon[row].min() for row in table])
+    if until is not None:
+        if not 1 <= until <= ends.min():
+            raise ValueError(f"until={until!r}; give a step from 1 to the smallest horizon, {ends.min()}")
+        ends = np.full_like(ends, until)
+    streams = np.random.SeedSequence(seed).spawn(len(table))
+    results = []
+    for row, end, stream in zip(table, ends, streams, strict=True):
+        times = [_capped(lives, number, end) for number in row]
+        exact, drawn = _bootstrap(times, end, lives.paired, resamples, stream)
+        results.append(_differences(exact, drawn, base, tail))
+    found = np.array(results)  # (rest, 10, members)
+
+    rest = frame.without(dim)
+    limits = f"{100 * confidence:g} %"
+    variables = {"until": rest.variable(ends, "step to which times are compared", "step")}
+    for i, (name, words) in enumerate((("restricted_mean", "mean of T cut at `until`"), ("median", "median of T"))):
+        estimate, difference, lower, upper, pvalue = (found[:, 5 * i + j] for j in range(5))
+        variables |= {
+            name: rest.variable(estimate[:, others], words, "step", dim),
+            f"{name}_reference": rest.variable(estimate[:, base], f"{words} of the reference", "step"),
+            f"{name}_difference": rest.variable(difference[:, others], f"{words} minus the reference's", "step", dim),
+            f"{name}_difference_lower": rest.variable(
+                lower[:, others], f"lower {limits} limit of the difference", "step", dim
+            ),
+            f"{name}_difference_upper": rest.variable(
+                upper[:, others], f"upper {limits} limit of the difference", "step", dim
+            ),
+            f"{name}_difference_pvalue": rest.variable(pvalue[:, others], "two-sided p of no difference", "1", dim),
+        }
+    if not lives.paired:
+        test = logrank(data, dim, label=label)
+        variables |= {f"logrank_{name}": test[name].variable for name in ("statistic", "degrees", "pvalue")}
+    coords = {name: c.isel({dim: others}) if dim in c.dims else c for name, c in frame.coords.items()}
+    if dim not in coords:
+        coords[dim] = xr.DataArray(others, dims=dim)
+    attrs = {
+        "method": "paired bootstrap over instance ids" if lives.paired else "independent bootstrap, log-rank test",
+        "reference": str(names[base]),
+        "confidence": confidence,
+        "resamples": resamples,
+        "seed": seed,
+        "label": "any" if label is None else int(label),
+        "note": _note(np.isnan(found[:, 1, base])),
+    }
+    return xr.Dataset(variables, coords, attrs)
+
+
+def _capped(lives: Lifetimes, number: int, end: int) -> IntArray:
+    """Return escape times (instances,) with end + 1 for all that come later or never."""
+    group = lives.group(number)
+    return np.where(group.had & (group.time <= end), group.time, end + 1)
+
+
+def _summary(count: NDArray[np.int64], value: IntArray, end: int) -> tuple[FloatArray, FloatArray]:
+    """Return restricted means and medians (resamples,) of counts (resamples, values); NaN: median not reached."""
+    n = count[0].sum()
+    half = value[(2 * np.cumsum(count, axis=1) >= n).argmax(axis=1)]
+    return count @ np.minimum(value, end) / n, np.where(half > end, np.nan, half)
+
+
+def _bootstrap(
+    times: list[IntArray], end: int, paired: bool, resamples: int, stream: np.random.SeedSequence
+) -> tuple[FloatArray, FloatArray]:
+    """Return restricted mean and median of the sample (2, members) and of its resamples (2, resamples, members)."""
+    n, members = times[0].size, len(times)
+    coded = [np.unique(time, return_inverse=True, return_counts=True) for time in times]
+    exact = np.array([_summary(count[None], value, end) for value, _, count in coded])[:, :, 0].T
+    drawn = np.full((2, resamples, members), np.nan)
+    if all(value[0] > end for value, _, _ in coded):
+        return np.full_like(exact, np.nan), drawn  # no events, nothing to tell apart
+    # A generator to each independent member: how many resamples fit into memory at once changes no result.
+    generators = [np.random.default_rng(child) for child in stream.spawn(1 if paired else members)]
+    batch = max(1, _CELLS // n)
+    for first in range(0, resamples, batch):
+        size = min(batch, resamples - first)
+        for member, (value, code, _) in enumerate(coded):
+            if member < len(generators):  # paired members all see the first one's ids
+                chosen = generators[member].integers(n, size=(size, n))
+            # One bincount for the whole batch: every resample counts into its own stretch of cells.
+            cell = code[chosen] + value.size * np.arange(size)[:, None]
+            count = np.bincount(cell.ravel(), minlength=size * value.size).reshape(size, value.size)
+            drawn[:, first : first + size, member] = _summary(count, value, end)
+    return exact, drawn
+
+
+def _differences(exact: FloatArray, drawn: FloatArray, base: int, tail: float) -> FloatArray:
+    """Return (10, members): estimate, difference, lower, upper, p-value of the restricted mean, then of the median."""
+    rows = []
+    for estimate, resampled in zip(exact, drawn, strict=True):
+        difference = resampled - resampled[:, [base]]
+        lower, upper = np.quantile(difference, [tail, 1.0 - tail], axis=0)
+        fewer = np.minimum((difference <= 0).sum(axis=0), (difference >= 0).sum(axis=0))
+        pvalue = np.where(np.isnan(lower), np.nan, np.minimum(1.0, 2.0 * (1 + fewer) / (1 + len(resampled))))
+        rows += [estimate, estimate - estimate[base], lower, upper, pvalue]
+    return np.array(rows)
+
+
+def _require_events(lives: Lifetimes) -> None:
+    counted = lives.event_step > 0 if lives.label is None else (lives.event_step > 0) & (lives.event == lives.label)
+    if not counted.any():
+        what = "" if lives.label is None else f" with label {lives.label}"
+        raise ValueError(f"no events{what} in any group: nothing to compare; run more steps or choose another event")
+
+
+def _note(empty: NDArray[np.bool_]) -> str:
+    return f"no events in {int(empty.sum())} of {empty.size} comparisons: their results are NaN" if empty.any() else ""

@@ -1,0 +1,261 @@
+"""Exact laws of first exits of noisy gradient descent in one dimension, by its transfer operator.
+
+One step is x' = x - lr (f'(x) + sigma xi), xi ~ N(0, 1): a Gaussian kernel k(x, y) of width s = lr sigma about
+x - lr f'(x). The exit time is the first t >= 1 with x_t <= lower or x_t >= upper; the start is not tested. With K the
+kernel cut to the interval, P(T > t) is the mass K leaves after t steps, and the mean solves (I - K) m = 1. Integrals
+are Gauss-Legendre sums on panels a few s wide; they are exact as far as twice the nodes give the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csc_array, eye_array
+from scipy.sparse.linalg import splu
+from scipy.special import ndtr
+
+FloatArray = NDArray[np.float64]
+Gradient = Callable[[FloatArray], FloatArray]
+
+_NODES = 16  # Gauss-Legendre nodes in a panel
+_REACH = 8.5  # kernel widths beyond which the normal density (below 1e-16) is dropped
+_PANEL = 6.0  # kernel widths in the panels of the first try
+_MOST_NODES = 100_000
+_TOLERANCE = 1e-9  # agreement asked of the doubled rule; rare exits are ill-conditioned, so more is allowed there
+_LEAK = 1e-13  # probability of ever passing the cut that stands for an infinite end
+
+
+@dataclass(frozen=True)
+class TimeLaw:
+    """Law of a first-passage time T, in steps.
+
+    `survival` (steps+1,) is P(T > t), t = 0 ... steps; `mean` and `sd` are of the whole law, whatever `steps`;
+    `median` is the first t with P(T > t) <= 1/2.
+    """
+
+    survival: FloatArray
+    mean: float
+    sd: float
+    median: int
+
+
+@dataclass(frozen=True)
+class ExitLaw(TimeLaw):
+    """Law of an exit time: `exit_lower` and `exit_upper` are the probabilities of the two ends.
+
+    `error` is the largest change of any of these numbers, relative where they exceed 1, when the nodes doubled to
+    `nodes`.
+    """
+
+    exit_lower: float
+    exit_upper: float
+    nodes: int
+    error: float
+
+
+def exit_law(gradient: Gradient, lr: float, sigma: float, lower: float, upper: float, x0: float, steps: int) -> ExitLaw:
+    """Exact law of the first exit from (lower, upper) of x' = x - lr (gradient(x) + sigma xi), from x0.
+
+    Transfer operator with Gauss-Legendre quadrature (Nystrom's method; Atkinson 1997): mean by (I - K) m = 1, second
+    moment by (I - K) q = 1 + 2 K m. `gradient` maps (nodes,) to (nodes,). One end may be infinite: it is then cut so
+    far out that the chance of ever coming there is below 1e-13. Times in steps.
+
+    ValueError: lr or sigma not positive, an empty interval, steps negative, more nodes needed than 100,000, or an
+    infinite end to which the gradient does not keep the iterate from running.
+    """
+    require_steps(steps)
+    bounds, first = _start(gradient, lr, sigma, lower, upper, x0)
+    return _law(gradient, lr, sigma, bounds, first, steps)
+
+
+def saddle_exit(
+    lr: float, gamma: float, sigma: float, radius: float, steps: int, x0: float = 0.0, start_scale: float = 0.0
+) -> ExitLaw:
+    """Exact law of the first t >= 1 with |x_t| >= radius on the saddle -gamma x^2/2.
+
+    x' = (1 + lr gamma) x - lr sigma xi from x_0 ~ N(x0, start_scale^2); see `exit_law`. Stable directions do not
+    matter to a coordinate's exit (independent noise). Times in steps.
+
+    ValueError: lr, sigma or radius not positive, start_scale or steps negative. Without noise: `random_start_exit`.
+    """
+    require_positive({"lr": lr, "sigma": sigma, "radius": radius})
+    require_steps(steps)
+    if start_scale < 0:
+        raise ValueError(f"start_scale={start_scale}; give 0 (a point) or more")
+    growth = 1.0 + lr * gamma
+    first = (growth * x0, math.hypot(growth * start_scale, lr * sigma))
+    return _law(lambda x: -gamma * x, lr, sigma, (-radius, radius), first, steps)
+
+
+def mean_first_passage(gradient: Gradient, lr: float, sigma: float, lower: float, upper: float, x0: float) -> float:
+    """Mean number of steps to leave (lower, upper) from x0: the mean of `exit_law` alone, faster."""
+    bounds, first = _start(gradient, lr, sigma, lower, upper, x0)
+    found, _, _ = _resolved(gradient, lr, sigma, bounds, lambda op: np.array([*_solve(op, first, bounds), 0.0]))
+    return float(found[0])
+
+
+def require_positive(numbers: Mapping[str, float]) -> None:
+    """Refuse numbers that are not positive, by name."""
+    wrong = [f"{name}={value}" for name, value in numbers.items() if not value > 0]
+    if wrong:
+        raise ValueError(f"{', '.join(wrong)}; give a positive number")
+
+
+def require_steps(steps: int) -> None:
+    """Refuse a negative number of steps."""
+    if steps < 0:
+        raise ValueError(f"steps={steps}; give 0 or more")
+
+
+def _start(
+    gradient: Gradient, lr: float, sigma: float, lower: float, upper: float, x0: float
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return finite ends, and mean and sd of the first iterate."""
+    require_positive({"lr": lr, "sigma": sigma})
+    if not lower < upper or (math.isinf(lower) and math.isinf(upper)):
+        raise ValueError(f"lower={lower}, upper={upper}; give lower < upper, at least one of them finite")
+    if not math.isfinite(x0):
+        raise ValueError(f"x0={x0}; give a finite start")
+    ahead = x0 - lr * float(gradient(np.array([x0]))[0])
+    return _cut(gradient, lr, sigma, lower, upper, min(max(ahead, lower), upper)), (ahead, lr * sigma)
+
+
+def _cut(gradient: Gradient, lr: float, sigma: float, lower: float, upper: float, inside: float) -> tuple[float, float]:
+    """Replace an infinite end by one that is practically never reached."""
+    if math.isfinite(lower) and math.isfinite(upper):
+        return lower, upper
+    side = -1.0 if math.isinf(lower) else 1.0
+    reach = 8.0 * lr * sigma
+    while True:
+        bounds = (inside - reach, upper) if side < 0 else (lower, inside + reach)
+        panels = _panels(bounds, lr * sigma)
+        if 4 * panels * _NODES > _MOST_NODES:
+            end = f"{'lower' if side < 0 else 'upper'}={side * math.inf}"
+            raise ValueError(f"the gradient does not keep the iterate from running to {end}; give a finite end")
+        operator = _operator(gradient, lr, sigma, bounds, panels)
+        _, _, below, above = _solve(operator, (inside, lr * sigma), bounds)
+        if (below if side < 0 else above) < _LEAK:
+            return bounds
+        reach *= 1.3
+
+
+def _panels(bounds: tuple[float, float], width: float) -> int:
+    return max(2, math.ceil((bounds[1] - bounds[0]) / (_PANEL * width)))
+
+
+def _normal(z: FloatArray) -> FloatArray:
+    return np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
+
+
+@dataclass(frozen=True)
+class _Operator:
+    """The kernel cut to an interval: `matrix` (nodes, nodes) holds k(x_i, y_j) w_j.
+
+    `out_lower` and `out_upper` (nodes,) are the probabilities to leave by either end in one step.
+    """
+
+    node: FloatArray
+    weight: FloatArray
+    matrix: csc_array
+    out_lower: FloatArray
+    out_upper: FloatArray
+
+
+def _operator(gradient: Gradient, lr: float, sigma: float, bounds: tuple[float, float], panels: int) -> _Operator:
+    edge = np.linspace(*bounds, panels + 1)
+    unit, unit_weight = np.polynomial.legendre.leggauss(_NODES)
+    half = np.diff(edge)[:, None] / 2
+    node = ((edge[:-1, None] + edge[1:, None]) / 2 + half * unit).ravel()
+    weight = (half * unit_weight).ravel()
+    image, width = node - lr * np.asarray(gradient(node), float), lr * sigma
+    # Only nodes within reach of the image count: the matrix is a band along the map.
+    first = np.searchsorted(node, image - _REACH * width)
+    count = np.searchsorted(node, image + _REACH * width) - first
+    row = np.repeat(np.arange(node.size), count)
+    column = np.arange(row.size) - np.repeat(np.cumsum(count) - count - first, count)
+    entry = _normal((node[column] - image[row]) / width) / width * weight[column]
+    matrix = csc_array((entry, (row, column)), shape=(node.size, node.size))
+    return _Operator(node, weight, matrix, ndtr((bounds[0] - image) / width), ndtr((image - bounds[1]) / width))
+
+
+def _solve(
+    operator: _Operator, first: tuple[float, float], bounds: tuple[float, float]
+) -> tuple[float, float, float, float]:
+    """Return mean, sd and the exit probabilities of lower and upper end, the first iterate being N(first)."""
+    mean, sd = first
+    mass = _normal((operator.node - mean) / sd) / sd * operator.weight
+    factors = splu((eye_array(mass.size, format="csc") - operator.matrix).tocsc())
+    once = factors.solve(np.ones(mass.size))
+    twice = factors.solve(1.0 + 2.0 * (operator.matrix @ once))
+    ends = factors.solve(np.stack([operator.out_lower, operator.out_upper], axis=1))
+    time = 1.0 + mass @ once
+    square = 1.0 + 2.0 * (mass @ once) + mass @ twice
+    out = mass @ ends + ndtr(np.array([bounds[0] - mean, mean - bounds[1]]) / sd)
+    return float(time), math.sqrt(max(square - time**2, 0.0)), float(out[0]), float(out[1])
+
+
+def _survival(operator: _Operator, first: tuple[float, float], steps: int) -> tuple[FloatArray, int]:
+    """Return P(T > t) for t = 0 ... steps and the median."""
+    mean, sd = first
+    mass = _normal((operator.node - mean) / sd) / sd * operator.weight
+    out = operator.out_lower + operator.out_upper
+    forward = operator.matrix.T.tocsr()
+    survival, hazard, look = [1.0, float(mass.sum())], 0.0, max(steps, 100)
+    while len(survival) <= steps or survival[-1] > 0.5:
+        mass = forward @ mass
+        mass[mass < 1e-200] = 0.0  # subnormal tails would slow every product many times
+        survival.append(float(mass.sum()))
+        if len(survival) > look and survival[-1] > 0.5:
+            before, hazard = hazard, float(np.sum(mass * out)) / survival[-1]
+            if abs(hazard - before) <= 1e-9 * hazard:
+                # The hazard has settled, so the rest of the law is geometric and the median has a closed form.
+                left = math.ceil(math.log(0.5 / survival[-1]) / math.log1p(-hazard))
+                return np.minimum(survival[: steps + 1], 1.0), len(survival) - 1 + left
+            look *= 2
+    return np.minimum(survival[: steps + 1], 1.0), int(np.argmax(np.array(survival) <= 0.5))
+
+
+def _law(
+    gradient: Gradient, lr: float, sigma: float, bounds: tuple[float, float], first: tuple[float, float], steps: int
+) -> ExitLaw:
+    def numbers(operator: _Operator) -> FloatArray:
+        survival, median = _survival(operator, first, steps)
+        return np.array([*_solve(operator, first, bounds), *survival, median])
+
+    found, nodes, error = _resolved(gradient, lr, sigma, bounds, numbers)
+    mean, sd, exit_lower, exit_upper = found[:4].tolist()
+    return ExitLaw(found[4:-1], mean, sd, int(found[-1]), exit_lower, exit_upper, nodes, error)
+
+
+def _resolved(
+    gradient: Gradient,
+    lr: float,
+    sigma: float,
+    bounds: tuple[float, float],
+    numbers: Callable[[_Operator], FloatArray],
+) -> tuple[FloatArray, int, float]:
+    """Double the nodes until the numbers agree; return them, the nodes and the largest change.
+
+    The change is relative where a number is above 1. The first number is the mean; the last, a whole step, may jump
+    and is not compared.
+    """
+    panels = _panels(bounds, lr * sigma)
+    before: FloatArray | None = None
+    # The first try is never the answer: where it cannot be doubled there is no point in making it.
+    while (2 * panels if before is None else panels) * _NODES <= _MOST_NODES:
+        found = numbers(_operator(gradient, lr, sigma, bounds, panels))
+        if before is not None:
+            error = float((np.abs(found - before) / np.maximum(1.0, np.abs(found)))[:-1].max())
+            if error <= _TOLERANCE + 1e-14 * found[0]:
+                return found, panels * _NODES, error
+        before = found
+        panels *= 2
+    width = (bounds[1] - bounds[0]) / (lr * sigma)
+    raise ValueError(
+        f"the interval is {width:.3g} kernel widths lr*sigma={lr * sigma:.3g} wide and {_MOST_NODES} nodes do not "
+        "resolve it; give a larger lr*sigma, a shorter interval, or use an asymptotic law"
+    )

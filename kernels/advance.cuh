@@ -1,0 +1,187 @@
+// The loop: many steps of many instances. Written once over the parts' structs, for a lane group and for a CPU tile.
+//
+//     x = landscape.project(optimizer.step(x, gradient, state, now))
+//
+// After each update divergence is watched and, every `check_every` steps, the event is asked. An instance that is
+// finished is written out at that moment; what its lane does afterwards, while its neighbours go on, is never read.
+#pragma once
+#include "events.cuh"
+#include "landscapes.cuh"
+#include "noises.cuh"
+#include "optimizers.cuh"
+#include "rows.cuh"
+
+template <class Landscape, class Optimizer, class Noise, class Event>
+struct Parts {
+    Landscape landscape;
+    Optimizer optimizer;
+    Noise noise;
+    Event event;
+    // Where each part's columns start in a row of the tables.
+    static constexpr int optimizer_at = 0;
+    static constexpr int noise_at = optimizer_at + int(Optimizer::columns);
+    static constexpr int landscape_at = noise_at + int(Noise::columns);
+    static constexpr int event_at = landscape_at + int(Landscape::columns);
+    static constexpr int columns = event_at + int(Event::columns);
+};
+
+// One launch: steps first ... last of the listed rows. A row is an instance of a configuration; rows are ordered
+// (configuration, instance). Python fills the same struct, field for field (ensemble/backends/launch.py).
+struct Launch {
+    const void* parameters;  // Parts, one per configuration; on the CPU with ENSEMBLE_MIXED one per tile
+    const real* tables;      // (configuration, step, column)
+    const int* active;       // rows to advance; CPU: whole tiles, -1 where a tile is not full
+    real* x;                 // (row, dim)
+    real* vectors;           // (slot, row, dim): the optimizers' vectors
+    int_of_real* integers;   // (slot, row): its per-instance numbers
+    int* event_step;         // (row), -1 while none
+    int* event;              // (row), label, 0 while none
+    int* diverged_step;      // (row), -1 while none
+    long long rows;
+    long long table_stride;  // rows of the table from one configuration to the next; 0: all share one
+    int count;               // entries of active
+    int instances;           // per configuration
+    unsigned first_instance;
+    unsigned stream_stride;  // 0: paired; 256: every configuration draws for itself
+    unsigned first_configuration;
+    int first, last;
+    int check_every;
+    int dim;
+    int stop;  // 0: an event labels and the instance goes on
+    real bound;
+    RoundKeys keys;
+};
+
+// What a part may ask about the step. Offset: where its own columns start.
+template <int Columns>
+struct Clock {
+    int t;
+    number column[Columns > 0 ? Columns : 1];
+    Random random;
+};
+template <int Offset, int Columns>
+struct Now {
+    int t;
+    const Random& random;
+    const Clock<Columns>& clock;
+    HD Now(const Clock<Columns>& c) : t(c.t), random(c.random), clock(c) {}
+    HD const number& operator[](int k) const { return clock.column[Offset + k]; }
+    template <int More>
+    HD Now<Offset + More, Columns> after() const {
+        return {clock};
+    }
+};
+
+template <class P>
+struct Gradient {
+    const P& parts;
+    const Clock<P::columns>& clock;
+    HD auto operator()(const Vec& y) const {
+        Now<P::landscape_at, P::columns> landscape_now(clock);
+        Now<P::noise_at, P::columns> noise_now(clock);
+        return parts.noise.apply(y, parts.landscape.gradient(y, landscape_now), parts.landscape, noise_now);
+    }
+    void operator()(Vec&&) const = delete;  // the result refers to the point: name it
+};
+
+// The step and the watch on divergence: true where the new iterate is finite and within the bound.
+template <class P, class State>
+HD mask take_step(const P& parts, Vec& x, State& state, const Clock<P::columns>& clock, real bound) {
+    Gradient<P> gradient{parts, clock};
+    Now<P::optimizer_at, P::columns> now(clock);
+    return store_within(x, make_operand(parts.optimizer.step(x, gradient, state, now)), bound);
+}
+
+#if ENSEMBLE_DEVICE
+// ---- device: a group of lanes holds one instance
+struct Loader {
+    const Launch& launch;
+    long long row;
+    int vector_slot = 0, integer_slot = 0;
+    HD void operator()(Vec& v) { load_row(v, launch.vectors + (vector_slot++ * launch.rows + row) * dim()); }
+    HD void operator()(integer& v) { v = launch.integers[integer_slot++ * launch.rows + row]; }
+};
+struct Saver {
+    const Launch& launch;
+    long long row;
+    int vector_slot = 0, integer_slot = 0;
+    HD void operator()(Vec& v) { save_row(v, launch.vectors + (vector_slot++ * launch.rows + row) * dim()); }
+    HD void operator()(integer& v) {
+        long long at = integer_slot++ * launch.rows + row;
+        if (lane_in_group() == 0) launch.integers[at] = v;
+    }
+};
+
+template <class P>
+HD void advance_group(const Launch& launch) {
+    long long group = ((long long)blockIdx.x * blockDim.x + threadIdx.x) / lanes;
+    if (group >= launch.count) return;
+    long long row = launch.active[group];
+    unsigned configuration = unsigned(row / launch.instances);
+    const P parts = ((const P*)launch.parameters)[configuration];
+
+    Vec x;
+    typename decltype(parts.optimizer)::State state;
+    load_row(x, launch.x + row * dim());
+    state.each(Loader{launch, row});
+
+    Clock<P::columns> clock;
+    clock.random.keys = &launch.keys;
+    clock.random.instance = launch.first_instance + unsigned(row % launch.instances);
+    clock.random.stream_offset = launch.stream_stride * (launch.first_configuration + configuration);
+#if ENSEMBLE_DIM == 1 || ENSEMBLE_DIM == 2
+    Random::Kept kept;
+    kept.filled = false;
+    clock.random.kept = &kept;
+#endif
+    const real* table = launch.tables + configuration * launch.table_stride * P::columns;
+    Now<P::event_at, P::columns> event_now(clock);
+
+    int event_step = launch.event_step[row], event = launch.event[row];
+    int until_check = launch.check_every - (launch.first - 1) % launch.check_every;
+    bool fine = true;  // this lane's coordinates so far
+    int good = 0;      // steps it stayed fine
+    int t = launch.first;
+    ROLLED for (; t <= launch.last; ++t) {
+        clock.t = t;
+        clock.random.step = unsigned(t);
+        UNROLL for (int k = 0; k < P::columns; ++k) clock.column[k] = __ldg(table + k);
+        table += P::columns;
+        fine = fine & take_step(parts, x, state, clock, launch.bound);
+        good += fine ? 1 : 0;
+        if constexpr (!same_type<decltype(parts.event), Never>) {
+            if (--until_check == 0) {
+                until_check = launch.check_every;
+                int label = int(parts.event.check(x, parts.landscape, Now<P::event_at, P::columns>(clock)));
+                if (label != 0 && event_step < 0) {
+                    event_step = t;
+                    event = label;
+                    if (launch.stop) break;
+                }
+            }
+        }
+    }
+    // The group's first bad step is the earliest of its lanes'.
+    int bad = launch.first + int(reduce_lanes(good, [](int a, int b) { return a < b ? a : b; }));
+    int taken = t <= launch.last ? t : launch.last;
+    bool diverged = bad <= taken;
+    if (diverged && event_step >= bad) event_step = -1, event = 0;
+    if (diverged) {
+        EACH_BLOCK(j) EACH_COORDINATE x.block[j].c[c] = from_bits(integer(ENSEMBLE_DOUBLE ? 0x7ff8000000000000ll : 0x7fc00000));
+    }
+    save_row(x, launch.x + row * dim());
+    state.each(Saver{launch, row});
+    if (lane_in_group() == 0) {
+        launch.event_step[row] = event_step;
+        launch.event[row] = event;
+        if (diverged) launch.diverged_step[row] = bad;
+    }
+}
+#define ENSEMBLE_ADVANCE(...)                                                          \
+    extern "C" __global__ void __launch_bounds__(ENSEMBLE_THREADS) advance(const Launch launch) { \
+        advance_group<Parts<__VA_ARGS__>>(launch);                                     \
+    }
+#else
+// ---- CPU: a tile of instances
+#include "advance_tile.cuh"
+#endif

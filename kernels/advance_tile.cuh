@@ -1,0 +1,144 @@
+// The CPU form of the loop: a tile of `width` instances advances together; included by advance.cuh.
+#pragma once
+
+struct Loader {
+    const Launch& launch;
+    const Rows& rows;
+    int vector_slot = 0, integer_slot = 0;
+    void operator()(Vec& v) { load_rows(v, rows, launch.vectors + vector_slot++ * launch.rows * dim()); }
+    void operator()(integer& v) { load_lanes(rows, v, launch.integers + integer_slot++ * launch.rows, 1); }
+};
+struct Saver {
+    const Launch& launch;
+    const Rows& rows;
+    const bool* which;
+    int vector_slot = 0, integer_slot = 0;
+    void operator()(Vec& v) { save_rows(v, rows, which, launch.vectors + vector_slot++ * launch.rows * dim()); }
+    void operator()(integer& v) { save_lanes(rows, which, v, launch.integers + integer_slot++ * launch.rows, 1); }
+};
+
+template <class P>
+void advance_tile(const Launch& launch, int tile) {
+    const Rows rows(launch.active + (long long)tile * width);
+    bool running[width];
+    int left = 0;
+    for (int w = 0; w < width; ++w) left += running[w] = rows.present[w];
+#if ENSEMBLE_MIXED
+    const P& parts = ((const P*)launch.parameters)[tile];
+    const real* tables[width];
+    for (int w = 0; w < width; ++w)
+        tables[w] = launch.tables + rows.row[w] / launch.instances * launch.table_stride * P::columns;
+#else
+    long long configuration = rows.row[0] / launch.instances;
+    const P parts = ((const P*)launch.parameters)[configuration];
+    const real* table = launch.tables + configuration * launch.table_stride * P::columns;
+#endif
+
+    word ids;
+    for (int w = 0; w < width; ++w) ids.set(w, launch.first_instance + unsigned(rows.row[w] % launch.instances));
+    Clock<P::columns> clock;
+    clock.random.keys = &launch.keys;
+    clock.random.instance = split(ids);
+#if ENSEMBLE_MIXED
+    word offsets;
+    for (int w = 0; w < width; ++w)
+        offsets.set(w, launch.stream_stride * unsigned(launch.first_configuration + rows.row[w] / launch.instances));
+    clock.random.stream_offset = split(offsets);
+#else
+    clock.random.stream_offset = launch.stream_stride * unsigned(launch.first_configuration + configuration);
+#endif
+#if ENSEMBLE_DIM == 1 || ENSEMBLE_DIM == 2
+    Random::Kept kept;
+    kept.filled = false;
+    clock.random.kept = &kept;
+#endif
+
+    Vec x;
+    typename decltype(parts.optimizer)::State state;
+    {
+        load_rows(x, rows, launch.x);
+        state.each(Loader{launch, rows});
+    }
+    int event_step[width], event[width];
+    for (int w = 0; w < width; ++w) event_step[w] = launch.event_step[rows.row[w]], event[w] = launch.event[rows.row[w]];
+
+    auto write_out = [&](const bool* which) {
+        save_rows(x, rows, which, launch.x);
+        state.each(Saver{launch, rows, which});
+        for (int w = 0; w < width; ++w) {
+            if (!which[w]) continue;
+            launch.event_step[rows.row[w]] = event_step[w];
+            launch.event[rows.row[w]] = event[w];
+        }
+    };
+
+    char* mark = workspace_top();
+    mask fine = as_mask(true);
+    integer good = integer_of(0);
+    int until_check = launch.check_every - (launch.first - 1) % launch.check_every;
+    for (int t = launch.first; t <= launch.last && left > 0; ++t) {
+        clock.t = t;
+        clock.random.step = unsigned(t);
+#if ENSEMBLE_MIXED
+        for (int k = 0; k < P::columns; ++k)
+            for (int w = 0; w < width; ++w)
+                clock.column[k].set(w, tables[w][(t - launch.first) * P::columns + k]);
+#else
+        for (int k = 0; k < P::columns; ++k) clock.column[k] = table[k];
+        table += P::columns;
+#endif
+        fine = fine & take_step(parts, x, state, clock, launch.bound);
+        good = where(fine, good + 1, good);
+        workspace_reset(mark);
+        if constexpr (!same_type<decltype(parts.event), Never>) {
+            if (--until_check == 0) {
+                until_check = launch.check_every;
+                Now<P::event_at, P::columns> now(clock);
+                integer label = parts.event.check(x, parts.landscape, now);
+                workspace_reset(mark);
+                if (any((label != 0) & fine)) {
+                    bool finished[width];
+                    int now_finished = 0;
+                    for (int w = 0; w < width; ++w) {
+                        finished[w] = false;
+                        if (!running[w] || event_step[w] >= 0 || !fine.get(w) || label.get(w) == 0) continue;
+                        event_step[w] = t;
+                        event[w] = int(label.get(w));
+                        if (!launch.stop) continue;
+                        finished[w] = true;
+                        running[w] = false;
+                        ++now_finished;
+                    }
+                    if (now_finished) write_out(finished);
+                    left -= now_finished;
+                }
+            }
+        }
+    }
+    if (left == 0) return;
+    // Those still running: a lane that was ever not fine has diverged and holds nothing worth keeping.
+    for (int w = 0; w < width; ++w) {
+        if (!running[w] || fine.get(w)) continue;
+        launch.diverged_step[rows.row[w]] = launch.first + int(good.get(w));
+        EACH_BLOCK(j) EACH_COORDINATE {
+            scalar v = x.block[j].c[c];
+            v.set(w, real(__builtin_nanf("")));
+            x.block[j].c[c] = v;
+        }
+    }
+    write_out(running);
+}
+
+template <class P>
+int advance_tiles(const Launch& launch, int first_tile, int last_tile, char* arena, long long arena_bytes) {
+    FlushSubnormals flush;
+    open_workspace(launch.dim, arena, arena_bytes);
+    for (int tile = first_tile; tile < last_tile; ++tile) advance_tile<P>(launch, tile);
+    return 0;
+}
+#define ENSEMBLE_ADVANCE(...)                                                                                     \
+    extern "C" int advance(const Launch* launch, int first_tile, int last_tile, char* arena, long long bytes) {  \
+        return advance_tiles<Parts<__VA_ARGS__>>(*launch, first_tile, last_tile, arena, bytes);                  \
+    }                                                                                                            \
+    extern "C" long long size_of_parts() { return sizeof(Parts<__VA_ARGS__>); }                                  \
+    extern "C" long long size_of_launch() { return sizeof(Launch); }

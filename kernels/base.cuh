@@ -1,0 +1,70 @@
+// The only file that knows the hardware: numbers, per-instance scalars and Vec.
+//
+// A program is compiled with these macros:
+//   ENSEMBLE_DIM      dimension of the landscape; 0 on the CPU: a run-time bound
+//   ENSEMBLE_LANES    device: threads that share one instance (1, 2, ..., 1024; at most ceil(dim / 4))
+//   ENSEMBLE_WIDTH    CPU: instances in a tile (a power of two)
+//   ENSEMBLE_DOUBLE   1: real is double, 0: float
+//   ENSEMBLE_FAST     1: a*b+c is fused and, on CUDA, hardware functions are used; 0: the same bits everywhere
+//   ENSEMBLE_MIXED    CPU: 1: the instances of a tile may belong to different configurations
+//   ENSEMBLE_EMULATED the device path executed on the CPU, one thread per lane (tests only)
+//
+// Coordinates come in blocks of four: block q owns 4q ... 4q+3 and lies whole in lane q mod lanes. On the device a
+// lane holds its blocks in registers; on the CPU a tile of instances holds all blocks, each coordinate a SIMD pack.
+// Coordinates past the dimension are zero: every store puts them back to zero and no reduction sees them.
+#pragma once
+
+#if defined(__CUDACC__) || defined(ENSEMBLE_EMULATED)
+#define ENSEMBLE_DEVICE 1
+#else
+#define ENSEMBLE_DEVICE 0
+#endif
+#if defined(__CUDACC__) && ENSEMBLE_FAST && !ENSEMBLE_DOUBLE
+#define ENSEMBLE_HARDWARE 1
+#else
+#define ENSEMBLE_HARDWARE 0
+#endif
+
+#if defined(__CUDACC__)
+#define HD __device__ __forceinline__
+#define UNROLL _Pragma("unroll")
+#define ROLLED _Pragma("unroll 1")
+#elif defined(__clang__)
+#define HD inline __attribute__((always_inline))
+#define UNROLL _Pragma("unroll")
+#define ROLLED
+#else
+#define HD inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 8")
+#define ROLLED
+#endif
+
+#if ENSEMBLE_DOUBLE
+using real = double;
+using int_of_real = long long;
+using unsigned_of_real = unsigned long long;
+#else
+using real = float;
+using int_of_real = int;
+using unsigned_of_real = unsigned;
+#endif
+static_assert(sizeof(real) == sizeof(int_of_real), "bit patterns of a real fit its integer");
+
+template <bool, class T = int>
+struct enable_if {};
+template <class T>
+struct enable_if<true, T> {
+    using type = T;
+};
+template <class A, class B>
+constexpr bool same_type = false;
+template <class A>
+constexpr bool same_type<A, A> = true;
+constexpr int power_of_two_at_least(int n) { return n <= 1 ? 1 : 2 * power_of_two_at_least((n + 1) / 2); }
+
+#if ENSEMBLE_DEVICE
+#include "base/device.cuh"
+#else
+#include "base/tile.cuh"
+#endif
+#include "base/vec.cuh"

@@ -1,0 +1,168 @@
+// Per-instance values on the device: plain numbers, the same in every lane of the group that holds the instance.
+#pragma once
+
+constexpr int lanes = ENSEMBLE_LANES;
+static_assert(lanes >= 1 && lanes <= 1024 && (lanes & (lanes - 1)) == 0, "a group has 1, 2, 4, ..., 1024 lanes");
+
+using scalar = real;
+using number = real;
+using integer = int_of_real;
+using mask = bool;
+struct word {  // a 32-bit word in an unsigned integer as wide as a real
+    unsigned_of_real bits;
+};
+using counter = unsigned;
+
+#if !defined(__CUDACC__)
+#define ENSEMBLE_SHARED(type, name, count) SHARED(type, name, count)
+#else
+#define ENSEMBLE_SHARED(type, name, count) __shared__ type name[count]
+#endif
+
+HD word operator+(word a, word b) { return {a.bits + b.bits}; }
+HD word operator-(word a, word b) { return {a.bits - b.bits}; }
+HD word operator&(word a, word b) { return {a.bits & b.bits}; }
+HD word operator|(word a, word b) { return {a.bits | b.bits}; }
+HD word operator^(word a, word b) { return {a.bits ^ b.bits}; }
+template <class S>
+HD word operator+(word a, S b) {
+    return {a.bits + unsigned_of_real(b)};
+}
+template <class S>
+HD word operator-(word a, S b) {
+    return {a.bits - unsigned_of_real(b)};
+}
+template <class S>
+HD word operator&(word a, S b) {
+    return {a.bits & unsigned_of_real(b)};
+}
+template <class S>
+HD word operator|(word a, S b) {
+    return {a.bits | unsigned_of_real(b)};
+}
+template <class S>
+HD word operator^(word a, S b) {
+    return {a.bits ^ unsigned_of_real(b)};
+}
+HD word operator<<(word a, int n) { return {a.bits << n}; }
+HD word operator>>(word a, int n) { return {a.bits >> n}; }
+
+HD scalar broadcast(real value) { return value; }
+HD bool any(bool m) { return m; }
+HD bool as_mask(bool m) { return m; }
+template <class T>
+HD T where(bool m, T a, T b) {
+    return m ? a : b;
+}
+template <class A, class B, typename enable_if<!same_type<A, B>>::type = 0>
+HD auto where(bool m, A a, B b) {
+    return m ? decltype(a + b)(a) : decltype(a + b)(b);
+}
+
+#if ENSEMBLE_FAST
+#if ENSEMBLE_DOUBLE
+HD real muladd(real a, real b, real c) { return __fma_rn(a, b, c); }
+#else
+HD real muladd(real a, real b, real c) { return __fmaf_rn(a, b, c); }
+#endif
+#else
+HD real muladd(real a, real b, real c) { return a * b + c; }
+#endif
+
+#if ENSEMBLE_HARDWARE
+// PTX ISA, float32: root within 2^-23 relative, reciprocal within 1 ulp; subnormals are flushed.
+HD real square_root(real a) {
+    real r;
+    asm("sqrt.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(a));
+    return r;
+}
+HD real reciprocal(real a) {
+    real r;
+    asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(r) : "f"(a));
+    return r;
+}
+HD real quotient(real a, real b) { return a * reciprocal(b); }
+#else
+#if ENSEMBLE_DOUBLE
+HD real square_root(real a) { return __dsqrt_rn(a); }
+#else
+HD real square_root(real a) { return __fsqrt_rn(a); }
+#endif
+HD real quotient(real a, real b) { return a / b; }
+#endif
+
+#if ENSEMBLE_DOUBLE
+HD integer bits(real a) { return __double_as_longlong(a); }
+HD real from_bits(integer a) { return __longlong_as_double(a); }
+#else
+HD integer bits(real a) { return __float_as_int(a); }
+HD real from_bits(integer a) { return __int_as_float(a); }
+#endif
+HD integer as_integer(word a) { return integer(a.bits); }
+HD word as_word(integer a) { return {unsigned_of_real(a)}; }
+HD real to_real(integer a) { return real(a); }
+HD real to_real(word a) { return real(a.bits); }
+HD integer to_integer(real a) { return integer(a); }
+HD integer integer_of(int a) { return a; }
+HD real absolute(real a) { return a < 0 ? -a : (a == 0 ? real(0) : a); }
+
+// ---- Philox's counter words
+template <class T>
+struct Product {
+    T high, low;
+};
+HD Product<unsigned> multiply(unsigned m, unsigned a) {
+    unsigned long long product = (unsigned long long)m * a;
+    return {unsigned(product >> 32), unsigned(product)};
+}
+HD counter split(word a) { return unsigned(a.bits); }
+HD counter split(unsigned a) { return a; }
+HD word join(counter a) { return {unsigned_of_real(a)}; }
+
+// ---- the group of lanes that holds one instance
+HD int thread_in_block() { return int(threadIdx.x); }
+HD int lane_in_group() { return lanes == 1 ? 0 : int(threadIdx.x) & (lanes - 1); }
+HD unsigned group_mask() {
+    if (lanes >= 32) return 0xffffffffu;
+    return ((1u << (lanes & 31)) - 1u) << (threadIdx.x & 31u & ~unsigned(lanes - 1));
+}
+
+// The value that lane `source` of the group holds, in every lane. All lanes of the group must call.
+template <class T>
+HD T from_lane(T value, int source) {
+    if constexpr (lanes == 1) {
+        return value;
+    } else if constexpr (lanes <= 32) {
+        return __shfl_sync(group_mask(), value, source, lanes);
+    } else {
+        ENSEMBLE_SHARED(T, exchange, lanes);
+        exchange[lane_in_group()] = value;
+        __syncthreads();
+        T result = exchange[source];
+        __syncthreads();
+        return result;
+    }
+}
+// One tree over the lanes: strides lanes/2, ..., 1, from large to small. Commutative, so every lane gets the same bits.
+template <class T, class Op>
+HD T reduce_lanes(T value, Op op) {
+    if constexpr (lanes > 32) {
+        ENSEMBLE_SHARED(T, exchange, lanes);
+        exchange[lane_in_group()] = value;
+        __syncthreads();
+        constexpr int warps = lanes > 32 ? lanes / 32 : 1;
+        T part[warps];
+        UNROLL for (int w = 0; w < warps; ++w) part[w] = exchange[(lane_in_group() & 31) + 32 * w];
+        UNROLL for (int s = warps / 2; s >= 1; s /= 2) {
+            UNROLL for (int w = 0; w < warps; ++w) {
+                if (w < s) part[w] = op(part[w], part[w + s]);
+            }
+        }
+        value = part[0];
+        __syncthreads();
+    }
+    UNROLL for (int s = (lanes < 32 ? lanes : 32) / 2; s >= 1; s /= 2) {
+        value = op(value, __shfl_xor_sync(group_mask(), value, s, 32));
+    }
+    return value;
+}

@@ -1,0 +1,56 @@
+// Draws for many instances at once, outside the step: what starts are made of. Always compiled as `precise`, so that a
+// start has the same bits on every backend.
+#pragma once
+#include "random.cuh"
+
+enum Draw { NORMALS = 0, UNIFORMS = 1 };
+struct DrawLaunch {
+    real* out;                 // (instance, dim)
+    const unsigned* instance;  // ids
+    long long count;
+    unsigned step, stream;
+    int dim, what;
+    RoundKeys keys;
+};
+HD Quad<scalar> draw_block(const Words& w, int what) {
+    Quad<scalar> r;
+    if (what == UNIFORMS) {
+        EACH_COORDINATE r.c[c] = uniform(w.w[c]);
+    } else {
+        Pair a = box_muller(w.w[0], w.w[1]), b = box_muller(w.w[2], w.w[3]);
+        r.c[0] = a.first, r.c[1] = a.second, r.c[2] = b.first, r.c[3] = b.second;
+    }
+    return r;
+}
+#if ENSEMBLE_DEVICE
+#define ENSEMBLE_DRAW                                                                                        \
+    extern "C" __global__ void draw(const DrawLaunch launch) {                                               \
+        int blocks = (launch.dim + 3) / 4;                                                                   \
+        long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;                                      \
+        if (i >= launch.count * blocks) return;                                                              \
+        long long row = i / blocks;                                                                          \
+        int q = int(i % blocks);                                                                             \
+        Quad<scalar> r = draw_block(                                                                         \
+            philox(launch.step, unsigned(q), launch.instance[row], launch.stream, launch.keys), launch.what); \
+        for (int c = 0; c < 4; ++c)                                                                          \
+            if (4 * q + c < launch.dim) launch.out[row * launch.dim + 4 * q + c] = r.c[c];                   \
+    }
+#else
+#define ENSEMBLE_DRAW                                                                                           \
+    extern "C" int draw(const DrawLaunch* launch, long long first, long long last) {                            \
+        for (long long row = first; row < last; row += width) {                                                 \
+            word ids;                                                                                           \
+            int here = last - row < width ? int(last - row) : width;                                            \
+            for (int w = 0; w < width; ++w) ids.set(w, launch->instance[w < here ? row + w : row]);             \
+            counter instance = split(ids);                                                                      \
+            for (int q = 0; 4 * q < launch->dim; ++q) {                                                         \
+                Quad<scalar> r = draw_block(                                                                    \
+                    philox(launch->step, unsigned(q), instance, launch->stream, launch->keys), launch->what);   \
+                for (int c = 0; c < 4 && 4 * q + c < launch->dim; ++c)                                          \
+                    for (int w = 0; w < here; ++w) launch->out[(row + w) * launch->dim + 4 * q + c] = r.c[c].get(w); \
+            }                                                                                                   \
+        }                                                                                                       \
+        return 0;                                                                                               \
+    }                                                                                                           \
+    extern "C" long long size_of_launch() { return sizeof(DrawLaunch); }
+#endif

@@ -1,0 +1,91 @@
+// Values, gradients, their norms and Hessian-vector products at a set of points, from the structs that the step uses.
+#pragma once
+#include "landscapes.cuh"
+#include "rows.cuh"
+
+// Points are listed in `active` like rows in a Launch; any output may be null.
+struct LookLaunch {
+    const void* parameters;  // Landscape, one per configuration; on the CPU with ENSEMBLE_MIXED one per tile
+    const int* active;
+    const real* x;          // (row, dim)
+    const real* direction;  // (row, dim), for the Hessian product
+    real* value;            // (row)
+    real* gradient_norm;    // (row)
+    real* gradient;         // (row, dim)
+    real* product;          // (row, dim)
+    int count, instances, t, dim;
+};
+struct LookNow {
+    int t;
+};
+
+#if ENSEMBLE_DEVICE
+template <class Landscape>
+HD void look(const LookLaunch& launch) {
+    long long group = ((long long)blockIdx.x * blockDim.x + threadIdx.x) / lanes;
+    if (group >= launch.count) return;
+    long long row = launch.active[group];
+    const Landscape landscape = ((const Landscape*)launch.parameters)[row / launch.instances];
+    LookNow now{launch.t};
+    Vec x;
+    load_row(x, launch.x + row * dim());
+    if (launch.value) {
+        scalar value = landscape.value(x, now);
+        if (lane_in_group() == 0) launch.value[row] = value;
+    }
+    if (launch.gradient_norm || launch.gradient) {
+        Vec g = landscape.gradient(x, now);
+        if (launch.gradient) save_row(g, launch.gradient + row * dim());
+        if (launch.gradient_norm) {
+            scalar norm = square_root(dot(g, g));
+            if (lane_in_group() == 0) launch.gradient_norm[row] = norm;
+        }
+    }
+    if (launch.product) {
+        Vec v;
+        load_row(v, launch.direction + row * dim());
+        Vec p = landscape.hessian_product(x, v, now);
+        save_row(p, launch.product + row * dim());
+    }
+}
+#define ENSEMBLE_OBSERVE(...)                                                                              \
+    extern "C" __global__ void __launch_bounds__(ENSEMBLE_THREADS) observe(const LookLaunch launch) {      \
+        look<__VA_ARGS__>(launch);                                                                         \
+    }
+#else
+template <class Landscape>
+void look_tile(const LookLaunch& launch, int tile) {
+    Rows rows(launch.active + (long long)tile * width);
+#if ENSEMBLE_MIXED
+    const Landscape& landscape = ((const Landscape*)launch.parameters)[tile];
+#else
+    const Landscape& landscape = ((const Landscape*)launch.parameters)[rows.row[0] / launch.instances];
+#endif
+    LookNow now{launch.t};
+    Vec x;
+    load_rows(x, rows, launch.x);
+    if (launch.value) save_lanes(rows, rows.present, landscape.value(x, now), launch.value, 1);
+    if (launch.gradient_norm || launch.gradient) {
+        Vec g = landscape.gradient(x, now);
+        if (launch.gradient) save_rows(g, rows, rows.present, launch.gradient);
+        if (launch.gradient_norm)
+            save_lanes(rows, rows.present, square_root(dot(g, g)), launch.gradient_norm, 1);
+    }
+    if (launch.product) {
+        Vec v;
+        load_rows(v, rows, launch.direction);
+        Vec p = landscape.hessian_product(x, v, now);
+        save_rows(p, rows, rows.present, launch.product);
+    }
+}
+#define ENSEMBLE_OBSERVE(...)                                                                                         \
+    extern "C" int observe(const LookLaunch* launch, int first_tile, int last_tile, char* arena, long long bytes) {   \
+        for (int tile = first_tile; tile < last_tile; ++tile) {                                                       \
+            open_workspace(launch->dim, arena, bytes);                                                                \
+            look_tile<__VA_ARGS__>(*launch, tile);                                                                    \
+        }                                                                                                             \
+        return 0;                                                                                                     \
+    }                                                                                                                 \
+    extern "C" long long size_of_parts() { return sizeof(__VA_ARGS__); }                                              \
+    extern "C" long long size_of_launch() { return sizeof(LookLaunch); }
+#endif

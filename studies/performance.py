@@ -1,0 +1,133 @@
+"""How much faster is the ensemble kernel than what a user would otherwise write, and where does the time go?
+
+Question. The same work (Adam or heavy ball, Gaussian noise of full precision, divergence watched) done by every backend
+present and by JAX + optax, PyTorch, array NumPy and array CuPy, each written as a skilled user would: how many
+coordinate-steps per second, and does that depend on the number of instances, on the dimension, on the steps of a call?
+What do heavy-tailed escapes, a cold start and memory cost?
+
+Expected. State kept in registers or in cache and many steps per call: a rate that depends on none of the three once
+the machine is filled, a small multiple of the cost of drawing the normals. Array libraries pay for every pass over
+memory and, with one generator per call, draw their noise on one core.
+
+Found. FOUND_TEXT
+
+Run `python studies/performance.py`, or with `--quick`. Rule of measurement: all contestants are compiled and warm
+before the first timing, run interleaved A B A B; ratios are taken inside a round, then their median; a timing is the
+wall time from the call to the result on the host; every timed output has the mean and variance of ours (coordinates 0 and 1, same
+number of steps) within five standard errors, or the table says that it differs.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from peers import curves, measure, numpy_forms, ours, processes, report, work
+from peers.work import Contestant
+
+PARTS = ("cells", "instances", "dimension", "steps", "escapes", "cold", "memory")
+SWEEPS = {
+    "instances": curves.against_instances,
+    "dimension": curves.against_dimension,
+    "steps": curves.against_steps,
+}
+OUT = Path(__file__).parent / "results" / "performance"
+Say = Callable[[str], None]
+
+
+def peers(say: Say) -> list[Contestant]:
+    """Every peer that can run here; the absent ones are named."""
+    found: list[Contestant] = []
+    try:
+        from peers import jax_forms
+
+        found += jax_forms.contestants()
+    except ImportError as error:
+        say(f"JAX + optax left out ({error}): pip install 'descent-ensemble[peers]'")
+    try:
+        from peers import torch_forms
+
+        found += torch_forms.contestants()
+    except ImportError as error:
+        say(f"PyTorch left out ({error}): pip install 'descent-ensemble[peers]'")
+    return found + numpy_forms.contestants() + numpy_forms.gpu_contestants()
+
+
+def drawn(contestants: Sequence[Contestant]) -> list[Contestant]:
+    """One form of each library for the curves: hand-batched JAX, and the best of the others."""
+    chosen: dict[str, Contestant] = {}
+    for contestant in contestants:
+        library = contestant.family.split()[0]
+        if contestant.family not in ("jax rbg", "jax threads") and "compile" not in contestant.name:
+            chosen[library] = contestant
+    return list(chosen.values())
+
+
+def measured_cells(
+    mine: Sequence[Contestant], others: Sequence[Contestant], dtypes: list[str], rounds: int, seconds: float, say: Say
+) -> list[list[measure.Row]]:
+    """All contestants on every cell."""
+    found = []
+    for one in work.cells(dtypes):
+        say(one.label)
+        found.append(measure.compare(one, [*mine, *others], mine[0], rounds, seconds))
+        for row in found[-1]:
+            say(f"  {row.name}: {row.rate / 1e6:,.1f} M coordinate-steps/s, max z {row.z:.1f}")
+        for family, against in report.bars(found[-1]).items():
+            say(f"  {family} over " + ", ".join(f"{name} {r.median:.2f}" for name, r in against.items()))
+    return found
+
+
+def main(
+    quick: Annotated[bool, typer.Option(help="Two rounds and short sweeps: a few minutes.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for the data, the table and the figures.")] = OUT,
+    backend: Annotated[list[str] | None, typer.Option(help="Our backends to measure; by default all present.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help=f"Parts to run: {', '.join(PARTS)}.")] = None,
+    dtype: Annotated[list[str] | None, typer.Option(help="Precisions of the cells; float32 by default.")] = None,
+    rounds: Annotated[int | None, typer.Option(help="Interleaved rounds of the cells; 5, or 2 with --quick.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Length of a timing; 0.6 s, or 0.3 s with --quick.")] = None,
+) -> None:
+    """Measure, compare, draw."""
+    say: Say = typer.echo
+    unknown = set(only or ()) - set(PARTS)
+    if unknown:
+        raise typer.BadParameter(f"--only was given {', '.join(sorted(unknown))}; give any of {', '.join(PARTS)}")
+    parts = only or list(PARTS)
+    rounds = rounds or (2 if quick else 5)
+    seconds = seconds or (0.3 if quick else 0.6)
+    out.mkdir(parents=True, exist_ok=True)
+    data: dict[str, Any] = {"machine": report.machine(), "rounds": rounds}
+    usable, data["absent"] = ours.present(backend or ["cuda", "cpu", "numpy"])
+    for name, reason in data["absent"].items():
+        say(f"backend {name} left out: {reason}")
+    if not usable:
+        raise typer.BadParameter("none of our backends runs here; the reasons stand above")
+    mine, others = ours.contestants(usable), peers(say)
+    compiled = [name for name in usable if name != "numpy"]
+    text = [report.heading(data)]
+    if "cells" in parts:
+        cells = measured_cells(mine, others, dtype or ["float32"], rounds, seconds, say)
+        data["cells"] = report.cells_json(cells)
+        text.append(report.table(cells))
+        report.draw_cells(cells, out)
+    for name, sweep in SWEEPS.items():
+        if name in parts:
+            curve = sweep([*mine, *drawn(others)], quick, say)
+            data[name] = report.curve_json(curve)
+            text.append(report.curve_table(curve))
+            report.draw_curve(curve, out)
+    if "escapes" in parts:
+        data["escapes"] = [curves.escapes(name, quick, say) for name in compiled]
+        text.append(report.plain_table("Heavy-tailed escapes", data["escapes"]))
+    if "cold" in parts:
+        data["cold"] = [processes.cold_start(name, quick, say) for name in usable]
+        text.append(report.plain_table("Cold start to the first result, seconds", data["cold"]))
+    if "memory" in parts:
+        data["memory"] = [row for name in usable for row in processes.peak_memory(name, quick, say)]
+        text.append(report.plain_table("Peak memory beyond the loaded library, bytes", data["memory"]))
+    report.write(out, data, "\n".join(text))
+    say(f"written to {out}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,48 @@
+"""Datasets of escape times with a known law, as a run would return them."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+
+def runs(
+    time,
+    horizon,
+    *,
+    dims=("instance",),
+    coords=None,
+    paired=0,
+    check_every=1,
+    event=None,
+    diverged_step=None,
+):
+    """Return the dataset of runs with first passage at `time`, watched to the horizon (scalar or DataArray)."""
+    time = np.asarray(time, np.int64)
+    horizon = xr.DataArray(horizon) if not isinstance(horizon, xr.DataArray) else horizon
+    limit = horizon.broadcast_like(xr.DataArray(time, dims=dims)).transpose(*dims).values
+    step = np.where(time <= limit, time, -1)
+    lost = np.full(time.shape, -1) if diverged_step is None else np.asarray(diverged_step)
+    step = np.where((lost > 0) & (step >= lost), -1, step)
+    label = (step > 0).astype(np.int32) if event is None else np.where(step > 0, event, 0).astype(np.int32)
+    status = np.where(step > 0, 1, np.where(lost > 0, 2, 0)).astype(np.int8)
+    return xr.Dataset(
+        {
+            "event_step": (dims, step),
+            "event": (dims, label),
+            "status": (dims, status),
+            "diverged_step": (dims, lost.astype(np.int64)),
+            "horizon": horizon.astype(np.int64),
+        },
+        coords=coords,
+        attrs={"check_every": check_every, "paired": paired},
+    )
+
+
+def geometric(p, shape, seed=0):
+    return np.random.default_rng(seed).geometric(p, shape)
+
+
+def covers(found, name, truth):
+    """Return the share of intervals that hold the truth."""
+    return float(((found[f"{name}_lower"] <= truth) & (truth <= found[f"{name}_upper"])).mean())

@@ -1,0 +1,215 @@
+"""Log-rank and bootstrap comparisons against libraries, exact arithmetic and textbook errors."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy import stats
+from simulated_runs import covers, geometric, runs
+
+from ensemble.statistics import compare_survival, comparison, logrank
+
+
+def test_logrank_is_lifelines_with_ties_censoring_and_four_groups():
+    lifelines = pytest.importorskip("lifelines.statistics")
+    time = np.stack([geometric(p, 400, seed) for seed, p in enumerate((0.02, 0.02, 0.022, 0.03))])
+    data = runs(time, 70, dims=("lr", "instance"))
+    found = logrank(data, "lr")
+    last, had = np.minimum(time, 70), time <= 70
+    oracle = lifelines.multivariate_logrank_test(last.ravel(), np.repeat(range(4), 400), had.ravel())
+    assert found.statistic.item() == pytest.approx(oracle.test_statistic, rel=1e-9)
+    assert found.pvalue.item() == pytest.approx(oracle.p_value, rel=1e-7)
+    assert found.degrees == 3
+    assert found.observed.sum().item() == pytest.approx(found.expected.sum().item())
+
+
+def test_logrank_is_statsmodels_with_different_horizons():
+    duration = pytest.importorskip("statsmodels.duration.api")
+    time = np.stack([geometric(0.02, 300, 1), geometric(0.025, 300, 2)])
+    horizon = xr.DataArray([40, 90], dims="optimizer")
+    found = logrank(runs(time, horizon, dims=("optimizer", "instance")), "optimizer")
+    limit = horizon.values[:, None]
+    last, had = np.minimum(time, limit), time <= limit
+    statistic, pvalue = duration.survdiff(last.ravel(), had.ravel().astype(int), np.repeat([0, 1], 300))
+    assert found.statistic.item() == pytest.approx(statistic)
+    assert found.pvalue.item() == pytest.approx(pvalue)
+
+
+@pytest.mark.parametrize("n", [10, 3000])
+def test_logrank_is_scipys_where_that_is_right(n):
+    time = np.stack([geometric(0.05, n, 1), geometric(0.06, n, 2)])
+    found = logrank(runs(time, 30, dims=("lr", "instance")), "lr")
+    sample = [stats.CensoredData.right_censored(np.minimum(t, 30), t > 30) for t in time]
+    oracle = stats.logrank(*sample)
+    assert found.statistic.item() == pytest.approx(oracle.statistic**2)
+    assert found.pvalue.item() == pytest.approx(oracle.pvalue)
+
+
+def test_logrank_of_a_million_with_ties_is_the_hand_formula():
+    time = np.stack([geometric(0.2, 500_000, 1), geometric(0.2, 500_000, 2)])
+    found = logrank(runs(time, 12, dims=("lr", "instance")), "lr")
+    difference = variance = Fraction(0)
+    for step in range(1, 13):
+        n0, n1 = (int(np.count_nonzero(t >= step)) for t in time)
+        d0, d1 = (int(np.count_nonzero(t == step)) for t in time)
+        n, d = n0 + n1, d0 + d1
+        difference += d0 - Fraction(d * n0, n)
+        variance += Fraction(d * (n - d) * n0 * n1, n * n * (n - 1))
+    assert found.statistic.item() == pytest.approx(float(difference**2 / variance), rel=1e-9)
+    assert found.statistic.item() < 16
+
+
+def test_logrank_blocks_change_nothing(monkeypatch):
+    data = runs(geometric(0.01, (3, 2, 500)), 300, dims=("lr", "beta", "instance"))
+    whole = logrank(data, "lr")
+    monkeypatch.setattr(comparison, "_CELLS", 30)
+    xr.testing.assert_allclose(logrank(data, "lr"), whole, rtol=1e-10)
+    assert whole.statistic.dims == ("beta",) and whole.expected.dims == ("beta", "lr")
+
+
+def test_paired_groups_are_refused_by_logrank_with_the_remedy():
+    data = runs(geometric(0.1, (2, 50)), 30, dims=("lr", "instance"), paired=1)
+    with pytest.raises(ValueError, match=r"paired.*compare_survival"):
+        logrank(data, "lr")
+
+
+def test_independent_differences_have_the_textbook_error():
+    time = np.stack([geometric(0.02, 3000, 1), geometric(0.03, 3000, 2)])
+    found = compare_survival(runs(time, 100, dims=("lr", "instance")), "lr")
+    capped = np.minimum(time, 100)
+    assert found.restricted_mean_difference.item() == pytest.approx(capped[1].mean() - capped[0].mean())
+    error = np.sqrt(capped.var(axis=1).sum() / 3000)
+    width = (found.restricted_mean_difference_upper - found.restricted_mean_difference_lower).item()
+    assert width == pytest.approx(2 * stats.norm.ppf(0.975) * error, rel=0.08)
+    assert found.logrank_statistic.item() == logrank(runs(time, 100, dims=("lr", "instance")), "lr").statistic.item()
+    assert found.median_difference.item() == np.median(time[1]) - np.median(time[0])
+    assert found.restricted_mean_difference_pvalue.item() == pytest.approx(2 / 2001)
+
+
+def shifted(paired):
+    """Return two groups: the second escapes three steps after the first, instance by instance."""
+    time = geometric(0.02, 1000)
+    return runs([time, time + 3], 10_000, dims=("rule", "instance"), coords={"rule": ["gd", "adam"]}, paired=paired)
+
+
+def test_pairing_cancels_what_the_groups_share():
+    found = compare_survival(shifted(paired=1), "rule").sel(rule="adam")
+    for name in ("restricted_mean", "median"):
+        limits = [found[f"{name}_difference{end}"].item() for end in ("", "_lower", "_upper")]
+        np.testing.assert_allclose(limits, 3.0)
+    assert found.restricted_mean_difference_pvalue < 0.002
+    assert "logrank_pvalue" not in found
+    alone = compare_survival(shifted(paired=0), "rule").sel(rule="adam")
+    assert alone.restricted_mean_difference_lower < 0 < 6 < alone.restricted_mean_difference_upper
+    assert alone.restricted_mean_difference_pvalue > 0.05
+
+
+def test_the_paired_interval_has_the_error_of_the_differences():
+    rng = np.random.default_rng(3)
+    first = rng.geometric(0.01, 4000)
+    second = np.maximum(1, first + rng.integers(-5, 10, 4000))
+    found = compare_survival(runs([first, second], 10**6, dims=("lr", "instance"), paired=1), "lr")
+    width = (found.restricted_mean_difference_upper - found.restricted_mean_difference_lower).item()
+    assert width == pytest.approx(2 * stats.norm.ppf(0.975) * (second - first).std() / np.sqrt(4000), rel=0.08)
+
+
+def test_the_reference_can_be_chosen_and_turns_the_sign():
+    forth, back = (compare_survival(shifted(1), "rule", reference=name) for name in ("gd", "adam"))
+    assert (forth.rule.values.tolist(), back.rule.values.tolist()) == (["adam"], ["gd"])
+    assert forth.restricted_mean_difference.item() == -back.restricted_mean_difference.item()
+    assert forth.restricted_mean_reference.item() == back.restricted_mean.item()
+
+
+@pytest.mark.parametrize("paired", [0, 1])
+def test_how_much_fits_in_memory_changes_no_result(monkeypatch, paired):
+    data = runs(geometric(0.05, (3, 2, 200)), 60, dims=("lr", "beta", "instance"), paired=paired)
+    whole = compare_survival(data, "lr", resamples=300, seed=5)
+    monkeypatch.setattr(comparison, "_CELLS", 1000)
+    xr.testing.assert_allclose(compare_survival(data, "lr", resamples=300, seed=5), whole, rtol=1e-10)
+    assert whole.restricted_mean_difference.dims == ("beta", "lr")
+    other = compare_survival(data, "lr", resamples=300, seed=6)
+    assert not other.restricted_mean_difference_lower.equals(whole.restricted_mean_difference_lower)
+
+
+def test_comparison_ends_at_the_smallest_horizon():
+    time = geometric(0.02, 500)
+    horizon = xr.DataArray([40, 90], dims="optimizer")
+    data = runs([time, time], horizon, dims=("optimizer", "instance"), paired=1)
+    found = compare_survival(data, "optimizer")
+    assert found["until"] == 40
+    assert found.restricted_mean_difference == 0 and found.restricted_mean_difference_pvalue == 1
+    with pytest.raises(ValueError, match="smallest horizon, 40"):
+        compare_survival(data, "optimizer", until=41)
+
+
+def test_medians_that_are_not_reached_stay_nan_and_empty_comparisons_are_named():
+    time = np.array([np.r_[np.arange(1, 31), np.full(70, 500)], np.full(100, 500)])
+    data = runs([time, time + 400], 100, dims=("beta", "lr", "instance"), paired=1)
+    found = compare_survival(data, "lr")
+    assert found.restricted_mean_difference.isel(beta=0, lr=0) == pytest.approx(100 - np.minimum(time[0], 100).mean())
+    assert np.isnan(found.median_difference).all()
+    assert np.isnan(found.restricted_mean_difference_pvalue.isel(beta=1)).all()
+    assert found.attrs["note"].startswith("no events in 1 of 2 comparisons")
+
+
+GOOD = runs(geometric(0.1, (2, 50)), 30, dims=("lr", "instance"), coords={"lr": [0.1, 0.2]})
+
+
+def without_attribute(name):
+    data = GOOD.copy()
+    data.attrs = {key: value for key, value in GOOD.attrs.items() if key != name}
+    return data
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: logrank(GOOD, "beta"), r"dim='beta' is not a configuration dimension .* lr"),
+        (lambda: logrank(GOOD.isel(lr=[0]), "lr"), r"one member"),
+        (lambda: logrank(without_attribute("paired"), "lr"), r"'paired'\] is missing"),
+        (lambda: logrank(GOOD, "lr", label=7), r"no events with label 7 in any group"),
+        (lambda: compare_survival(without_attribute("paired"), "lr"), r"neither a paired nor an independent"),
+        (lambda: compare_survival(GOOD.isel(instance=slice(9)), "lr"), r"9 instances .* give at least 10"),
+        (lambda: compare_survival(GOOD, "lr", reference=0.3), r"reference=0.3 is not in 'lr'"),
+        (lambda: compare_survival(GOOD, "lr", until=31), r"until=31; give a step from 1 to"),
+        (lambda: compare_survival(GOOD, "lr", resamples=100), r"resamples=100 are too few"),
+        (lambda: compare_survival(GOOD, "lr", confidence=0), r"confidence=0; give"),
+    ],
+)
+def test_what_the_sample_cannot_bear_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def two_rules(paired, later):
+    """Return 2,000 data sets: the second rule escapes later, uniformly 0 ... 2*later steps, paired or by itself."""
+    rng = np.random.default_rng(12)
+    first = rng.geometric(0.01, (2000, 200))
+    second = first.copy() if paired else rng.geometric(0.01, (2000, 200))
+    jitter = rng.integers(-10, 11, (2000, 200))
+    second = np.maximum(first, 11) + jitter + later if paired else second + later
+    first = np.maximum(first, 11) if paired else first
+    return runs(np.stack([first, second], axis=1), 10**5, dims=("trial", "rule", "instance"), paired=int(paired))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("paired", [False, True])
+def test_intervals_of_differences_cover_ninety_five_percent(paired):
+    found = compare_survival(two_rules(paired, later=10), "rule", resamples=600)
+    assert 0.93 <= covers(found, "restricted_mean_difference", 10.0) <= 0.97
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("paired", [False, True])
+def test_five_percent_of_null_comparisons_are_called_different(paired):
+    found = compare_survival(two_rules(paired, later=0), "rule", resamples=600)
+    assert 0.03 <= float((found.restricted_mean_difference_pvalue < 0.05).mean()) <= 0.07
+
+
+@pytest.mark.slow
+def test_logrank_pvalues_are_uniform_when_nothing_differs():
+    data = runs(geometric(0.02, (2000, 3, 100), seed=13), 60, dims=("trial", "lr", "instance"))
+    assert stats.kstest(logrank(data, "lr").pvalue.values, "uniform").pvalue > 1e-4
