@@ -297,7 +297,7 @@ def _horner(x: Real, coefficients: tuple[float, ...]) -> Real:
 
 
 def _selected(form: Format, mask: Integer, a: Real, b: Real) -> Real:
-    """a where all bits of the mask are set, b where none is, at an eighth of the cost of `np.where`."""
+    """A where all bits of the mask are set, b where none is, at an eighth of the cost of `np.where`."""
     either = a.view(form.integer) ^ b.view(form.integer)
     either &= mask
     either ^= b.view(form.integer)
@@ -478,7 +478,7 @@ def _exact_product(form: Format, a: Real, b: Real) -> Twofold:
 
 
 def _log_twofold(form: Format, x: Real) -> Twofold:
-    """log x in about one and a half times the working precision.
+    """Log x in about one and a half times the working precision.
 
     With s = f / (2 + f) and z = s^2: log(1 + f) = 2 s + s z (2/3 + z p(z)), each leading term carried twofold.
     """
@@ -533,7 +533,7 @@ def _pow(form: Format, x: Real, y: Real) -> Real:
 
 
 def pow(x: ArrayLike, y: ArrayLike) -> Real:
-    """x to the power y for x >= 0: exp(y log x), the logarithm and the product carried in twice the digits.
+    """X to the power y for x >= 0: exp(y log x), the logarithm and the product carried in twice the digits.
 
     0 and inf give 0 or inf by the sign of y; y = 0 gives 1; x < 0 gives NaN, even for whole y, whose powers are
     products. `y` takes the type of `x` and is broadcast against it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -148,7 +148,7 @@ def _substituted(part: Part, path: tuple[str, ...], chosen: dict[tuple[str, ...]
             changes[f.name] = chosen[here]
         elif isinstance(value, Part):
             changes[f.name] = _substituted(value, here, chosen)
-    return cast("Part", dataclasses.replace(part, **changes)) if changes else part
+    return dataclasses.replace(part, **changes) if changes else part
 
 
 def sweep(roles: dict[str, Part]) -> Sweep:

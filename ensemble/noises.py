@@ -17,7 +17,9 @@ class Noise(Part):
 
     def apply(self, x: Array, gradient: Array, landscape: Landscape, now: Any) -> Array:
         """The noisy gradient (instances, dim) at ``x``, given the exact one. Every call in one step sees one draw."""
-        raise TypeError(f"{type(self).__name__} does not say how it acts; define apply(self, x, gradient, landscape, now).")
+        raise TypeError(
+            f"{type(self).__name__} does not say how it acts; define apply(self, x, gradient, landscape, now)."
+        )
 
 
 @dataclass(frozen=True)

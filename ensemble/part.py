@@ -88,7 +88,7 @@ def _number(part: Part, name: str, value: object, domain: Domain) -> float:
 
 
 def _vector(part: Part, name: str, value: object, domain: Domain) -> float | tuple[float, ...]:
-    if isinstance(value, numbers.Real) and not isinstance(value, bool) or isinstance(value, (str, bytes)):
+    if (isinstance(value, numbers.Real) and not isinstance(value, bool)) or isinstance(value, (str, bytes)):
         return _number(part, name, value, domain)
     try:
         values = np.asarray(value, dtype=np.float64)
@@ -97,7 +97,12 @@ def _vector(part: Part, name: str, value: object, domain: Domain) -> float | tup
     if values.ndim == 0:
         return _number(part, name, values.item(), domain)
     if values.ndim != 1 or values.size == 0:
-        _fail(part, name, f"array of shape {values.shape}", "a number or a one-dimensional list, one number per coordinate")
+        _fail(
+            part,
+            name,
+            f"array of shape {values.shape}",
+            "a number or a one-dimensional list, one number per coordinate",
+        )
     return tuple(_number(part, name, float(v), domain) for v in values)
 
 

@@ -109,7 +109,9 @@ class UniformBox(Start):
         if not isinstance(self.low, Grid) and not isinstance(self.high, Grid):
             low, high = np.asarray(self.low), np.asarray(self.high)
             if low.ndim and high.ndim and low.shape != high.shape:
-                raise ValueError(f"UniformBox: low has {low.size} numbers and high {high.size}; give one or equally many.")
+                raise ValueError(
+                    f"UniformBox: low has {low.size} numbers and high {high.size}; give one or equally many."
+                )
             if np.any(low > high):
                 raise ValueError(f"UniformBox(low={self.low}, high={self.high}): give low <= high in every coordinate.")
 

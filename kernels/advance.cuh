@@ -23,13 +23,14 @@ struct Parts {
     static constexpr int landscape_at = noise_at + int(Noise::columns);
     static constexpr int event_at = landscape_at + int(Landscape::columns);
     static constexpr int columns = event_at + int(Event::columns);
+    static constexpr int table_row = columns <= 2 ? columns : (columns + 3) / 4 * 4;  // in whole loads
 };
 
 // One launch: steps first ... last of the listed rows. A row is an instance of a configuration; rows are ordered
-// (configuration, instance). Python fills the same struct, field for field (ensemble/backends/launch.py).
+// (configuration, instance). Python fills the same struct, field for field (ensemble/backends/layout.py).
 struct Launch {
     const void* parameters;  // Parts, one per configuration; on the CPU with ENSEMBLE_MIXED one per tile
-    const real* tables;      // (configuration, step, column)
+    const real* tables;      // (configuration, step, column), rows of Parts::table_row columns
     const int* active;       // rows to advance; CPU: whole tiles, -1 where a tile is not full
     real* x;                 // (row, dim)
     real* vectors;           // (slot, row, dim): the optimizers' vectors
@@ -111,12 +112,16 @@ struct Saver {
         if (lane_in_group() == 0) launch.integers[at] = v;
     }
 };
+struct Earliest {
+    static constexpr bool commutes = true;
+    HD int operator()(int a, int b) const { return a < b ? a : b; }
+};
 
 template <class P>
 HD void advance_group(const Launch& launch) {
-    long long group = ((long long)blockIdx.x * blockDim.x + threadIdx.x) / lanes;
-    if (group >= launch.count) return;
-    long long row = launch.active[group];
+    Seat seat;
+    if (!seat.take(launch.active, launch.count)) return;
+    const long long row = seat.row;
     unsigned configuration = unsigned(row / launch.instances);
     const P parts = ((const P*)launch.parameters)[configuration];
 
@@ -134,48 +139,58 @@ HD void advance_group(const Launch& launch) {
     kept.filled = false;
     clock.random.kept = &kept;
 #endif
-    const real* table = launch.tables + configuration * launch.table_stride * P::columns;
-    Now<P::event_at, P::columns> event_now(clock);
+    const real* table = launch.tables + configuration * launch.table_stride * P::table_row;
 
     int event_step = launch.event_step[row], event = launch.event[row];
+    auto write_out = [&] {
+        save_row(x, launch.x + row * dim());
+        state.each(Saver{launch, row});
+        if (lane_in_group() == 0) {
+            launch.event_step[row] = event_step;
+            launch.event[row] = event;
+        }
+    };
+    bool open = seat.present && event_step < 0;  // an event would be news
+    bool written = !seat.present;
     int until_check = launch.check_every - (launch.first - 1) % launch.check_every;
-    bool fine = true;  // this lane's coordinates so far
-    int good = 0;      // steps it stayed fine
-    int t = launch.first;
-    ROLLED for (; t <= launch.last; ++t) {
+    int bad = launch.last + 1;  // the first step at which one of this lane's coordinates was not fine
+    ROLLED for (int t = launch.first; t <= launch.last; ++t) {
         clock.t = t;
         clock.random.step = unsigned(t);
-        UNROLL for (int k = 0; k < P::columns; ++k) clock.column[k] = __ldg(table + k);
-        table += P::columns;
-        fine = fine & take_step(parts, x, state, clock, launch.bound);
-        good += fine ? 1 : 0;
+        load_columns<P::columns>(clock.column, table);
+        table += P::table_row;
+        bool fine = take_step(parts, x, state, clock, launch.bound);
+        if (!fine) bad = t < bad ? t : bad;
         if constexpr (!same_type<decltype(parts.event), Never>) {
             if (--until_check == 0) {
                 until_check = launch.check_every;
                 int label = int(parts.event.check(x, parts.landscape, Now<P::event_at, P::columns>(clock)));
-                if (label != 0 && event_step < 0) {
-                    event_step = t;
-                    event = label;
-                    if (launch.stop) break;
+                bool hit = open && label != 0;
+                if (any(hit)) {
+                    bool earlier = t < reduce_lanes(bad, Earliest{});  // of the two, divergence wins a tie
+                    if (hit) {
+                        open = false;
+                        if (earlier) {
+                            event_step = t;
+                            event = label;
+                            if (launch.stop) {
+                                write_out();
+                                written = true;
+                            }
+                        }
+                    }
+                    if (!any(!written)) return;
                 }
             }
         }
     }
-    // The group's first bad step is the earliest of its lanes'.
-    int bad = launch.first + int(reduce_lanes(good, [](int a, int b) { return a < b ? a : b; }));
-    int taken = t <= launch.last ? t : launch.last;
-    bool diverged = bad <= taken;
-    if (diverged && event_step >= bad) event_step = -1, event = 0;
-    if (diverged) {
-        EACH_BLOCK(j) EACH_COORDINATE x.block[j].c[c] = from_bits(integer(ENSEMBLE_DOUBLE ? 0x7ff8000000000000ll : 0x7fc00000));
+    bad = reduce_lanes(bad, Earliest{});
+    if (written) return;
+    if (bad <= launch.last) {
+        EACH_BLOCK(j) EACH_COORDINATE x.block[j].c[c] = elementary::not_a_number();
+        if (lane_in_group() == 0) launch.diverged_step[row] = bad;
     }
-    save_row(x, launch.x + row * dim());
-    state.each(Saver{launch, row});
-    if (lane_in_group() == 0) {
-        launch.event_step[row] = event_step;
-        launch.event[row] = event;
-        if (diverged) launch.diverged_step[row] = bad;
-    }
+    write_out();
 }
 #define ENSEMBLE_ADVANCE(...)                                                          \
     extern "C" __global__ void __launch_bounds__(ENSEMBLE_THREADS) advance(const Launch launch) { \

@@ -22,30 +22,30 @@ struct LookNow {
 #if ENSEMBLE_DEVICE
 template <class Landscape>
 HD void look(const LookLaunch& launch) {
-    long long group = ((long long)blockIdx.x * blockDim.x + threadIdx.x) / lanes;
-    if (group >= launch.count) return;
-    long long row = launch.active[group];
+    Seat seat;
+    if (!seat.take(launch.active, launch.count)) return;
+    const long long row = seat.row;
     const Landscape landscape = ((const Landscape*)launch.parameters)[row / launch.instances];
     LookNow now{launch.t};
     Vec x;
     load_row(x, launch.x + row * dim());
     if (launch.value) {
         scalar value = landscape.value(x, now);
-        if (lane_in_group() == 0) launch.value[row] = value;
+        if (seat.writes()) launch.value[row] = value;
     }
     if (launch.gradient_norm || launch.gradient) {
         Vec g = landscape.gradient(x, now);
-        if (launch.gradient) save_row(g, launch.gradient + row * dim());
+        if (launch.gradient && seat.present) save_row(g, launch.gradient + row * dim());
         if (launch.gradient_norm) {
             scalar norm = square_root(dot(g, g));
-            if (lane_in_group() == 0) launch.gradient_norm[row] = norm;
+            if (seat.writes()) launch.gradient_norm[row] = norm;
         }
     }
     if (launch.product) {
         Vec v;
         load_row(v, launch.direction + row * dim());
         Vec p = landscape.hessian_product(x, v, now);
-        save_row(p, launch.product + row * dim());
+        if (seat.present) save_row(p, launch.product + row * dim());
     }
 }
 #define ENSEMBLE_OBSERVE(...)                                                                              \

@@ -60,7 +60,7 @@ HD Pair box_muller(const word& w0, const word& w1) {
     float u = __fmaf_rn(float(w0.bits), 2.3283064e-10f, 1.1641532e-10f);
     float log2_of_u;
     asm("lg2.approx.ftz.f32 %0, %1;" : "=f"(log2_of_u) : "f"(u));
-    float radius = square_root(fabsf(log2_of_u * -1.3862944f));
+    float radius = square_root(fabsf(log2_of_u) * 1.3862944f);
     float angle = __fmaf_rn(float(int(w1.bits)), 1.4629181e-9f, 7.3145904e-10f);
     return {radius * __cosf(angle), radius * __sinf(angle)};
 #else

@@ -3,6 +3,22 @@
 #include "base.cuh"
 
 #if ENSEMBLE_DEVICE
+// The row that this thread's group works on. Where groups share a warp its last ones may have none of their own: they
+// follow the last row and never write, since every lane takes part in the shuffles.
+struct Seat {
+    long long row;
+    bool present;
+    HD bool take(const int* active, int count) {
+        long long thread = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+        constexpr int together = shares_warp ? 32 : lanes;
+        if (thread / together * (together / lanes) >= count) return false;
+        long long group = thread / lanes;
+        present = group < count;
+        row = active[present ? group : count - 1];
+        return true;
+    }
+    HD bool writes() const { return present && lane_in_group() == 0; }
+};
 HD void load_row(Vec& v, const real* from) {
     EACH_BLOCK(j) {
         Quad<scalar> q;

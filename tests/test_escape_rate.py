@@ -28,7 +28,8 @@ def test_the_rate_of_a_geometric_law_is_found(p, n):
     found = escape_rate(runs(geometric(p, n, seed=4), int(1 / p)))
     error = p * np.sqrt((1 - p) / found.events_total.item())
     assert abs(found.probability.item() - p) < 4 * error
-    assert found.hazard_constant == 1 and found.goodness_pvalue > 1e-4
+    assert found.hazard_constant == 1
+    assert found.goodness_pvalue > 1e-4
     assert found.distance < 2.5 / np.sqrt(n)
 
 
@@ -42,11 +43,18 @@ def test_checking_rarely_gives_the_same_rate_per_step():
     assert found.events_total == (time <= 500).sum()
 
 
+def test_the_check_of_a_constant_hazard_has_its_stated_law():
+    found = escape_rate(runs(geometric(0.4, (500, 300), seed=9), 50, dims=("trial", "instance")))
+    excess = (found.chi_square - found.degrees).sum() / np.sqrt(2 * found.degrees.sum())
+    assert abs(excess) < 4
+
+
 def test_a_hazard_that_rises_is_called_plainly_not_constant():
     rng = np.random.default_rng(6)
     time = np.ceil(100 * rng.weibull(3.0, 500)).astype(int)
     found = escape_rate(runs(time, 300))
-    assert found.hazard_constant == 0 and found.distance > 0.2
+    assert found.hazard_constant == 0
+    assert found.distance > 0.2
     assert "plainly not constant in 1 of 1" in found.attrs["note"]
 
 
@@ -75,9 +83,11 @@ def test_two_exits_share_the_rate():
 
 def test_no_events_bound_the_rate_from_above():
     found = escape_rate(runs([900] * 20, 100))
-    assert found.no_events and found.rate == 0 == found.rate_lower
+    assert found.no_events
+    assert found.rate == 0 == found.rate_lower
     assert found.probability_upper.item() == pytest.approx(stats.binomtest(0, 2000).proportion_ci().high)
-    assert np.isinf(found.mean_upper) and "no events in 1 of 1" in found.attrs["note"]
+    assert np.isinf(found.mean_upper)
+    assert "no events in 1 of 1" in found.attrs["note"]
 
 
 GOOD = runs(geometric(0.1, (2, 50)), 30, dims=("lr", "instance"), coords={"lr": [0.1, 0.2]})

@@ -123,7 +123,8 @@ def test_where_nothing_happened_it_says_no_events():
     assert found.no_events.values.tolist() == [True, False]
     assert "no events in 1 of 2 groups" in found.attrs["note"]
     none = found.sel(lr=0.1)
-    assert (none.survival == 1).all() and (none.upper == 1).all()
+    assert (none.survival == 1).all()
+    assert (none.upper == 1).all()
     # Not NaN: three of three survived, so S is at least the exact binomial bound.
     np.testing.assert_allclose(none.lower[1:], stats.binomtest(3, 3).proportion_ci(0.95).low)
     assert none.restricted_mean == 100
@@ -145,6 +146,12 @@ def test_diverged_instances_never_have_the_event_and_are_counted():
     assert found.survival.sel(step=8) == 0.25
     assert found.at_risk.sel(step=10) == 1
     assert survival_table(found)[0]["note"] == "1 diverged"
+
+
+def test_an_event_before_a_divergence_counts_as_the_event():
+    """A run that labels its event and goes on may diverge later."""
+    found = survival(runs([2, 8, 9], 10, diverged_step=[5, 5, -1]))
+    assert (found.events_total, found.diverged, found.censored) == (2, 1, 0)
 
 
 def test_other_labels_compete():
@@ -175,7 +182,10 @@ def test_dimensions_keep_their_order_and_coordinates():
     alone = survival(data.isel(lr=1, beta=2))
     np.testing.assert_array_equal(found.survival.isel(lr=1, beta=2).sel(step=alone.step), alone.survival)
     rows = survival_table(found)
-    assert len(rows) == 6 and rows[5]["lr"] == 1e-2 and rows[5]["beta"] == 0.9 and rows[5]["n"] == 40
+    assert len(rows) == 6
+    assert rows[5]["lr"] == 1e-2
+    assert rows[5]["beta"] == 0.9
+    assert rows[5]["n"] == 40
 
 
 def test_thinning_keeps_exact_values_and_every_event():
@@ -186,7 +196,8 @@ def test_thinning_keeps_exact_values_and_every_event():
     for name in ("survival", "lower", "upper", "at_risk"):
         np.testing.assert_array_equal(thin[name], whole[name].sel(step=thin.step))
     np.testing.assert_array_equal(thin.events.sum("step"), whole.events_total)
-    assert thin["median"].equals(whole["median"]) and thin.restricted_mean.equals(whole.restricted_mean)
+    assert thin["median"].equals(whole["median"])
+    assert thin.restricted_mean.equals(whole.restricted_mean)
     assert -thin.survival.diff("step").min() < 0.005
 
 
@@ -221,6 +232,10 @@ GOOD = runs(geometric(0.1, (2, 50)), 30, dims=("lr", "instance"), coords={"lr": 
         (lambda: survival(GOOD.assign(horizon=0)), r"horizon is 0"),
         (lambda: survival(GOOD.assign(horizon=("seed", [30, 30]))), r"horizon varies along \['seed'\]"),
         (lambda: survival(GOOD.assign(status=GOOD.status * 2)), r"without a diverged_step"),
+        (
+            lambda: survival(runs([2], 9, diverged_step=[5]).assign(diverged_step=("instance", [2]))),
+            "strictly before",
+        ),
         (lambda: survival(GOOD.assign_coords(instance=[0] * 50)), r"same instance id occurs twice"),
         (lambda: survival_table(GOOD), r"give what survival\(\) returned"),
     ],

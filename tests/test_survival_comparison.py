@@ -10,7 +10,7 @@ import xarray as xr
 from scipy import stats
 from simulated_runs import covers, geometric, runs
 
-from ensemble.statistics import compare_survival, comparison, logrank
+from ensemble.statistics import compare_survival, comparison, logrank, survival
 
 
 def test_logrank_is_lifelines_with_ties_censoring_and_four_groups():
@@ -67,7 +67,14 @@ def test_logrank_blocks_change_nothing(monkeypatch):
     whole = logrank(data, "lr")
     monkeypatch.setattr(comparison, "_CELLS", 30)
     xr.testing.assert_allclose(logrank(data, "lr"), whole, rtol=1e-10)
-    assert whole.statistic.dims == ("beta",) and whole.expected.dims == ("beta", "lr")
+    assert whole.statistic.dims == ("beta",)
+    assert whole.expected.dims == ("beta", "lr")
+
+
+def test_where_all_escape_at_once_there_is_nothing_to_test():
+    found = logrank(runs(np.full((2, 20), 7), 30, dims=("lr", "instance")), "lr")
+    assert np.isnan(found.pvalue)
+    assert found.attrs["note"] == ""
 
 
 def test_paired_groups_are_refused_by_logrank_with_the_remedy():
@@ -134,13 +141,25 @@ def test_how_much_fits_in_memory_changes_no_result(monkeypatch, paired):
     assert not other.restricted_mean_difference_lower.equals(whole.restricted_mean_difference_lower)
 
 
+@pytest.mark.parametrize("until", [17, 40])
+def test_compared_medians_are_those_of_the_curves(until):
+    """Also where exactly half have escaped, and where the median is the last step compared."""
+    time = np.array([[3] * 5 + [17] * 5 + [30] * 10, [4] * 10 + [17] * 10])
+    data = runs(time, 40, dims=("lr", "instance"), paired=1)
+    found = compare_survival(data, "lr", until=until)
+    assert (
+        [found.median_reference.item(), found["median"].item()] == survival(data)["median"].values.tolist() == [17, 4]
+    )
+
+
 def test_comparison_ends_at_the_smallest_horizon():
     time = geometric(0.02, 500)
     horizon = xr.DataArray([40, 90], dims="optimizer")
     data = runs([time, time], horizon, dims=("optimizer", "instance"), paired=1)
     found = compare_survival(data, "optimizer")
     assert found["until"] == 40
-    assert found.restricted_mean_difference == 0 and found.restricted_mean_difference_pvalue == 1
+    assert found.restricted_mean_difference == 0
+    assert found.restricted_mean_difference_pvalue == 1
     with pytest.raises(ValueError, match="smallest horizon, 40"):
         compare_survival(data, "optimizer", until=41)
 

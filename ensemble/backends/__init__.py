@@ -1,1 +1,1 @@
-"""Backends: engines that run programs. ``cuda`` and ``cpu`` share the kernel sources, ``numpy`` is their specification."""
+"""Backends: engines that run programs. cuda and cpu share the kernel sources, numpy is their specification."""

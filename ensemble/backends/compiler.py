@@ -22,7 +22,7 @@ FLAGS = (
 ).split()
 
 
-class CompilerMissing(RuntimeError):
+class CompilerMissingError(RuntimeError):
     """No C++ compiler was found."""
 
 
@@ -31,14 +31,14 @@ def compiler() -> str:
     """The C++ compiler: ``$CXX`` where it is set, else g++ or clang++ on the PATH.
 
     Raises:
-        CompilerMissing: none is found, with what to install.
+        CompilerMissingError: none is found, with what to install.
     """
     asked = os.environ.get("CXX")
     for name in [asked] if asked else ["g++", "clang++", "c++"]:
         if name and (found := shutil.which(name)):
             return found
     where = f"$CXX is {asked!r}, which is not on the PATH" if asked else "no g++ or clang++ is on the PATH"
-    raise CompilerMissing(
+    raise CompilerMissingError(
         f"backend='cpu' needs a C++17 compiler, and {where}. Install one (Debian, Ubuntu: apt install g++; Fedora: dnf "
         f"install gcc-c++; macOS: xcode-select --install), or use backend='numpy'."
     )
@@ -50,7 +50,9 @@ def compiler_version() -> str:
     try:
         run = subprocess.run([compiler(), "--version"], capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError) as error:
-        raise CompilerMissing(f"The C++ compiler {compiler()!r} does not run: {error}. Set $CXX to one that does.") from error
+        raise CompilerMissingError(
+            f"The C++ compiler {compiler()!r} does not run: {error}. Set $CXX to one that does."
+        ) from error
     return run.stdout.splitlines()[0] if run.stdout else compiler()
 
 
@@ -93,7 +95,7 @@ def library(source: str) -> ctypes.CDLL:
     """The compiled and loaded form of a program's source; compiled once for each machine, compiler and source.
 
     Raises:
-        CompilerMissing: no compiler.
+        CompilerMissingError: no compiler.
         RuntimeError: the source does not compile; the message has the compiler's own.
     """
     flags = [*FLAGS, native_flag()]

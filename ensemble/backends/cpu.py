@@ -102,7 +102,9 @@ class CpuEngine(Engine):
 
     def bytes_per_row(self, program: Program) -> int:
         vectors, integers = program.slots
-        return (1 + vectors) * program.dim * program.dtype.itemsize + integers * program.integer_dtype.itemsize + 12 + 24
+        return (
+            (1 + vectors) * program.dim * program.dtype.itemsize + integers * program.integer_dtype.itemsize + 12 + 24
+        )
 
     def memory_available(self) -> int:
         return available_memory()
@@ -200,7 +202,9 @@ class CpuEngine(Engine):
         function = library.draw
         function.argtypes = [ctypes.c_void_p, ctypes.c_longlong, ctypes.c_longlong]
         per = 64
-        self._run(-(-ids.size // per), 0, lambda a, b, _, __: function(launch.ctypes.data, a * per, min(b * per, ids.size)))
+        self._run(
+            -(-ids.size // per), 0, lambda a, b, _, __: function(launch.ctypes.data, a * per, min(b * per, ids.size))
+        )
         return out
 
     def normals(self, program: Program, step: int, stream: int, ids: NDArray[np.uint32]) -> Any:

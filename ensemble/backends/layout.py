@@ -42,7 +42,8 @@ def look_dtype() -> np.dtype[Any]:
     """``struct LookLaunch`` of ``kernels/observe.cuh``."""
     pointers = ["parameters", "active", "x", "direction", "value", "gradient_norm", "gradient", "product"]
     return np.dtype(
-        [(name, POINTER) for name in pointers] + [(name, np.int32) for name in ("count", "instances", "t", "dim")], align=True
+        [(name, POINTER) for name in pointers] + [(name, np.int32) for name in ("count", "instances", "t", "dim")],
+        align=True,
     )
 
 

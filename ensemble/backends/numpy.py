@@ -21,9 +21,7 @@ DROP_FINISHED = 0.1
 """Rows that have finished are dropped from a chunk once they are this share of it."""
 
 
-def seen_by_kernel(
-    parts: Sequence[Part], owner: NDArray[Any] | None, dtype: np.dtype[Any], dim: int
-) -> Part:
+def seen_by_kernel(parts: Sequence[Part], owner: NDArray[Any] | None, dtype: np.dtype[Any], dim: int) -> Part:
     """The part as a kernel sees it: numbers rounded to ``dtype``, constants as attributes.
 
     ``parts`` holds one part per configuration. ``owner`` None: they are all ``parts[0]``. Else ``owner`` (rows,) says which
@@ -67,7 +65,9 @@ class NumpyEngine(Engine):
 
     def bytes_per_row(self, program: Program) -> int:
         vectors, integers = program.slots
-        return (1 + vectors) * program.dim * program.dtype.itemsize + integers * program.integer_dtype.itemsize + 12 + 16
+        return (
+            (1 + vectors) * program.dim * program.dtype.itemsize + integers * program.integer_dtype.itemsize + 12 + 16
+        )
 
     def memory_available(self) -> int:
         return available_memory()
@@ -82,7 +82,12 @@ class NumpyEngine(Engine):
         return self._draws(program, step, stream, ids, Random.uniforms)
 
     def _draws(
-        self, program: Program, step: int, stream: int, ids: NDArray[Any], draw: Callable[[Random, Stream], NDArray[Any]]
+        self,
+        program: Program,
+        step: int,
+        stream: int,
+        ids: NDArray[Any],
+        draw: Callable[[Random, Stream], NDArray[Any]],
     ) -> NDArray[Any]:
         out = np.empty((ids.size, program.dim), dtype=program.dtype)
         chunk = max(1, self.chunk_elements // program.dim)
@@ -109,7 +114,7 @@ class NumpyEngine(Engine):
     def _advance_chunk(
         self, program: Program, state: State, rows: NDArray[Any], first: int, tables: NDArray[Any]
     ) -> None:
-        def views(rows: NDArray[Any]) -> tuple[dict[str, Any], NDArray[Any] | None, Random]:
+        def views(rows: NDArray[Any]) -> tuple[dict[str, Any], NDArray[Any], Random]:
             configuration = rows // program.instances
             owner = None if configuration.size == 0 or configuration[0] == configuration[-1] else configuration
             chosen = program.configurations if owner is not None else (program.configurations[configuration[0]],)
@@ -166,10 +171,11 @@ class NumpyEngine(Engine):
                 random.step = t
                 nows = {role: now_of(role, configuration, t, random) for role in ROLES}
 
-                def gradient(y: NDArray[Any], nows: dict[str, Any] = nows) -> NDArray[Any]:
+                def gradient(
+                    y: NDArray[Any], nows: dict[str, Any] = nows, parts: dict[str, Any] = parts
+                ) -> NDArray[Any]:
                     exact = parts["landscape"].gradient(y, nows["landscape"])
-                    noisy: NDArray[Any] = parts["noise"].apply(y, exact, parts["landscape"], nows["noise"])
-                    return noisy
+                    return parts["noise"].apply(y, exact, parts["landscape"], nows["noise"])
 
                 x = parts["optimizer"].step(x, gradient, memory, nows["optimizer"])
                 fine = (np.abs(x) <= DIVERGED_BEYOND).all(axis=1)
@@ -207,7 +213,9 @@ class NumpyEngine(Engine):
             for a in range(c * program.instances, (c + 1) * program.instances, chunk):
                 b = min(a + chunk, (c + 1) * program.instances)
                 with np.errstate(all="ignore"):
-                    for name, value in look(landscape, x[a:b], quantities, t, None if direction is None else direction[a:b]):
+                    for name, value in look(
+                        landscape, x[a:b], quantities, t, None if direction is None else direction[a:b]
+                    ):
                         found[name].append(value)
         return {name: np.concatenate(values) for name, values in found.items()}
 

@@ -91,7 +91,9 @@ class Program:
         """(role, path) of every column of the tables, in the kernel's order: optimizer, noise, landscape, event."""
         t = np.ones(1)
         return tuple(
-            (role, path) for role in ("optimizer", "noise", "landscape", "event") for path, _ in self.part(role).columns(t)
+            (role, path)
+            for role in ("optimizer", "noise", "landscape", "event")
+            for path, _ in self.part(role).columns(t)
         )
 
     def tables(self, first: int, last: int) -> NDArray[Any]:

@@ -29,7 +29,8 @@ def logrank(data: Any, dim: str, *, label: int | None = None) -> xr.Dataset:
     float64: a million subjects with ties overflow nothing.
 
     Returns over the other configuration dimensions `statistic`, `degrees`, `pvalue`, and `observed` and `expected`
-    events (..., dim); NaN where none of the groups had an event, attrs["note"] says so.
+    events (..., dim). NaN where nothing can be told: no events (attrs["note"] says so), or nobody left to be compared
+    with those that had one.
 
     ValueError: paired groups or no attrs["paired"], `dim` unknown or of one member, no events at all.
     """
@@ -54,7 +55,7 @@ def logrank(data: Any, dim: str, *, label: int | None = None) -> xr.Dataset:
         "observed": rest.variable(observed, "events seen", "1", dim),
         "expected": rest.variable(expected, "events expected if all groups share one law", "1", dim),
     }
-    return xr.Dataset(variables, {**rest.coords, dim: names}, {"note": _note(np.isnan(statistic))})
+    return xr.Dataset(variables, {**rest.coords, dim: names}, {"note": _note(observed.sum(axis=1) == 0)})
 
 
 def _logrank(groups: list[Group]) -> tuple[FloatArray, FloatArray, float, int]:

@@ -9,7 +9,7 @@ import xarray as xr
 from scipy.special import betaincinv
 from scipy.stats import chi2
 
-from .lifetimes import BoolArray, IntArray, Lifetimes, check_confidence, read
+from .lifetimes import BoolArray, Group, IntArray, check_confidence, read
 from .survival import kaplan_meier
 
 _BINS, _PER_BIN = 10, 5  # at most so many bins, each with at least so many expected events (Cochran 1954)
@@ -46,7 +46,8 @@ def escape_rate(data: Any, *, label: int | None = None, confidence: float = 0.95
     lives = read(data, label)
     every, frame = lives.check_every, lives.frame
     skipped = -(-after // every)
-    tables = [_checks(lives, number, skipped) for number in range(len(lives))]
+    groups = [lives.group(number, stop=True) for number in range(len(lives))]
+    tables = [_checks(group, ends, every, skipped) for group, ends in zip(groups, lives.horizon, strict=True)]
     events = np.array([float(np.count_nonzero(had)) for _, had in tables])
     trials = np.array([float(checks.sum()) for checks, _ in tables])
     if np.any(trials == 0):
@@ -76,7 +77,6 @@ def escape_rate(data: Any, *, label: int | None = None, confidence: float = 0.95
             f"rate{end}": frame.variable(rate[i], f"{which}escape rate", "1/step"),
             f"mean{end}": frame.variable(mean[i], f"{which}mean escape time", "step"),
         }
-    groups = [lives.group(number) for number in range(len(lives))]
     variables |= {
         "events_total": frame.variable(events.astype(np.int64), "events after `after`"),
         "exposure": frame.variable(trials * every, "instance-steps at risk", "step"),
@@ -103,11 +103,10 @@ def escape_rate(data: Any, *, label: int | None = None, confidence: float = 0.95
     return xr.Dataset(variables, frame.coords, attrs)
 
 
-def _checks(lives: Lifetimes, number: int, skipped: int) -> tuple[IntArray, BoolArray]:
+def _checks(group: Group, horizon: IntArray, every: int, skipped: int) -> tuple[IntArray, BoolArray]:
     """Return checks at risk after the first `skipped` ones and whether the last of them saw the event (instances,)."""
-    group, every = lives.group(number, stop=True), lives.check_every
     partial = group.had & (group.time % every != 0)
-    if np.any(partial & (group.time != lives.horizon[number])):
+    if np.any(partial & (group.time != horizon)):
         given = f"event_step {group.time[partial].min()} is no multiple of attrs['check_every']={every}"
         raise ValueError(f"{given}; give the interval between checks that the run really used")
     checks = group.time // every - skipped

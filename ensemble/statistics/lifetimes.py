@@ -208,5 +208,5 @@ def _check(lives: Lifetimes) -> None:
     lost = lives.status == DIVERGED
     if np.any(lost & (lives.diverged_step < 1)):
         raise ValueError("status says 'diverged' for instances without a diverged_step; give the step of divergence")
-    if np.any(fired & lost & (step >= lives.diverged_step)):
+    if np.any(fired & (lives.diverged_step > 0) & (step >= lives.diverged_step)):
         raise ValueError("an event counts only strictly before divergence, but some have event_step >= diverged_step")

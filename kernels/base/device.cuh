@@ -48,7 +48,6 @@ HD word operator<<(word a, int n) { return {a.bits << n}; }
 HD word operator>>(word a, int n) { return {a.bits >> n}; }
 
 HD scalar broadcast(real value) { return value; }
-HD bool any(bool m) { return m; }
 HD bool as_mask(bool m) { return m; }
 template <class T>
 HD T where(bool m, T a, T b) {
@@ -104,7 +103,11 @@ HD real to_real(integer a) { return real(a); }
 HD real to_real(word a) { return real(a.bits); }
 HD integer to_integer(real a) { return integer(a); }
 HD integer integer_of(int a) { return a; }
-HD real absolute(real a) { return a < 0 ? -a : (a == 0 ? real(0) : a); }
+#if ENSEMBLE_DOUBLE
+HD real absolute(real a) { return fabs(a); }
+#else
+HD real absolute(real a) { return fabsf(a); }
+#endif
 
 // ---- Philox's counter words
 template <class T>
@@ -119,21 +122,47 @@ HD counter split(word a) { return unsigned(a.bits); }
 HD counter split(unsigned a) { return a; }
 HD word join(counter a) { return {unsigned_of_real(a)}; }
 
-// ---- the group of lanes that holds one instance
-HD int thread_in_block() { return int(threadIdx.x); }
-HD int lane_in_group() { return lanes == 1 ? 0 : int(threadIdx.x) & (lanes - 1); }
-HD unsigned group_mask() {
-    if (lanes >= 32) return 0xffffffffu;
-    return ((1u << (lanes & 31)) - 1u) << (threadIdx.x & 31u & ~unsigned(lanes - 1));
+// A row of the per-step tables: rows of more than two columns are padded to whole 16-byte loads.
+template <int Columns>
+HD void load_columns(number* to, const real* from) {
+#if defined(__CUDACC__) && !ENSEMBLE_DOUBLE
+    if constexpr (Columns > 2) {
+        UNROLL for (int k = 0; k < Columns; k += 4) {
+            float4 four = __ldg((const float4*)(from + k));
+            const number each[4] = {four.x, four.y, four.z, four.w};
+            UNROLL for (int c = 0; c < 4; ++c) {
+                if (k + c < Columns) to[k + c] = each[c];
+            }
+        }
+        return;
+    }
+#endif
+    UNROLL for (int k = 0; k < Columns; ++k) to[k] = __ldg(from + k);
 }
 
-// The value that lane `source` of the group holds, in every lane. All lanes of the group must call.
+// ---- the group of lanes that holds one instance
+// Groups that share a warp stay together: all 32 lanes take part in every shuffle and vote, whether their own instance
+// asked or has finished. A mask known to the compiler costs nothing; one made at run time is checked at every shuffle.
+constexpr unsigned whole_warp = 0xffffffffu;
+constexpr bool shares_warp = lanes > 1 && lanes < 32;
+HD int lane_in_group() { return lanes == 1 ? 0 : int(threadIdx.x) & (lanes - 1); }
+
+// Whether any instance that takes the same branches says so. Reductions may only be called where any() was asked, or
+// unconditionally: a group that went another way than its warp would be waited for.
+HD bool any(bool m) {
+    if constexpr (shares_warp) {
+        return __any_sync(whole_warp, m);
+    } else {
+        return m;
+    }
+}
+// The value that lane `source` of the group holds, in every lane.
 template <class T>
 HD T from_lane(T value, int source) {
     if constexpr (lanes == 1) {
         return value;
     } else if constexpr (lanes <= 32) {
-        return __shfl_sync(group_mask(), value, source, lanes);
+        return __shfl_sync(whole_warp, value, source, lanes);
     } else {
         ENSEMBLE_SHARED(T, exchange, lanes);
         exchange[lane_in_group()] = value;
@@ -143,7 +172,8 @@ HD T from_lane(T value, int source) {
         return result;
     }
 }
-// One tree over the lanes: strides lanes/2, ..., 1, from large to small. Commutative, so every lane gets the same bits.
+// One tree over the lanes: strides lanes/2, ..., 1, from large to small. Op::commutes: op(a, b) and op(b, a) have the
+// same bits; otherwise the lower lane's value comes first, so that every lane gets the same bits all the same.
 template <class T, class Op>
 HD T reduce_lanes(T value, Op op) {
     if constexpr (lanes > 32) {
@@ -162,7 +192,13 @@ HD T reduce_lanes(T value, Op op) {
         __syncthreads();
     }
     UNROLL for (int s = (lanes < 32 ? lanes : 32) / 2; s >= 1; s /= 2) {
-        value = op(value, __shfl_xor_sync(group_mask(), value, s, 32));
+        T other = __shfl_xor_sync(whole_warp, value, s, 32);
+        if constexpr (Op::commutes) {
+            value = op(value, other);
+        } else {
+            bool upper = lane_in_group() & s;
+            value = op(upper ? other : value, upper ? value : other);
+        }
     }
     return value;
 }

@@ -492,7 +492,7 @@ HD mask store_within(Vec& to, const E& from, real bound) {
 // ---- reductions over the coordinates: in a block from first to last; over the blocks one binary tree, padded with
 // the neutral value to a power of two and halved by strides from large to small. The same bits for every layout.
 struct Add {
-    static constexpr bool is_sum = true;
+    static constexpr bool is_sum = true, commutes = true;
     static HD real neutral() { return 0; }
     template <class T>
     HD T operator()(const T& a, const T& b) const {
@@ -500,7 +500,7 @@ struct Add {
     }
 };
 struct Maximum {
-    static constexpr bool is_sum = false;
+    static constexpr bool is_sum = false, commutes = false;  // not for NaN, nor for zeros of two signs
     static HD real neutral() { return -real(ENSEMBLE_DOUBLE ? 1.7976931348623157e308 : 3.4028234663852886e38); }
     template <class T>
     HD T operator()(const T& a, const T& b) const {
@@ -508,7 +508,7 @@ struct Maximum {
     }
 };
 struct Minimum {
-    static constexpr bool is_sum = false;
+    static constexpr bool is_sum = false, commutes = false;  // not for NaN, nor for zeros of two signs
     static HD real neutral() { return real(ENSEMBLE_DOUBLE ? 1.7976931348623157e308 : 3.4028234663852886e38); }
     template <class T>
     HD T operator()(const T& a, const T& b) const {

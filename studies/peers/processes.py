@@ -39,7 +39,7 @@ before = status("VmRSS:")
 with open("/proc/self/clear_refs", "w") as reset:
     reset.write("5")
 result = run({instances})
-print(json.dumps({{"planned": int(plan.memory), "peak": status("VmHWM:") - before}}))
+print(json.dumps({{"planned": int(plan.bytes_needed), "peak": status("VmHWM:") - before}}))
 """
 
 

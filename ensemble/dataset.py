@@ -1,0 +1,210 @@
+"""Outcomes as an xarray dataset, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from .grids import Axis, Sweep
+from .records import QUANTITIES
+from .runs import Outcome, Setting
+
+STATUS = {"censored": 0, "event": 1, "diverged": 2}
+
+
+def _common_axes(sweeps: dict[str, Sweep]) -> tuple[Axis, ...] | None:
+    """The axes that all runs share, or None if they differ."""
+    first, *others = sweeps.values()
+    for other in others:
+        if [(a.name, a.coordinates) for a in other.axes] != [(a.name, a.coordinates) for a in first.axes]:
+            return None
+    return first.axes
+
+
+def status_of(outcome: Outcome) -> NDArray[np.int8]:
+    """0 censored, 1 event, 2 diverged."""
+    status = np.where(outcome.event_step >= 0, STATUS["event"], STATUS["censored"])
+    return np.where(
+        outcome.diverged_step >= 0, np.where(outcome.event_step >= 0, status, STATUS["diverged"]), status
+    ).astype(np.int8)
+
+
+class _Stack:
+    """Puts the runs' arrays (configurations, ...) together under the right leading dimensions."""
+
+    def __init__(self, settings: dict[str, Setting]) -> None:
+        self.settings = settings
+        self.names = list(settings)
+        self.sweeps = {name: s.sweep() for name, s in settings.items()}
+        self.single = self.names == [""]
+        self.axes = _common_axes(self.sweeps)
+        if self.axes is None:
+            self.dims: tuple[str, ...] = ("configuration",)
+        else:
+            self.dims = tuple(a.name for a in self.axes)
+            if not self.single:
+                self.dims = ("optimizer", *self.dims)
+
+    def __call__(self, arrays: list[NDArray[Any]]) -> NDArray[Any]:
+        if self.axes is None:
+            return np.concatenate(arrays)
+        shape = tuple(a.size for a in self.axes)
+        shaped = [a.reshape(shape + a.shape[1:]) for a in arrays]
+        return shaped[0] if self.single else np.stack(shaped)
+
+    def split(self, array: NDArray[Any]) -> list[NDArray[Any]]:
+        """The inverse."""
+        counts = [len(s.parts) for s in self.sweeps.values()]
+        if self.axes is None:
+            return np.split(array, np.cumsum(counts)[:-1])
+        flat = array.reshape((len(self.names), counts[0]) + array.shape[len(self.dims) :])
+        return list(flat)
+
+    def coordinates(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """(coordinates, variables) that name the configurations."""
+        coords: dict[str, Any] = {}
+        variables: dict[str, Any] = {}
+        if self.axes is None:
+            fields: dict[str, list[Any]] = {}
+            owners: list[str] = []
+            total = sum(len(s.parts) for s in self.sweeps.values())
+            names = [f for s in self.sweeps.values() for a in s.axes for f in a.coordinates]
+            for name, s in self.sweeps.items():
+                fixed = {f: getattr(self.settings[name].optimizer, f, None) for f in names}
+                for index in np.ndindex(*s.shape):
+                    at = len(owners)
+                    owners.append(name)
+                    for f, value in fixed.items():  # what is swept for one optimizer may be fixed for another
+                        if isinstance(value, (int, float)):
+                            fields.setdefault(f, [np.nan] * total)[at] = value
+                    for axis, i in zip(s.axes, index, strict=True):
+                        for field, values in axis.coordinates.items():
+                            fields.setdefault(field, [np.nan] * total)[at] = values[i]
+            coords["optimizer"] = ("configuration", owners)
+            for field, column in fields.items():
+                coords[field] = ("configuration", column)
+            return coords, variables
+        if not self.single:
+            coords["optimizer"] = ("optimizer", self.names)
+        for axis in self.axes:
+            for field, values in axis.coordinates.items():
+                coords[field] = (axis.name, list(values))
+            for field, vectors in axis.vectors.items():
+                variables[f"{field}_vector"] = ((axis.name, "coordinate"), vectors)
+        return coords, variables
+
+
+def assemble(settings: dict[str, Setting], outcomes: dict[str, Outcome], keep_x: bool) -> xr.Dataset:
+    """The dataset of one run, or of several that are compared."""
+    stack = _Stack(settings)
+    found = list(outcomes.values())
+    first_setting, first = next(iter(settings.values())), found[0]
+    dims = (*stack.dims, "instance")
+    coords, variables = stack.coordinates()
+    ids = np.arange(first_setting.instances, dtype=np.int64) + first_setting.first_instance
+    coords["instance"] = ("instance", ids, {"long_name": "instance id"})
+
+    def add(name: str, dims: tuple[str, ...], arrays: list[NDArray[Any]], **attrs: Any) -> None:
+        variables[name] = (dims, stack(arrays), attrs)
+
+    add(
+        "event_step",
+        dims,
+        [o.event_step.astype(np.int64) for o in found],
+        long_name="first step at which the event held",
+        units="steps",
+        comment="-1 where none",
+    )
+    add("event", dims, [o.event for o in found], long_name="label of the event", comment="0 where none")
+    add(
+        "status",
+        dims,
+        [status_of(o) for o in found],
+        long_name="how the instance ended",
+        flag_values=np.array(list(STATUS.values()), dtype=np.int8),
+        flag_meanings=" ".join(STATUS),
+    )
+    add(
+        "diverged_step",
+        dims,
+        [o.diverged_step.astype(np.int64) for o in found],
+        long_name="first step with a coordinate not finite or beyond the bound",
+        units="steps",
+        comment="-1 where none",
+    )
+    horizons = {o.reached for o in found}
+    if len(horizons) == 1:
+        variables["horizon"] = ((), np.int64(horizons.pop()))
+    else:
+        each = [np.full((len(stack.sweeps[n].parts),), o.reached, dtype=np.int64) for n, o in outcomes.items()]
+        stacked = stack(each)
+        along = stack.dims[:1]
+        variables["horizon"] = (along, stacked if stack.axes is None else stacked.reshape(len(found), -1)[:, 0])
+    if keep_x:
+        add("x", (*dims, "coordinate"), [o.x for o in found], long_name="final iterate", units="units of x")
+    if first.record_steps is not None and first.records:
+        _add_records(stack, found, first_setting, coords, variables)
+    dataset = xr.Dataset(variables, coords=coords)
+    dataset["horizon"].attrs.update(long_name="last step taken", units="steps")
+    return dataset
+
+
+def _add_records(
+    stack: _Stack, found: list[Outcome], setting: Setting, coords: dict[str, Any], variables: dict[str, Any]
+) -> None:
+    first, record = found[0], setting.record
+    assert record is not None
+    coords["step"] = ("step", first.record_steps, {"long_name": "steps taken", "units": "steps"})
+    places = first.record_places
+    everyone = places is None or places.size == setting.instances
+    who = "instance" if everyone else "recorded_instance"
+    if places is not None and not everyone and not record.summary:
+        coords[who] = (who, places + setting.first_instance, {"long_name": "instance id"})
+    for name in first.records:
+        base, _, kind = name.rpartition("_") if record.summary else (name, "", "")
+        long_name, units = QUANTITIES[base]
+        arrays = [o.records[name] for o in found]
+        if record.summary:
+            tail: tuple[str, ...] = ("step", "quantile") if kind == "quantile" else ("step",)
+            attrs = {"long_name": f"{kind} over instances of {long_name}", "units": "1" if kind == "n" else units}
+        else:
+            tail = (who, "step", "coordinate") if name == "x" else (who, "step")
+            attrs = {"long_name": long_name, "units": units}
+        variables["path" if name == "x" else name] = ((*stack.dims, *tail), stack(arrays), attrs)
+    if record.summary:
+        coords["quantile"] = ("quantile", np.asarray(record.quantiles, dtype=np.float64))
+
+
+def disassemble(dataset: xr.Dataset, settings: dict[str, Setting]) -> dict[str, Outcome]:
+    """The outcomes that :func:`assemble` was given, without the optimizers' memory."""
+    stack = _Stack(settings)
+
+    def parts(name: str) -> list[NDArray[Any]]:
+        return stack.split(dataset[name].to_numpy())
+
+    record_names = [v for v in dataset.data_vars if "step" in dataset[v].dims]
+    horizon = dataset["horizon"]
+    outcomes = {}
+    for k, name in enumerate(settings):
+        h = horizon.to_numpy()
+        reached = int(h) if h.ndim == 0 else int(parts("horizon")[k].ravel()[0]) if stack.axes is None else int(h[k])
+        x = parts("x")[k] if "x" in dataset else np.empty(0)
+        outcome = Outcome(
+            reached=reached,
+            x=x,
+            vectors=np.empty((0, *x.shape)),
+            integers=np.empty((0, *x.shape[:2])),
+            event_step=parts("event_step")[k].astype(np.int32),
+            event=parts("event")[k].astype(np.int32),
+            diverged_step=parts("diverged_step")[k].astype(np.int32),
+            records={("x" if v == "path" else str(v)): parts(str(v))[k] for v in record_names},
+            record_steps=dataset["step"].to_numpy() if "step" in dataset.coords else None,
+            wall_time=float(dataset.attrs["wall_time"]) if k == 0 else 0.0,
+            segments=int(dataset.attrs["segments"]) if k == 0 else 0,
+            started_inside=int(dataset.attrs["started_inside"]) if k == 0 else 0,
+        )
+        outcomes[name] = outcome
+    return outcomes

@@ -1,0 +1,170 @@
+"""Records: what is written down along the way, and at which steps."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+QUANTITIES: dict[str, tuple[str, str]] = {
+    "value": ("f(x), without noise", "units of f"),
+    "gradient_norm": ("norm of the exact gradient", "units of f per unit of x"),
+    "distance": ("distance |x - point|", "units of x"),
+    "x": ("iterate", "units of x"),
+}
+"""Name -> (long name, units) of what can be recorded."""
+
+
+@dataclass(frozen=True)
+class Spaced:
+    """Steps that depend on the horizon; made by :func:`log_spaced` and :func:`lin_spaced`."""
+
+    kind: str
+    count: int
+
+    def steps(self, horizon: int) -> NDArray[np.int64]:
+        if self.kind == "log":
+            points = np.geomspace(1, horizon, self.count - 1)
+        else:
+            points = np.linspace(0, horizon, self.count)
+        return np.unique(np.concatenate([[0], np.rint(points)]).astype(np.int64))
+
+
+def _count(name: str, count: object) -> int:
+    if isinstance(count, bool) or not isinstance(count, numbers.Integral) or int(count) < 2:
+        raise ValueError(f"{name}({count!r}): give a whole number of at least 2 steps.")
+    return int(count)
+
+
+def log_spaced(count: int) -> Spaced:
+    """At most ``count`` steps: the start (0), then logarithmically from 1 to the horizon."""
+    return Spaced("log", _count("log_spaced", count))
+
+
+def lin_spaced(count: int) -> Spaced:
+    """At most ``count`` steps: evenly from the start (0) to the horizon."""
+    return Spaced("lin", _count("lin_spaced", count))
+
+
+@dataclass(frozen=True)
+class Record:
+    """What to record, when, and of whom.
+
+    Args:
+        quantities: names out of ``value``, ``gradient_norm``, ``distance`` (to ``point``) and ``x``.
+        at: steps, 0 for the start: :func:`log_spaced`, :func:`lin_spaced` or a list.
+        instances: which instances: None for all, a number n for the first n, or a list of places.
+        summary: keep ensemble moments and quantiles in place of every instance: ``<name>_mean``, ``<name>_variance``,
+            ``<name>_quantile`` and ``<name>_n``, the number of finite values behind them.
+        quantiles: which quantiles a summary keeps.
+        survivors: False: after its event an instance repeats its last value; True: it is NaN from then on.
+        point: for ``distance``: one number or one for each coordinate.
+
+    Raises:
+        ValueError: an unknown quantity, no step, or a quantile outside [0, 1].
+    """
+
+    quantities: Sequence[str]
+    at: Spaced | Sequence[int]
+    instances: int | Sequence[int] | None = None
+    summary: bool = False
+    quantiles: Sequence[float] = (0.05, 0.25, 0.5, 0.75, 0.95)
+    survivors: bool = False
+    point: Any = 0.0
+
+    def __post_init__(self) -> None:
+        given = (self.quantities,) if isinstance(self.quantities, str) else tuple(self.quantities)
+        unknown = [q for q in given if q not in QUANTITIES]
+        if unknown or not given:
+            raise ValueError(f"Record(quantities={list(given)!r}): give names out of {', '.join(QUANTITIES)}.")
+        object.__setattr__(self, "quantities", given)
+        if self.summary and "x" in given:
+            raise ValueError(
+                "Record(['x'], summary=True): a summary is of numbers; record x of a few instances instead."
+            )
+        bad = [q for q in self.quantiles if not 0 <= q <= 1]
+        if bad:
+            raise ValueError(f"Record(quantiles={list(self.quantiles)!r}): give numbers from 0 to 1.")
+        if not isinstance(self.at, Spaced):
+            steps = np.asarray(self.at)
+            if steps.ndim != 1 or not steps.size or steps.dtype.kind not in "iu" or steps.min() < 0:
+                raise ValueError(
+                    f"Record(at={self.at!r}): give log_spaced(n), lin_spaced(n) or a list of steps from 0 on."
+                )
+            object.__setattr__(self, "at", tuple(sorted({int(s) for s in steps})))
+
+    def steps(self, horizon: int) -> NDArray[np.int64]:
+        """The steps to record of a run to ``horizon``.
+
+        Raises:
+            ValueError: a listed step lies beyond the horizon.
+        """
+        if isinstance(self.at, Spaced):
+            return self.at.steps(horizon)
+        steps = np.array(self.at, dtype=np.int64)
+        if steps[-1] > horizon:
+            raise ValueError(
+                f"Record(at=...): step {steps[-1]} lies beyond the horizon of {horizon} steps; raise steps=."
+            )
+        return steps
+
+    def places(self, instances: int) -> NDArray[np.int64]:
+        """Which of ``instances`` are recorded."""
+        if self.instances is None:
+            return np.arange(instances)
+        if isinstance(self.instances, numbers.Integral):
+            places = np.arange(int(self.instances))
+        else:
+            places = np.asarray(self.instances, dtype=np.int64)
+        if not places.size or places.min() < 0 or places.max() >= instances:
+            raise ValueError(f"Record(instances={self.instances!r}): give places from 0 to {instances - 1}.")
+        return places
+
+
+@dataclass
+class Recorder:
+    """Collects one run's records: arrays (configurations, recorded instances, steps[, dim])."""
+
+    record: Record
+    steps: NDArray[np.int64]
+    places: NDArray[np.int64]
+    values: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
+    taken: list[int] = field(default_factory=list)
+
+    def take(self, step: int, look: Callable[[str], NDArray[Any]], finished: NDArray[np.bool_]) -> None:
+        """Records ``step``: ``look(quantity)`` gives (configurations, instances[, dim]); ``finished`` whose event is over."""
+        self.taken.append(step)
+        for name in self.record.quantities:
+            values = look(name)
+            if self.record.survivors:
+                values = values.copy()
+                values[finished] = np.nan
+            self.values.setdefault(name, []).append(values)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Name -> (configurations, recorded instances, steps[, dim])."""
+        return {name: np.stack(values, axis=2) for name, values in self.values.items()}
+
+
+def summarise(name: str, values: NDArray[Any], quantiles: Sequence[float]) -> dict[str, NDArray[Any]]:
+    """Moments and quantiles over instances of ``values`` (configurations, instances, steps), in float64.
+
+    Non-finite values (diverged instances) are left out and ``<name>_n`` counts what is left.
+    """
+    finite = np.isfinite(values)
+    n = finite.sum(axis=1)
+    clean = np.where(finite, values, 0).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = clean.sum(axis=1) / n
+        spread = np.where(finite, clean - mean[:, None], 0.0)
+        variance = (spread**2).sum(axis=1) / (n - 1)
+    q = np.full((*n.shape, len(quantiles)), np.nan)
+    for index in np.ndindex(*n.shape):
+        if n[index]:
+            column = values[index[0], :, index[1]]
+            q[index] = np.quantile(column[finite[index[0], :, index[1]]].astype(np.float64), quantiles)
+    return {f"{name}_mean": mean, f"{name}_variance": variance, f"{name}_quantile": q, f"{name}_n": n}

@@ -1,0 +1,313 @@
+"""Result: what simulate and compare return; saved, loaded, resumed and replayed."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from .dataset import assemble
+from .grids import Grid
+from .part import Part, plain
+from .records import Record, Spaced
+from .runs import Outcome, Setting
+
+FORMAT = "descent-ensemble 1"
+
+
+@dataclass
+class Result:
+    """A finished (or interrupted) ensemble.
+
+    ``dataset`` is an :class:`xarray.Dataset` that needs nothing of this package: dimensions are the swept fields in the
+    order written (``optimizer`` first for :func:`ensemble.compare`), then ``instance`` and ``coordinate``; see its
+    variables' ``long_name`` and ``units``. ``settings`` and ``outcomes`` have one entry for each optimizer compared, and
+    one, under the empty name, otherwise.
+    """
+
+    dataset: xr.Dataset
+    settings: dict[str, Setting]
+    outcomes: dict[str, Outcome]
+    options: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<ensemble.Result {summary(self)}>\n{self.dataset!r}"
+
+    def save(self, path: str | os.PathLike[str], *, state: bool = True) -> Path:
+        """Writes a netCDF-4 file that any netCDF reader opens; whole or not at all.
+
+        The file is written under a temporary name, flushed to the disk and renamed. ``state=False`` leaves out the
+        optimizers' memory: smaller, and :meth:`resume` then starts again from the beginning, with the same bits.
+
+        Raises:
+            OSError: the place cannot be written; nothing is left there and the result is still in memory.
+        """
+        target = Path(path)
+        dataset = self.dataset.copy()
+        if state and self.options["keep_x"]:
+            for k, outcome in enumerate(self.outcomes.values()):
+                for name in ("vectors", "integers"):
+                    array = getattr(outcome, name)
+                    dims = [f"_{name}_{k}_{axis}" for axis in range(array.ndim)]
+                    if array.size:
+                        dataset[f"_{name}_{k}"] = (dims, array)
+        if not target.parent.is_dir():
+            raise OSError(f"save({str(target)!r}): the folder {str(target.parent)!r} does not exist; make it first.")
+        handle, name = -1, ""
+        try:
+            handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+            os.close(handle)
+            encoding = {
+                v: {"zlib": True, "complevel": 1, "fletcher32": True} for v in dataset.variables if dataset[v].ndim
+            }
+            dataset.to_netcdf(name, engine="h5netcdf", encoding=encoding)
+            with open(name, "rb") as file:
+                os.fsync(file.fileno())
+            os.replace(name, target)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                if name:
+                    os.unlink(name)
+            raise OSError(
+                f"save({str(target)!r}): cannot write there ({error}); the result is still in memory."
+            ) from error
+        return target
+
+    def resume(self, steps: int, *, progress: bool | None = None) -> Result:
+        """The same ensemble taken on to ``steps`` in total: equal, bit for bit, to one run of that length.
+
+        Raises:
+            ValueError: ``steps`` is not beyond the steps already taken.
+        """
+        from .simulate import resumed
+
+        return resumed(self, steps, progress)
+
+
+def summary(result: Result) -> str:
+    """One line: who, how many, what became of them."""
+    d = result.dataset
+    status = np.bincount(d["status"].to_numpy().ravel(), minlength=3)
+    n = int(status.sum())
+    return (
+        f"{n:,} instances of dim {d.attrs['dim']} on {d.attrs['backend']} ({d.attrs['device']}): {status[1]:,} with event, "
+        f"{status[0]:,} censored, {status[2]:,} diverged; {d.attrs['coordinate_steps_per_second']:.3g} coordinate-steps/s"
+    )
+
+
+def make_result(settings: dict[str, Setting], outcomes: dict[str, Outcome], options: dict[str, Any]) -> Result:
+    """Assembles the dataset and its provenance."""
+    dataset = assemble(settings, outcomes, keep_x=options["keep_x"])
+    dataset.attrs |= _provenance(settings, outcomes, options)
+    if not options["keep_x"]:
+        empty = {"x": np.empty(0), "vectors": np.empty(0), "integers": np.empty(0)}
+        outcomes = {name: dataclasses.replace(o, **empty) for name, o in outcomes.items()}  # type: ignore[arg-type]
+    return Result(dataset, settings, outcomes, options)
+
+
+def _provenance(settings: dict[str, Setting], outcomes: dict[str, Outcome], options: dict[str, Any]) -> dict[str, Any]:
+    import scipy
+
+    from . import __version__
+
+    first = next(iter(settings.values()))
+    taken = 0
+    for name, outcome in outcomes.items():
+        ends = np.where(outcome.event_step >= 0, outcome.event_step, outcome.reached).astype(np.int64)
+        ends = np.where(outcome.diverged_step >= 0, np.minimum(ends, outcome.diverged_step), ends)
+        taken += int(ends.sum()) * settings[name].landscape.dimension  # type: ignore[attr-defined]
+    wall = sum(o.wall_time for o in outcomes.values())
+    device = next(iter(outcomes.values())).device
+    return {
+        "title": "ensemble of optimizers",
+        "Conventions": "CF-1.11",
+        "format": FORMAT,
+        "source": f"descent-ensemble {__version__}",
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "versions": json.dumps(
+            {
+                "descent-ensemble": __version__,
+                "python": platform.python_version(),
+                "numpy": np.__version__,
+                "scipy": scipy.__version__,
+                "xarray": xr.__version__,
+            }
+        ),
+        "seed": str(first.seed),
+        "backend": options["backend"],
+        "backend_reason": options["backend_reason"],
+        "device": str(device.get("device", "")),
+        "launch": json.dumps(device),
+        "dtype": first.dtype,
+        "math": first.math,
+        "check_every": first.check_every,
+        "paired": int(first.paired),
+        "dim": first.landscape.dimension,  # type: ignore[attr-defined]
+        "instances": first.instances,
+        "steps": max(o.reached for o in outcomes.values()),
+        "interrupted": int(any(o.interrupted for o in outcomes.values())),
+        "segments": sum(o.segments for o in outcomes.values()),
+        "batches": max(o.batches for o in outcomes.values()),
+        "started_inside": sum(o.started_inside for o in outcomes.values()),
+        "wall_time": wall,
+        "coordinate_steps": taken,
+        "coordinate_steps_per_second": taken / wall if wall > 0 else 0.0,
+        "settings": json.dumps({name: _described(s) for name, s in settings.items()}),
+        "options": json.dumps(options),
+    }
+
+
+def _described(setting: Setting) -> dict[str, Any]:
+    described = {f.name: plain(getattr(setting, f.name)) for f in dataclasses.fields(setting) if f.name != "record"}
+    if setting.record is not None:
+        record = {f.name: plain(getattr(setting.record, f.name)) for f in dataclasses.fields(setting.record)}
+        if isinstance(setting.record.at, Spaced):
+            record["at"] = {"kind": setting.record.at.kind, "count": setting.record.at.count}
+        described["record"] = record
+    groups: dict[int, int] = {}
+    orders = {}
+    for role, part in setting.roles().items():
+        for path, g in _grids(part, role):
+            orders[path] = [g.order, groups.setdefault(id(g.group), len(groups))]
+    described["grids"] = orders
+    return described
+
+
+def _grids(part: Part, path: str) -> list[tuple[str, Grid]]:
+    found = []
+    for f in dataclasses.fields(part):
+        value = getattr(part, f.name)
+        if isinstance(value, Grid):
+            found.append((f"{path}.{f.name}", value))
+        elif isinstance(value, Part):
+            found += _grids(value, f"{path}.{f.name}")
+    return found
+
+
+# ---- loading
+
+
+def load(path: str | os.PathLike[str]) -> Result:
+    """Reads a file written by :meth:`Result.save`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not ours, or is damaged or cut short.
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise FileNotFoundError(f"load({str(source)!r}): there is no such file.")
+    try:
+        with xr.open_dataset(source, engine="h5netcdf") as opened:
+            dataset = opened.load()
+    except Exception as error:  # h5py raises many kinds for a file that is no netCDF, or is cut short
+        raise ValueError(
+            f"load({str(source)!r}): the file cannot be read as netCDF ({type(error).__name__}: {error}); it is not ours, "
+            f"or it is damaged or cut short. Give a file that Result.save wrote."
+        ) from error
+    if dataset.attrs.get("format") != FORMAT:
+        raise ValueError(
+            f"load({str(source)!r}): its format is {dataset.attrs.get('format')!r}, not {FORMAT!r}; "
+            f"give a file that Result.save wrote, or open this one with xarray."
+        )
+    kinds = {c.__name__: c for c in _subclasses(Part)}
+    options = json.loads(dataset.attrs["options"])
+    settings = {name: _rebuilt(d, kinds) for name, d in json.loads(dataset.attrs["settings"]).items()}
+    from .dataset import disassemble
+
+    outcomes = disassemble(dataset, settings)
+    own = [v for v in dataset.variables if str(v).startswith("_")]
+    for k, name in enumerate(outcomes):
+        for array in ("vectors", "integers"):
+            if f"_{array}_{k}" in dataset:
+                setattr(outcomes[name], array, dataset[f"_{array}_{k}"].to_numpy())
+    return Result(dataset.drop_vars(own), settings, outcomes, options)
+
+
+def _subclasses(kind: type[Part]) -> list[type[Part]]:
+    return [c for s in kind.__subclasses__() for c in (s, *_subclasses(s))]
+
+
+def _part(described: Mapping[str, Any], kinds: Mapping[str, type[Part]], path: str, orders: Mapping[str, Any]) -> Part:
+    name = described["part"]
+    if name not in kinds:
+        raise ValueError(f"load: the file uses the part {name!r}, which is not defined here; import its module first.")
+    arguments: dict[str, Any] = {}
+    for f in dataclasses.fields(kinds[name]):
+        if f.name not in described:
+            continue
+        value, here = described[f.name], f"{path}.{f.name}"
+        if isinstance(value, dict) and "grid" in value:
+            order, group = orders[here]
+            arguments[f.name] = Grid(tuple(_value(v, kinds, here, orders) for v in value["grid"]), _group(group), order)
+        else:
+            arguments[f.name] = _value(value, kinds, here, orders)
+    return kinds[name](**arguments)
+
+
+_groups: dict[int, object] = {}
+
+
+def _group(number: int) -> object:
+    return _groups.setdefault(number, object())
+
+
+def _value(value: Any, kinds: Mapping[str, type[Part]], path: str, orders: Mapping[str, Any]) -> Any:
+    if isinstance(value, dict) and "part" in value:
+        return _part(value, kinds, path, orders)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _rebuilt(described: Mapping[str, Any], kinds: Mapping[str, type[Part]]) -> Setting:
+    roles = ("landscape", "optimizer", "noise", "start", "event")
+    orders = described["grids"]
+    parts = {role: _part(described[role], kinds, role, orders) for role in roles}
+    record = None
+    if described.get("record"):
+        given = dict(described["record"])
+        at = given.pop("at")
+        record = Record(at=Spaced(**at) if isinstance(at, dict) else at, **given)
+    names = ("instances", "first_instance", "steps", "seed", "dtype", "math", "check_every", "paired")
+    return Setting(**parts, **{n: described[n] for n in names}, record=record)  # type: ignore[arg-type]
+
+
+# ---- replay
+
+
+def replay(
+    result: Result,
+    instance: int,
+    configuration: Mapping[str, Any] | int | None = None,
+    optimizer: str | None = None,
+    steps: int | None = None,
+) -> xr.Dataset:
+    """The full path of one instance, recomputed bit for bit.
+
+    Args:
+        result: of :func:`ensemble.simulate` or :func:`ensemble.compare`.
+        instance: its id.
+        configuration: which one, if several were run: coordinates (``{"lr": 1e-3}``) or the place in the list.
+        optimizer: whose, if several were compared.
+        steps: how far; None: to the run's end.
+
+    Returns:
+        ``x`` (step, coordinate), ``value`` (step) and ``gradient_norm`` (step), from the start (step 0) to the instance's
+        event, divergence or the horizon; attrs say which ended it.
+
+    Raises:
+        ValueError: no such instance, configuration or optimizer.
+    """
+    from .simulate import replayed
+
+    return replayed(result, instance, configuration, optimizer, steps)

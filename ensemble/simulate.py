@@ -1,0 +1,393 @@
+"""simulate and compare: the front door."""
+
+from __future__ import annotations
+
+import dataclasses
+import numbers
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
+
+import numpy as np
+import xarray as xr
+
+from .backends.choice import choose
+from .backends.program import Engine
+from .events import Event, Never
+from .landscapes.base import Landscape
+from .noises import Noise, NoNoise
+from .optimizers import Optimizer
+from .part import Part
+from .records import Record
+from .result import Result, make_result
+from .runs import Outcome, Plan, Setting, execute, plan_run
+from .starts import Start
+
+MOST_STEPS = 2**31 - 2
+MOST_INSTANCES = 2**32 - 1
+
+
+def simulate(
+    *,
+    landscape: Landscape,
+    optimizer: Optimizer,
+    start: Start,
+    steps: int,
+    instances: int,
+    noise: Noise | None = None,
+    event: Event | None = None,
+    record: Record | None = None,
+    seed: int = 0,
+    backend: str = "auto",
+    dtype: str = "float32",
+    math: str = "fast",
+    check_every: int = 1,
+    paired: bool = True,
+    keep_x: bool = True,
+    threads: int | None = None,
+    progress: bool | None = None,
+    plan_only: bool = False,
+    first_instance: int = 0,
+) -> Result | Any:
+    """Runs an ensemble: every instance is one optimizer on one landscape from its own start with its own noise.
+
+    Args:
+        landscape: what is descended; fixes the dimension.
+        optimizer: the rule. Numbers of any part may be a :func:`ensemble.grid`: the product of all grids is the list of
+            configurations, and each runs ``instances`` instances.
+        start: where instances begin.
+        steps: the horizon, 1 to 2^31 - 2.
+        instances: of each configuration. The first N of 2N are those of N: an instance depends on its id alone.
+        noise: of the gradient; None: the exact gradient.
+        event: its first step is recorded and ends the instance; None: none. Divergence is always watched.
+        record: what to write down along the way.
+        seed: 0 to 2^64 - 1.
+        backend: ``"auto"`` (the fastest present, named in the result), ``"cuda"``, ``"cpu"`` or ``"numpy"``.
+        dtype: ``"float32"`` or ``"float64"``.
+        math: ``"fast"`` (fused operations; hardware functions on a GPU) or ``"precise"`` (the same bits on every backend).
+        check_every: the event is asked at multiples of this step; the first *checked* step is recorded.
+        paired: configurations see the same starts and the same noise; False: each draws for itself.
+        keep_x: keep the final iterates.
+        threads: of the cpu backend; None: all processors of the process.
+        progress: show a bar; None: on a terminal.
+        plan_only: return the :class:`~ensemble.runs.Plan` (memory, batches, work) and run nothing.
+        first_instance: id of the first instance: shards of one ensemble run on several machines.
+
+    Returns:
+        A :class:`Result`, or a :class:`~ensemble.runs.Plan` where ``plan_only``. A run that Ctrl-C ended is a valid result to
+        the step reached, its ``interrupted`` attribute 1.
+
+    Raises:
+        ValueError, TypeError: an argument cannot be used; the message says what was given and what to give.
+        RuntimeError: an absent backend was asked for.
+        MemoryError: the ensemble cannot fit, even in batches.
+    """
+    setting = _setting(
+        landscape,
+        optimizer,
+        start,
+        steps,
+        instances,
+        noise,
+        event,
+        record,
+        seed,
+        dtype,
+        math,
+        check_every,
+        paired,
+        first_instance,
+    )
+    return _run({"": setting}, backend, keep_x, threads, progress, plan_only)
+
+
+def compare(
+    optimizers: Mapping[str, Optimizer],
+    *,
+    landscape: Landscape,
+    start: Start,
+    steps: int | Mapping[str, int],
+    instances: int,
+    noise: Noise | None = None,
+    event: Event | None = None,
+    record: Record | None = None,
+    seed: int = 0,
+    backend: str = "auto",
+    dtype: str = "float32",
+    math: str = "fast",
+    check_every: int = 1,
+    paired: bool = True,
+    keep_x: bool = True,
+    threads: int | None = None,
+    progress: bool | None = None,
+    plan_only: bool = False,
+    first_instance: int = 0,
+) -> Result | Any:
+    """Runs several optimizers on the same landscape, starts, noise and seed: ``compare({"Adam": Adam(...), ...}, ...)``.
+
+    Results are stacked along ``optimizer``. If the optimizers' grids differ, all (optimizer, configuration) pairs lie along
+    one dimension ``configuration`` with coordinates. ``steps`` may differ (a mapping from name to horizon) where there is
+    an event and no record; the variable ``horizon`` then says whose is which. Everything else is as in :func:`simulate`.
+
+    Raises:
+        ValueError, TypeError, RuntimeError, MemoryError: as :func:`simulate`.
+    """
+    if not isinstance(optimizers, Mapping) or not optimizers:
+        raise ValueError(f"compare(optimizers={optimizers!r}): give a mapping from name to optimizer.")
+    bad = [name for name in optimizers if not isinstance(name, str) or not name]
+    if bad:
+        raise ValueError(f"compare(optimizers=...): names must be non-empty text, not {bad!r}.")
+    horizons: dict[str, Any]
+    if isinstance(steps, Mapping):
+        horizons = dict(steps)
+        if set(horizons) != set(optimizers):
+            raise ValueError(
+                f"compare(steps=...): given for {sorted(horizons)}; give one for each of {sorted(optimizers)}."
+            )
+        if len(set(horizons.values())) > 1 and (event is None or isinstance(event, Never)):
+            raise ValueError(
+                "compare(steps=...): different horizons need an event; give event=, or one number of steps."
+            )
+        if len(set(horizons.values())) > 1 and record is not None:
+            raise ValueError(
+                "compare(steps=...): different horizons cannot be recorded together; drop record=, or give one."
+            )
+    else:
+        horizons = dict.fromkeys(optimizers, steps)
+    settings = {
+        name: _setting(
+            landscape,
+            o,
+            start,
+            horizons[name],
+            instances,
+            noise,
+            event,
+            record,
+            seed,
+            dtype,
+            math,
+            check_every,
+            paired,
+            first_instance,
+        )
+        for name, o in optimizers.items()
+    }
+    return _run(settings, backend, keep_x, threads, progress, plan_only)
+
+
+# ---- checking what was given
+
+
+def _kind(name: str, value: object, kind: type, example: str) -> None:
+    if not isinstance(value, kind):
+        given = f"the class {value.__name__}" if isinstance(value, type) else f"{value!r} ({type(value).__name__})"
+        raise TypeError(f"{name} must be {kind.__name__.lower()} made like {example}; {given} was given.")
+
+
+def _whole(name: str, value: object, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not low <= int(value) <= high:
+        raise ValueError(f"{name}={value!r}: give a whole number from {low} to {high}.")
+    return int(value)
+
+
+def _one_of(name: str, value: object, choices: tuple[str, ...]) -> str:
+    if value not in choices:
+        raise ValueError(f"{name}={value!r}: give one of {', '.join(repr(c) for c in choices)}.")
+    return value
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name}={value!r}: give True or False.")
+    return bool(value)
+
+
+def _setting(
+    landscape: object,
+    optimizer: object,
+    start: object,
+    steps: object,
+    instances: object,
+    noise: object,
+    event: object,
+    record: object,
+    seed: object,
+    dtype: object,
+    math: object,
+    check_every: object,
+    paired: object,
+    first_instance: object,
+) -> Setting:
+    _kind("landscape", landscape, Landscape, "QuarticSaddle(dim=16)")
+    _kind("optimizer", optimizer, Optimizer, "Adam(lr=1e-3)")
+    _kind("start", start, Start, "NormalCloud(scale=0.1)")
+    _kind("noise", noise := NoNoise() if noise is None else noise, Noise, "Gaussian(sigma=0.1)")
+    _kind("event", event := Never() if event is None else event, Event, "LeftBall(radius=1.0)")
+    if record is not None:
+        _kind("record", record, Record, "Record(['value'], at=log_spaced(60))")
+    try:
+        kind = np.dtype(cast(Any, dtype)).name
+    except TypeError:
+        kind = str(dtype)
+    horizon = _whole("steps", steps, 1, MOST_STEPS)
+    first = _whole("first_instance", first_instance, 0, MOST_INSTANCES - 1)
+    count = _whole("instances", instances, 1, MOST_INSTANCES - first)
+    dim = cast(Landscape, landscape).dimension
+    if isinstance(record, Record):
+        record.steps(horizon)
+        record.places(count)
+        point = np.asarray(record.point, dtype=np.float64)
+        if point.shape not in ((), (dim,)):
+            raise ValueError(f"Record(point=...): {point.size} numbers were given; give one or {dim}, the dimension.")
+    return Setting(
+        landscape=cast(Part, landscape).at_dim(dim),
+        optimizer=cast(Part, optimizer).at_dim(dim),
+        noise=cast(Part, noise).at_dim(dim),
+        start=cast(Part, start).at_dim(dim),
+        event=cast(Part, event).at_dim(dim),
+        instances=count,
+        first_instance=first,
+        steps=horizon,
+        seed=_whole("seed", seed, 0, 2**64 - 1),
+        dtype=_one_of("dtype", kind, ("float32", "float64")),
+        math=_one_of("math", math, ("fast", "precise")),
+        check_every=_whole("check_every", check_every, 1, horizon),
+        paired=_flag("paired", paired),
+        record=record if isinstance(record, Record) else None,
+    )
+
+
+# ---- running
+
+
+def _run(
+    settings: dict[str, Setting], backend: str, keep_x: object, threads: object, progress: object, plan_only: object
+) -> Result | Any:
+    keep = _flag("keep_x", keep_x)
+    count = None if threads is None else _whole("threads", threads, 1, 4096)
+    show = None if progress is None else _flag("progress", progress)
+    engine, reason = choose(_one_of("backend", backend, ("auto", "cuda", "cpu", "numpy")), count)
+    plans = {name: plan_run(s, engine, keep) for name, s in settings.items()}
+    if _flag("plan_only", plan_only):
+        return plans.get("", plans)
+    _prepare(settings, engine)
+    outcomes: dict[str, Outcome] = {}
+    for name, setting in settings.items():
+        outcomes[name] = execute(setting, engine, plans[name], show, name or type(setting.optimizer).__name__)
+        if outcomes[name].interrupted:
+            break
+    if len(outcomes) < len(settings):
+        settings = {name: settings[name] for name in outcomes}
+    options = {"backend": engine.name, "backend_reason": reason, "keep_x": keep, "threads": count}
+    return make_result(settings, outcomes, options)
+
+
+def _prepare(settings: dict[str, Setting], engine: Engine) -> None:
+    """Compiles everything that will run, several programs at once."""
+    programs = [s.program(s.sweep().parts, 0, s.instances) for s in settings.values()]
+    with ThreadPoolExecutor(4) as pool:
+        for future in [pool.submit(engine.prepare, p) for p in programs]:
+            future.result()
+
+
+def resumed(result: Result, steps: object, progress: bool | None) -> Result:
+    """Takes a result on to ``steps`` in total; see :meth:`Result.resume`."""
+    options = result.options
+    taken = max(o.reached for o in result.outcomes.values())
+    horizon = _whole("steps", steps, taken + 1, MOST_STEPS)
+    engine, _ = choose(options["backend"], options["threads"])
+    settings, outcomes = {}, {}
+    for name, setting in result.settings.items():
+        longer = dataclasses.replace(setting, steps=horizon)
+        before: Outcome | None = result.outcomes[name]
+        vectors, integers = setting.optimizer.state_slots()
+        has_state = before.x.size and (before.vectors.size or not vectors) and (before.integers.size or not integers)  # type: ignore[union-attr]
+        if not has_state:
+            before = None  # what was not kept is computed again: the same bits
+        settings[name] = longer
+        plan = plan_run(longer, engine, True)
+        outcomes[name] = execute(longer, engine, plan, progress, name or "resumed", before)
+    return make_result(settings, outcomes, options)
+
+
+def replayed(
+    result: Result,
+    instance: object,
+    configuration: Mapping[str, Any] | int | None,
+    optimizer: str | None,
+    steps: object,
+) -> xr.Dataset:
+    """Recomputes the path of one instance; see :func:`ensemble.replay`."""
+    names = list(result.settings)
+    if optimizer is None and len(names) > 1:
+        raise ValueError(f"replay: {len(names)} optimizers were compared; give optimizer= one of {', '.join(names)}.")
+    name = names[0] if optimizer is None else optimizer
+    if name not in result.settings:
+        raise ValueError(f"replay(optimizer={optimizer!r}): give one of {', '.join(names)}.")
+    setting, outcome = result.settings[name], result.outcomes[name]
+    first = setting.first_instance
+    place = _whole("instance", instance, first, first + setting.instances - 1) - first
+    sweep = setting.sweep()
+    c = _configuration(configuration, sweep)
+    horizon = outcome.reached if steps is None else _whole("steps", steps, 1, outcome.reached)
+    ends = [int(a[c, place]) for a in (outcome.event_step, outcome.diverged_step)]
+    last = min([e for e in ends if e > 0] + [horizon])
+    parts: dict[str, Any] = dict(sweep.parts[c])
+    alone = dataclasses.replace(
+        setting,
+        **parts,
+        instances=1,
+        first_instance=first + place,
+        steps=last,
+        record=Record(["x", "value", "gradient_norm"], at=range(last + 1)),
+    )
+    engine, _ = choose(result.options["backend"], result.options["threads"])
+    if not setting.paired and c:
+        raise ValueError(
+            "replay: configurations of an unpaired run draw by their place; rerun it with instances=1 instead."
+        )
+    found = execute(alone, engine, plan_run(alone, engine, True), False, "replay")
+    assert found.record_steps is not None
+    ended = "event" if last == ends[0] else "diverged" if last == ends[1] else "horizon"
+    return xr.Dataset(
+        {
+            "x": (("step", "coordinate"), found.records["x"][0, 0], {"long_name": "iterate"}),
+            "value": ("step", found.records["value"][0, 0], {"long_name": "f(x), without noise"}),
+            "gradient_norm": (
+                "step",
+                found.records["gradient_norm"][0, 0],
+                {"long_name": "norm of the exact gradient"},
+            ),
+        },
+        coords={"step": ("step", found.record_steps, {"units": "steps"})},
+        attrs={"instance": first + place, "ended_by": ended, "optimizer": name},
+    )
+
+
+def _configuration(given: Mapping[str, Any] | int | None, sweep: Any) -> int:
+    count = len(sweep.parts)
+    axes = ", ".join(f"{field}={list(values)}" for a in sweep.axes for field, values in a.coordinates.items())
+    if given is None:
+        if count > 1:
+            raise ValueError(f"replay: {count} configurations were run; give configuration= a mapping out of {axes}.")
+        return 0
+    if not isinstance(given, Mapping):
+        return _whole("configuration", given, 0, count - 1)
+    index = []
+    for axis in sweep.axes:
+        matching = [
+            i
+            for i in range(axis.size)
+            if all(field not in given or values[i] == given[field] for field, values in axis.coordinates.items())
+        ]
+        if len(matching) != 1:
+            raise ValueError(f"replay(configuration={dict(given)!r}): give exactly one of {axes}.")
+        index.append(matching[0])
+    unknown = set(given) - {field for a in sweep.axes for field in a.coordinates}
+    if unknown:
+        raise ValueError(f"replay(configuration={dict(given)!r}): there is no {sorted(unknown)}; give out of {axes}.")
+    return int(np.ravel_multi_index(index, sweep.shape)) if index else 0
+
+
+__all__ = ["Plan", "compare", "simulate"]
