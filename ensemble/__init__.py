@@ -3,7 +3,7 @@
 __version__ = "0.1.0"
 
 from . import statistics
-from .events import Below, Crossed, Event, LeftBall, Never
+from .events import Below, Crossed, Event, LeftBall, LeftSlab, Never
 from .grids import grid, zipped
 from .landscapes import DoubleWell, Landscape, Quadratic, QuarticSaddle, Rosenbrock
 from .noises import Gaussian, Noise, NoNoise
@@ -27,6 +27,7 @@ __all__ = [
     "HeavyBall",
     "Landscape",
     "LeftBall",
+    "LeftSlab",
     "Nesterov",
     "Never",
     "NoNoise",

@@ -63,6 +63,20 @@ class Crossed(Event):
 
 
 @dataclass(frozen=True)
+class LeftSlab(Event):
+    """The iterate has left the slab between two parallel hyperplanes: ``|normal . x| >= half_width``.
+
+    With ``normal`` along an unstable direction this is the exit that one-dimensional laws speak of, at any dimension.
+    """
+
+    normal: Any = vector()
+    half_width: float = number(domain=POSITIVE)
+
+    def check(self, x: Array, landscape: Landscape, now: Any) -> Array:
+        return _label(np.abs(dot(x, self.normal * np.ones_like(x))) >= self.half_width)
+
+
+@dataclass(frozen=True)
 class Below(Event):
     """The landscape's value has reached the level: ``f(x) <= value``."""
 

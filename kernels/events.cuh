@@ -34,6 +34,17 @@ struct Crossed {
     }
 };
 
+template <class Normal>
+struct LeftSlab {
+    Normal normal;
+    number half_width;
+    enum Column { columns };
+    template <class Landscape, class Now>
+    HD integer check(const Vec& x, const Landscape&, const Now&) const {
+        return where(absolute(dot(normal, x)) >= half_width, integer_of(1), integer_of(0));
+    }
+};
+
 struct Below {
     number value;
     enum Column { columns };

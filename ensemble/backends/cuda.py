@@ -1,0 +1,110 @@
+"""The CUDA backend: the kernel sources compiled by NVRTC through CuPy. The only file that imports CuPy."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import sources
+from .device import DeviceEngine
+from .program import Program
+
+OPTIONS = ("-std=c++17", "--fmad=false")
+"""Never a global fast-math flag, and no contraction: Vec fuses what may be fused. CuPy itself adds ``-ftz=true``."""
+
+
+class CudaMissingError(RuntimeError):
+    """CuPy or a CUDA device was not found."""
+
+
+class CudaEngine(DeviceEngine):
+    """Runs programs on a CUDA device.
+
+    ``lanes``: threads for one instance, a power of two (None: as many as suit the program; results do not depend on it).
+    ``device``: its number. ``options``: more options for the compiler.
+
+    Raises:
+        CudaMissingError: CuPy or a device is absent, with the remedy.
+    """
+
+    name = "cuda"
+
+    def __init__(self, lanes: int | None = None, device: int = 0, options: tuple[str, ...] = ()) -> None:
+        try:
+            import cupy
+        except Exception as error:  # a broken installation raises more than ImportError
+            raise CudaMissingError(_remedy(f"CuPy cannot be imported ({_first_line(error)})")) from error
+        try:
+            count = cupy.cuda.runtime.getDeviceCount()
+        except cupy.cuda.runtime.CUDARuntimeError as error:
+            raise CudaMissingError(_remedy(f"CuPy finds no device ({_first_line(error)})")) from error
+        if not 0 <= device < count:
+            raise CudaMissingError(_remedy(f"device {device} was asked for, and CuPy finds {count}"))
+        self.xp = cupy
+        self.device = device
+        self.options = (*OPTIONS, f"-I{sources.kernels()}", *options)
+        self._kernels: dict[str, Any] = {}
+        self._lock = threading.Lock()
+        properties = cupy.cuda.runtime.getDeviceProperties(device)
+        self.device_name = properties["name"].decode()
+        super().__init__(lanes, properties["multiProcessorCount"])
+
+    def kernel(self, source: str, entry: str) -> Any:
+        """The compiled kernel of a program's source; CuPy keeps it on disk under the source's digest."""
+        with self._lock, self.xp.cuda.Device(self.device):
+            if source not in self._kernels:
+                self._kernels[source] = self.xp.RawModule(code=source, options=self.options).get_function(entry)
+                self._kernels[source].num_regs  # noqa: B018  compiled here, not at the first launch
+            return self._kernels[source]
+
+    def prepare(self, program: Program) -> None:
+        for entry in ("advance", "draw"):
+            self.kernel(self.source(program, entry), entry)
+
+    def launch(self, source: str, entry: str, blocks: int, threads: int, launch: NDArray[Any]) -> None:
+        kernel = self.kernel(source, entry)
+        with self.xp.cuda.Device(self.device):
+            kernel((blocks,), (threads,), (launch,))
+            self.xp.cuda.get_current_stream().synchronize()
+
+    def address(self, array: Any) -> int:
+        return int(array.data.ptr)
+
+    def to_device(self, a: NDArray[Any]) -> Any:
+        with self.xp.cuda.Device(self.device):
+            return self.xp.asarray(a)
+
+    def to_numpy(self, a: Any) -> NDArray[Any]:
+        return np.asarray(self.xp.asnumpy(a))
+
+    def memory_available(self) -> int:
+        with self.xp.cuda.Device(self.device) as device:
+            return int(device.mem_info[0]) + int(self.xp.get_default_memory_pool().free_bytes())
+
+    def describe(self, program: Program) -> dict[str, Any]:
+        group = self.group(program)
+        kernel = self.kernel(self.source(program, "advance"), "advance")
+        return {
+            "device": self.device_name,
+            "compute_capability": self.xp.cuda.Device(self.device).compute_capability,
+            "cupy": self.xp.__version__,
+            "cuda_runtime": int(self.xp.cuda.runtime.runtimeGetVersion()),
+            "lanes": group.lanes,
+            "threads": group.threads,
+            "registers": int(kernel.num_regs),
+            "local_memory": int(kernel.local_size_bytes),
+        }
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _remedy(found: str) -> str:
+    return (
+        f"backend='cuda' needs CuPy and a CUDA device: pip install 'descent-ensemble[cuda13]' (or [cuda12] for drivers "
+        f"of CUDA 12), and check that nvidia-smi lists a device. Here {found}. Or use backend='cpu'."
+    )

@@ -1,0 +1,70 @@
+"""What a launch hands to a kernel, the same for the CPU, for CUDA and for its emulation in the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .layout import draw_dtype, launch_dtype, look_dtype
+from .program import DIVERGED_BEYOND, ROLES, Program
+
+Place = Callable[[NDArray[Any]], int]
+"""Brings an array to where the kernel runs, keeps it there, and says its address."""
+
+
+def roles_of(entry: str) -> tuple[str, ...]:
+    """The parts that a kernel is made of: ``advance``, ``observe`` or ``draw``."""
+    return {"advance": ROLES, "observe": ("landscape",), "draw": ()}[entry]
+
+
+def types_of(program: Program, entry: str) -> tuple[str, ...]:
+    """The kernel's template arguments."""
+    return tuple(program.cpp_type(role) for role in roles_of(entry))
+
+
+def table_rows(program: Program, first: int, last: int) -> NDArray[Any]:
+    """The columns of steps first ... last, (configurations or 1, steps, ``Parts::table_row``)."""
+    tables = program.tables(first, last)
+    columns = tables.shape[2]
+    spare = -columns % 4 if columns > 2 else 0
+    return np.pad(tables, ((0, 0), (0, 0), (0, spare))) if spare else tables
+
+
+def advance_launch(
+    program: Program, addresses: Mapping[str, int], tables: NDArray[Any], count: int, first: int, last: int
+) -> NDArray[Any]:
+    """``struct Launch``, an array of one. ``count`` is the number of entries of ``active``."""
+    launch = np.zeros((), dtype=launch_dtype(program.dtype))
+    launch["rows"], launch["instances"], launch["count"] = program.rows, program.instances, count
+    launch["table_stride"] = 0 if tables.shape[0] == 1 else tables.shape[1]
+    launch["first_instance"], launch["stream_stride"] = program.first_instance, program.stream_stride
+    launch["first"], launch["last"], launch["check_every"] = first, last, program.check_every
+    launch["dim"], launch["stop"], launch["bound"] = program.dim, program.stop, DIVERGED_BEYOND
+    launch["keys"] = program.keys
+    return _with(launch, addresses)
+
+
+def look_launch(program: Program, addresses: Mapping[str, int], count: int, t: int) -> NDArray[Any]:
+    """``struct LookLaunch``, an array of one; outputs without an address are not computed."""
+    launch = np.zeros((), dtype=look_dtype())
+    launch["count"], launch["instances"], launch["t"], launch["dim"] = count, program.instances, t, program.dim
+    return _with(launch, addresses)
+
+
+def draw_launch(
+    program: Program, addresses: Mapping[str, int], count: int, step: int, stream: int, what: int
+) -> NDArray[Any]:
+    """``struct DrawLaunch``, an array of one. ``what``: 0 normals, 1 uniforms."""
+    launch = np.zeros((), dtype=draw_dtype())
+    launch["count"], launch["step"], launch["stream"] = count, step, stream
+    launch["dim"], launch["what"], launch["keys"] = program.dim, what, program.keys
+    return _with(launch, addresses)
+
+
+def _with(launch: NDArray[Any], addresses: Mapping[str, int]) -> NDArray[Any]:
+    for name, address in addresses.items():
+        launch[name] = address
+    return launch
