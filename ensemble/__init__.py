@@ -2,49 +2,23 @@
 
 __version__ = "0.1.0"
 
-from . import statistics
-from .events import Below, Crossed, Event, LeftBall, LeftSlab, Never
+from . import events, landscapes, noises, optimizers, starts, statistics
+from .events import *
 from .grids import grid, zipped
-from .landscapes import DoubleWell, Landscape, Quadratic, QuarticSaddle, Rosenbrock
-from .noises import Gaussian, Noise, NoNoise
-from .optimizers import Adam, GradientDescent, HeavyBall, Nesterov, Optimizer, PerturbedGD
+from .landscapes import *
+from .noises import *
+from .optimizers import *
 from .records import Record, lin_spaced, log_spaced
 from .result import Result, load, replay
 from .schedules import Constant, Schedule
 from .simulate import compare, simulate
-from .starts import Ball, NormalCloud, Point, Sphere, Start, UniformBox
+from .starts import *
 
 __all__ = [
-    "Adam",
-    "Ball",
-    "Below",
     "Constant",
-    "Crossed",
-    "DoubleWell",
-    "Event",
-    "Gaussian",
-    "GradientDescent",
-    "HeavyBall",
-    "Landscape",
-    "LeftBall",
-    "LeftSlab",
-    "Nesterov",
-    "Never",
-    "NoNoise",
-    "Noise",
-    "NormalCloud",
-    "Optimizer",
-    "PerturbedGD",
-    "Point",
-    "Quadratic",
-    "QuarticSaddle",
     "Record",
     "Result",
-    "Rosenbrock",
     "Schedule",
-    "Sphere",
-    "Start",
-    "UniformBox",
     "compare",
     "grid",
     "lin_spaced",
@@ -55,3 +29,8 @@ __all__ = [
     "statistics",
     "zipped",
 ]
+__all__ += events.__all__
+__all__ += landscapes.__all__
+__all__ += noises.__all__
+__all__ += optimizers.__all__
+__all__ += starts.__all__

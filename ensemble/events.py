@@ -12,6 +12,8 @@ from .landscapes.base import Landscape
 from .part import POSITIVE, Part, number, vector
 from .vec import Array, dot, total
 
+__all__ = ["Below", "Crossed", "Event", "LeftBall", "LeftSlab", "Never"]
+
 
 @dataclass(frozen=True)
 class Event(Part):

@@ -10,6 +10,8 @@ from .part import NOT_NEGATIVE, Part, number
 from .random import Stream
 from .vec import Array
 
+__all__ = ["Gaussian", "NoNoise", "Noise"]
+
 
 @dataclass(frozen=True)
 class Noise(Part):

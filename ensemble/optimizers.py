@@ -19,6 +19,8 @@ from .part import FRACTION, NOT_NEGATIVE, POSITIVE, Part, number, scheduled
 from .random import Stream
 from .vec import Array, dot
 
+__all__ = ["Adam", "GradientDescent", "HeavyBall", "Nesterov", "Optimizer", "PerturbedGD"]
+
 Gradient = Callable[[Array], Array]
 
 

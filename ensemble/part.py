@@ -139,7 +139,15 @@ class Part:
         if kind == "array":
             return np.asarray(value, dtype=np.float64)
         if kind == "scheduled":
-            return value if isinstance(value, schedule) else _number(self, f.name, value, f.metadata["domain"])
+            if isinstance(value, schedule):
+                return value
+            if callable(value) and not isinstance(value, type):
+                from .schedules import FromFunction
+
+                return FromFunction(value)
+            return _number(self, f.name, value, f.metadata["domain"])
+        if kind == "inner" and not isinstance(value, Part):
+            _fail(self, f.name, value, "the part to wrap, such as Adam(lr=1e-3)")
         if kind == "structure" and value is not None:
             low = f.metadata["low"]
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:

@@ -1,20 +1,29 @@
-"""Schedules: a number for every step. They become columns of the per-step tables and have no kernel twin."""
+"""Schedules: a number for every step. They become columns of the per-step tables and have no kernel twin.
+
+Every schedule is a function of ``t`` = 1, 2, ..., the number of the step being taken; ``s = t - 1`` is the number of steps
+already taken, which is what PyTorch's and optax's schedulers count, so the first step uses the initial value.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .part import Part, number
+from .grids import Grid
+from .part import NOT_NEGATIVE, POSITIVE, Part, inner, number
+
+Steps = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Schedule(Part):
-    """A number for every step: called with ``t`` (steps,) = 1, 2, ... it returns values (steps,) in float64."""
+    """A number for every step: called with ``t`` (steps,) it returns values (steps,) in float64."""
 
-    def __call__(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
+    def __call__(self, t: Steps) -> Steps:
         raise TypeError(f"{type(self).__name__} does not say its value at a step; define __call__(self, t).")
 
 
@@ -22,7 +31,126 @@ class Schedule(Part):
 class Constant(Schedule):
     """The same value at every step."""
 
-    value: float = number()
+    lr: float = number(domain=NOT_NEGATIVE)
 
-    def __call__(self, t: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.full(t.shape, self.value)
+    def __call__(self, t: Steps) -> Steps:
+        return np.full(t.shape, self.lr)
+
+
+@dataclass(frozen=True)
+class StepDecay(Schedule):
+    """``lr factor^floor(s / every)``: torch.optim.lr_scheduler.StepLR, optax.exponential_decay(staircase=True)."""
+
+    lr: float = number(domain=NOT_NEGATIVE)
+    factor: float = number(0.1, POSITIVE)
+    every: float = number(1000.0, POSITIVE)
+
+    def __call__(self, t: Steps) -> Steps:
+        return self.lr * self.factor ** np.floor((t - 1) / self.every)
+
+
+@dataclass(frozen=True)
+class ExponentialDecay(Schedule):
+    """``lr factor^s``: torch.optim.lr_scheduler.ExponentialLR, optax.exponential_decay(transition_steps=1)."""
+
+    lr: float = number(domain=NOT_NEGATIVE)
+    factor: float = number(0.999, POSITIVE)
+
+    def __call__(self, t: Steps) -> Steps:
+        return self.lr * self.factor ** (t - 1)
+
+
+@dataclass(frozen=True)
+class InverseTime(Schedule):
+    """``lr / (1 + k s)``: the 1/t rate of stochastic approximation (Robbins and Monro 1951)."""
+
+    lr: float = number(domain=NOT_NEGATIVE)
+    k: float = number(1.0, NOT_NEGATIVE)
+
+    def __call__(self, t: Steps) -> Steps:
+        return self.lr / (1.0 + self.k * (t - 1))
+
+
+@dataclass(frozen=True)
+class InverseSqrt(Schedule):
+    """``lr / sqrt(t)``: the rate of AdaGrad's and AMSGrad's theorems (Reddi et al. 2018, theorem 4)."""
+
+    lr: float = number(domain=NOT_NEGATIVE)
+
+    def __call__(self, t: Steps) -> Steps:
+        return self.lr / np.sqrt(t)
+
+
+@dataclass(frozen=True)
+class LinearDecay(Schedule):
+    """From ``lr`` to ``final`` on a line over ``steps`` steps, then ``final``: optax.linear_schedule."""
+
+    lr: float = number(domain=NOT_NEGATIVE)
+    steps: float = number(domain=POSITIVE)
+    final: float = number(0.0, NOT_NEGATIVE)
+
+    def __call__(self, t: Steps) -> Steps:
+        share = np.minimum((t - 1) / self.steps, 1.0)
+        return self.lr + (self.final - self.lr) * share
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """Half a cosine from ``lr`` to ``final`` over ``steps`` steps, then ``final``; a line from 0 over ``warmup`` steps before.
+
+    Loshchilov and Hutter (2017), eq. 5, without restarts; torch.optim.lr_scheduler.CosineAnnealingLR(T_max=steps) and, with
+    warm-up, optax.warmup_cosine_decay_schedule: ``steps`` counts the warm-up, and step 1 of a warm-up uses the value 0.
+    """
+
+    lr: float = number(domain=NOT_NEGATIVE)
+    steps: float = number(domain=POSITIVE)
+    warmup: float = number(0.0, NOT_NEGATIVE)
+    final: float = number(0.0, NOT_NEGATIVE)
+
+    def validate(self) -> None:
+        if not isinstance(self.warmup, Grid) and not isinstance(self.steps, Grid) and self.warmup >= self.steps:
+            raise ValueError(
+                f"Cosine(steps={self.steps:g}, warmup={self.warmup:g}): give fewer steps of warm-up than steps in all."
+            )
+
+    def __call__(self, t: Steps) -> Steps:
+        s = t - 1
+        share = np.clip((s - self.warmup) / (self.steps - self.warmup), 0.0, 1.0)
+        falling = self.final + (self.lr - self.final) * 0.5 * (1.0 + np.cos(np.pi * share))
+        return np.where(s < self.warmup, self.lr * s / max(self.warmup, 1.0), falling)
+
+
+@dataclass(frozen=True)
+class Warmup(Schedule):
+    """``after`` multiplied by ``min(1, t / steps)``: from 1/steps of it to all of it, a line over ``steps`` steps.
+
+    ``after`` goes on counting from the first step; torch.optim.lr_scheduler.LinearLR(start_factor=1/steps, total_iters=steps-1)
+    chained with the scheduler of ``after``.
+    """
+
+    after: Schedule = inner()
+    steps: float = number(domain=POSITIVE)
+
+    def __call__(self, t: Steps) -> Steps:
+        return self.after(t) * np.minimum(1.0, t / self.steps)
+
+
+@dataclass(frozen=True)
+class FromFunction(Schedule):
+    """Any Python function of the step: ``Adam(lr=lambda t: 1e-2 / t)`` makes one.
+
+    It is called with each step's number and must return a number. Its text is not kept: a saved result can be read, but not
+    resumed or replayed from its file.
+    """
+
+    function: Callable[[float], float]
+
+    def __call__(self, t: Steps) -> Steps:
+        values = np.array([float(self.function(float(s))) for s in t])
+        if not np.isfinite(values).all():
+            first = t[~np.isfinite(values)][0]
+            raise ValueError(f"the schedule {self.function!r} gives {values[~np.isfinite(values)][0]} at step {first:g}.")
+        return values
+
+    def describe(self) -> dict[str, Any]:
+        return {"part": "FromFunction", "function": getattr(self.function, "__qualname__", repr(self.function))}

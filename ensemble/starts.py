@@ -16,6 +16,8 @@ from .elementary import pow as power
 from .part import NOT_NEGATIVE, POSITIVE, Part, number, vector
 from .random import Random, Stream
 
+__all__ = ["Ball", "NormalCloud", "Point", "Sphere", "Start", "UniformBox"]
+
 
 @dataclass(frozen=True)
 class Source:

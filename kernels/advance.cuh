@@ -83,6 +83,13 @@ struct Gradient {
         return parts.noise.apply(y, parts.landscape.gradient(y, landscape_now), parts.landscape, noise_now);
     }
     void operator()(Vec&&) const = delete;  // the result refers to the point: name it
+    // Exact, without noise: for methods that use curvature.
+    HD auto hessian_product(const Vec& y, const Vec& v) const {
+        return parts.landscape.hessian_product(y, v, Now<P::landscape_at, P::columns>(clock));
+    }
+    HD auto hessian_diagonal(const Vec& y) const {
+        return parts.landscape.hessian_diagonal(y, Now<P::landscape_at, P::columns>(clock));
+    }
 };
 
 // The step and the watch on divergence: true where the new iterate is finite and within the bound.
@@ -90,7 +97,9 @@ template <class P, class State>
 HD mask take_step(const P& parts, Vec& x, State& state, const Clock<P::columns>& clock, real bound) {
     Gradient<P> gradient{parts, clock};
     Now<P::optimizer_at, P::columns> now(clock);
-    return store_within(x, make_operand(parts.optimizer.step(x, gradient, state, now)), bound);
+    Now<P::landscape_at, P::columns> landscape_now(clock);
+    return store_within(x, parts.landscape.project(make_operand(parts.optimizer.step(x, gradient, state, now)), landscape_now),
+                        bound);
 }
 
 #if ENSEMBLE_DEVICE
@@ -192,9 +201,11 @@ HD void advance_group(const Launch& launch) {
     }
     write_out();
 }
-#define ENSEMBLE_ADVANCE(...)                                                          \
-    extern "C" __global__ void __launch_bounds__(ENSEMBLE_THREADS) advance(const Launch launch) { \
-        advance_group<Parts<__VA_ARGS__>>(launch);                                     \
+#define ENSEMBLE_ADVANCE(...)                                                                                     \
+    static_assert(sizeof(Parts<__VA_ARGS__>) == ENSEMBLE_PARTS_BYTES && sizeof(Launch) == ENSEMBLE_LAUNCH_BYTES, \
+                  "ensemble/backends/layout.py lays the structs out in the same way");                            \
+    extern "C" __global__ void __launch_bounds__(ENSEMBLE_THREADS) advance(const Launch launch) {                 \
+        advance_group<Parts<__VA_ARGS__>>(launch);                                                                \
     }
 #else
 // ---- CPU: a tile of instances

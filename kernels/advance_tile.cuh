@@ -27,11 +27,11 @@ void advance_tile(const Launch& launch, int tile) {
     const P& parts = ((const P*)launch.parameters)[tile];
     const real* tables[width];
     for (int w = 0; w < width; ++w)
-        tables[w] = launch.tables + rows.row[w] / launch.instances * launch.table_stride * P::columns;
+        tables[w] = launch.tables + rows.row[w] / launch.instances * launch.table_stride * P::table_row;
 #else
     long long configuration = rows.row[0] / launch.instances;
     const P parts = ((const P*)launch.parameters)[configuration];
-    const real* table = launch.tables + configuration * launch.table_stride * P::columns;
+    const real* table = launch.tables + configuration * launch.table_stride * P::table_row;
 #endif
 
     word ids;
@@ -82,10 +82,10 @@ void advance_tile(const Launch& launch, int tile) {
 #if ENSEMBLE_MIXED
         for (int k = 0; k < P::columns; ++k)
             for (int w = 0; w < width; ++w)
-                clock.column[k].set(w, tables[w][(t - launch.first) * P::columns + k]);
+                clock.column[k].set(w, tables[w][(t - launch.first) * P::table_row + k]);
 #else
         for (int k = 0; k < P::columns; ++k) clock.column[k] = table[k];
-        table += P::columns;
+        table += P::table_row;
 #endif
         fine = fine & take_step(parts, x, state, clock, launch.bound);
         good = where(fine, good + 1, good);

@@ -24,6 +24,8 @@ HD Quad<scalar> draw_block(const Words& w, int what) {
 }
 #if ENSEMBLE_DEVICE
 #define ENSEMBLE_DRAW                                                                                        \
+    static_assert(sizeof(DrawLaunch) == ENSEMBLE_LAUNCH_BYTES,                                               \
+                  "ensemble/backends/layout.py lays the struct out in the same way");                        \
     extern "C" __global__ void draw(const DrawLaunch launch) {                                               \
         int blocks = (launch.dim + 3) / 4;                                                                   \
         long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;                                      \

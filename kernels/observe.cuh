@@ -48,9 +48,11 @@ HD void look(const LookLaunch& launch) {
         if (seat.present) save_row(p, launch.product + row * dim());
     }
 }
-#define ENSEMBLE_OBSERVE(...)                                                                              \
-    extern "C" __global__ void __launch_bounds__(ENSEMBLE_THREADS) observe(const LookLaunch launch) {      \
-        look<__VA_ARGS__>(launch);                                                                         \
+#define ENSEMBLE_OBSERVE(...)                                                                                     \
+    static_assert(sizeof(__VA_ARGS__) == ENSEMBLE_PARTS_BYTES && sizeof(LookLaunch) == ENSEMBLE_LAUNCH_BYTES,    \
+                  "ensemble/backends/layout.py lays the structs out in the same way");                            \
+    extern "C" __global__ void __launch_bounds__(ENSEMBLE_THREADS) observe(const LookLaunch launch) {             \
+        look<__VA_ARGS__>(launch);                                                                                \
     }
 #else
 template <class Landscape>

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from .. import sources
 from . import compiler
-from .layout import Layout, draw_dtype, launch_dtype, look_dtype, tiles_of, values_of
-from .program import DIVERGED_BEYOND, ROLES, Engine, Program, State
+from .launch import advance_launch, draw_launch, look_launch, roles_of, table_rows, types_of
+from .layout import Layout, tiles_of, values_of
+from .program import Engine, Program, State
 
 STATIC_DIM = 8
 """Up to here the dimension is compiled in, above it is a run-time bound: one library for all larger dimensions."""
@@ -69,12 +70,7 @@ class CpuEngine(Engine):
         macros = self._macros(program, self.mixed(program))
         if entry == "draw":
             macros |= {"DIM": 0, "FAST": 0, "MIXED": 0}
-            types: tuple[str, ...] = ()
-        elif entry == "observe":
-            types = (program.cpp_type("landscape"),)
-        else:
-            types = tuple(program.cpp_type(role) for role in ROLES)
-        library = compiler.library(sources.program_source(types, macros, entry))
+        library = compiler.library(sources.program_source(types_of(program, entry), macros, entry))
         for name in ("size_of_parts", "size_of_launch"):
             if hasattr(library, name):
                 getattr(library, name).restype = ctypes.c_longlong
@@ -84,7 +80,7 @@ class CpuEngine(Engine):
         self._library(program, "advance")
         self._library(program, "draw")
 
-    def _check(self, program: Program, library: ctypes.CDLL, launch: np.dtype[Any], layout: Layout | None) -> None:
+    def _check(self, library: ctypes.CDLL, launch: NDArray[Any], layout: Layout | None) -> None:
         if library.size_of_launch() != launch.itemsize:
             raise RuntimeError(f"struct size {library.size_of_launch()} in the kernel, {launch.itemsize} in Python.")
         if layout is not None and library.size_of_parts() != layout.itemsize:
@@ -126,9 +122,10 @@ class CpuEngine(Engine):
     # ---- running
 
     def _structs(
-        self, program: Program, roles: tuple[str, ...], tiles: NDArray[np.int32]
+        self, program: Program, entry: str, tiles: NDArray[np.int32]
     ) -> tuple[NDArray[np.uint8], list[NDArray[Any]], Layout]:
         kept: list[NDArray[Any]] = []
+        roles = roles_of(entry)
 
         def address(array: NDArray[Any]) -> int:
             kept.append(array)
@@ -152,19 +149,11 @@ class CpuEngine(Engine):
             return
         library = self._library(program, "advance")
         tiles = tiles_of(active, program.instances, self.width(program), self.mixed(program))
-        structs, kept, layout = self._structs(program, ROLES, tiles)
-        tables = program.tables(first, last)
-        launch = np.zeros((), dtype=launch_dtype(program.dtype))
-        self._check(program, library, launch.dtype, layout)
-        for name, array in {"parameters": structs, "tables": tables, "active": tiles, **state.arrays()}.items():
-            launch[name] = array.ctypes.data
-        launch["rows"], launch["instances"] = program.rows, program.instances
-        launch["table_stride"] = 0 if tables.shape[0] == 1 else tables.shape[1]
-        launch["count"] = tiles.size
-        launch["first_instance"], launch["stream_stride"] = program.first_instance, program.stream_stride
-        launch["first"], launch["last"], launch["check_every"] = first, last, program.check_every
-        launch["dim"], launch["stop"], launch["bound"] = program.dim, program.stop, DIVERGED_BEYOND
-        launch["keys"] = program.keys
+        structs, kept, layout = self._structs(program, "advance", tiles)
+        tables = table_rows(program, first, last)
+        arrays = {"parameters": structs, "tables": tables, "active": tiles, **state.arrays()}
+        launch = advance_launch(program, _addresses(arrays), tables, tiles.size, first, last)
+        self._check(library, launch, layout)
         self._run(len(tiles), self._arena_bytes(program), _tile_call(library.advance, launch))
         del kept
 
@@ -174,18 +163,15 @@ class CpuEngine(Engine):
         rows = program.rows
         library = self._library(program, "observe")
         tiles = tiles_of(np.arange(rows), program.instances, self.width(program), self.mixed(program))
-        structs, kept, layout = self._structs(program, ("landscape",), tiles)
+        structs, kept, layout = self._structs(program, "observe", tiles)
         shapes = {"value": (rows,), "gradient_norm": (rows,), "gradient": x.shape, "product": x.shape}
         found = {name: np.empty(shapes[name], dtype=program.dtype) for name in quantities}
-        launch = np.zeros((), dtype=look_dtype())
-        self._check(program, library, launch.dtype, layout)
         x = np.ascontiguousarray(x)
         arrays = {"parameters": structs, "active": tiles, "x": x, **found}
         if direction is not None:
             arrays["direction"] = direction = np.ascontiguousarray(direction)
-        for name, array in arrays.items():
-            launch[name] = array.ctypes.data
-        launch["count"], launch["instances"], launch["t"], launch["dim"] = tiles.size, program.instances, t, program.dim
+        launch = look_launch(program, _addresses(arrays), tiles.size, t)
+        self._check(library, launch, layout)
         self._run(len(tiles), self._arena_bytes(program), _tile_call(library.observe, launch))
         del kept
         return found
@@ -194,11 +180,8 @@ class CpuEngine(Engine):
         library = self._library(program, "draw")
         ids = np.ascontiguousarray(ids, dtype=np.uint32)
         out = np.empty((ids.size, program.dim), dtype=program.dtype)
-        launch = np.zeros((), dtype=draw_dtype())
-        self._check(program, library, launch.dtype, None)
-        launch["out"], launch["instance"], launch["count"] = out.ctypes.data, ids.ctypes.data, ids.size
-        launch["step"], launch["stream"], launch["dim"], launch["what"] = step, stream, program.dim, what
-        launch["keys"] = program.keys
+        launch = draw_launch(program, _addresses({"out": out, "instance": ids}), ids.size, step, stream, what)
+        self._check(library, launch, None)
         function = library.draw
         function.argtypes = [ctypes.c_void_p, ctypes.c_longlong, ctypes.c_longlong]
         per = 64
@@ -226,6 +209,10 @@ class CpuEngine(Engine):
 def _tile_call(function: Any, launch: NDArray[Any]) -> Callable[[int, int, int, int], int]:
     function.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_longlong]
     return lambda a, b, arena, size: function(launch.ctypes.data, a, b, arena, size)
+
+
+def _addresses(arrays: Mapping[str, NDArray[Any]]) -> dict[str, int]:
+    return {name: int(array.ctypes.data) for name, array in arrays.items()}
 
 
 def aligned(size: int) -> NDArray[np.uint8]:

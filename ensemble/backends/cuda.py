@@ -21,10 +21,10 @@ class CudaMissingError(RuntimeError):
 
 
 class CudaEngine(DeviceEngine):
-    """Runs programs on a CUDA device.
+    """Runs programs on a CUDA device: the current one of the thread that makes the engine.
 
     ``lanes``: threads for one instance, a power of two (None: as many as suit the program; results do not depend on it).
-    ``device``: its number. ``options``: more options for the compiler.
+    ``options``: more options for the compiler.
 
     Raises:
         CudaMissingError: CuPy or a device is absent, with the remedy.
@@ -32,7 +32,7 @@ class CudaEngine(DeviceEngine):
 
     name = "cuda"
 
-    def __init__(self, lanes: int | None = None, device: int = 0, options: tuple[str, ...] = ()) -> None:
+    def __init__(self, lanes: int | None = None, options: tuple[str, ...] = ()) -> None:
         try:
             import cupy
         except Exception as error:  # a broken installation raises more than ImportError
@@ -41,23 +41,22 @@ class CudaEngine(DeviceEngine):
             count = cupy.cuda.runtime.getDeviceCount()
         except cupy.cuda.runtime.CUDARuntimeError as error:
             raise CudaMissingError(_remedy(f"CuPy finds no device ({_first_line(error)})")) from error
-        if not 0 <= device < count:
-            raise CudaMissingError(_remedy(f"device {device} was asked for, and CuPy finds {count}"))
+        if not count:
+            raise CudaMissingError(_remedy("CuPy finds no device"))
         self.xp = cupy
-        self.device = device
+        self.device = cupy.cuda.Device()
         self.options = (*OPTIONS, f"-I{sources.kernels()}", *options)
         self._kernels: dict[str, Any] = {}
         self._lock = threading.Lock()
-        properties = cupy.cuda.runtime.getDeviceProperties(device)
+        properties = cupy.cuda.runtime.getDeviceProperties(self.device.id)
         self.device_name = properties["name"].decode()
         super().__init__(lanes, properties["multiProcessorCount"])
 
     def kernel(self, source: str, entry: str) -> Any:
         """The compiled kernel of a program's source; CuPy keeps it on disk under the source's digest."""
-        with self._lock, self.xp.cuda.Device(self.device):
-            if source not in self._kernels:
+        with self._lock, self.device:
+            if source not in self._kernels:  # get_function compiles
                 self._kernels[source] = self.xp.RawModule(code=source, options=self.options).get_function(entry)
-                self._kernels[source].num_regs  # noqa: B018  compiled here, not at the first launch
             return self._kernels[source]
 
     def prepare(self, program: Program) -> None:
@@ -66,7 +65,7 @@ class CudaEngine(DeviceEngine):
 
     def launch(self, source: str, entry: str, blocks: int, threads: int, launch: NDArray[Any]) -> None:
         kernel = self.kernel(source, entry)
-        with self.xp.cuda.Device(self.device):
+        with self.device:
             kernel((blocks,), (threads,), (launch,))
             self.xp.cuda.get_current_stream().synchronize()
 
@@ -74,22 +73,22 @@ class CudaEngine(DeviceEngine):
         return int(array.data.ptr)
 
     def to_device(self, a: NDArray[Any]) -> Any:
-        with self.xp.cuda.Device(self.device):
+        with self.device:
             return self.xp.asarray(a)
 
     def to_numpy(self, a: Any) -> NDArray[Any]:
         return np.asarray(self.xp.asnumpy(a))
 
     def memory_available(self) -> int:
-        with self.xp.cuda.Device(self.device) as device:
-            return int(device.mem_info[0]) + int(self.xp.get_default_memory_pool().free_bytes())
+        with self.device:
+            return int(self.device.mem_info[0]) + int(self.xp.get_default_memory_pool().free_bytes())
 
     def describe(self, program: Program) -> dict[str, Any]:
         group = self.group(program)
         kernel = self.kernel(self.source(program, "advance"), "advance")
         return {
             "device": self.device_name,
-            "compute_capability": self.xp.cuda.Device(self.device).compute_capability,
+            "compute_capability": self.device.compute_capability,
             "cupy": self.xp.__version__,
             "cuda_runtime": int(self.xp.cuda.runtime.runtimeGetVersion()),
             "lanes": group.lanes,

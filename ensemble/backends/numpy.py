@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from types import SimpleNamespace
 from typing import Any
 
@@ -50,6 +50,26 @@ def seen_by_kernel(parts: Sequence[Part], owner: NDArray[Any] | None, dtype: np.
     for name in constants[0]:
         object.__setattr__(seen, name, column([c[name] for c in constants]))
     return seen
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """What an optimizer calls: the noisy gradient at a point; and the exact Hessian, for methods that use curvature."""
+
+    landscape: Any
+    noise: Any
+    landscape_now: Any
+    noise_now: Any
+
+    def __call__(self, y: NDArray[Any]) -> NDArray[Any]:
+        exact = self.landscape.gradient(y, self.landscape_now)
+        return self.noise.apply(y, exact, self.landscape, self.noise_now)
+
+    def hessian_product(self, y: NDArray[Any], v: NDArray[Any]) -> NDArray[Any]:
+        return self.landscape.hessian_product(y, v, self.landscape_now)
+
+    def hessian_diagonal(self, y: NDArray[Any]) -> NDArray[Any]:
+        return self.landscape.hessian_diagonal(y, self.landscape_now)
 
 
 class NumpyEngine(Engine):
@@ -171,13 +191,9 @@ class NumpyEngine(Engine):
                 random.step = t
                 nows = {role: now_of(role, configuration, t, random) for role in ROLES}
 
-                def gradient(
-                    y: NDArray[Any], nows: dict[str, Any] = nows, parts: dict[str, Any] = parts
-                ) -> NDArray[Any]:
-                    exact = parts["landscape"].gradient(y, nows["landscape"])
-                    return parts["noise"].apply(y, exact, parts["landscape"], nows["noise"])
-
+                gradient = Gradient(parts["landscape"], parts["noise"], nows["landscape"], nows["noise"])
                 x = parts["optimizer"].step(x, gradient, memory, nows["optimizer"])
+                x = parts["landscape"].project(x, nows["landscape"])
                 fine = (np.abs(x) <= DIVERGED_BEYOND).all(axis=1)
                 bad_step[~fine & (bad_step < 0)] = t
                 if t % program.check_every == 0:

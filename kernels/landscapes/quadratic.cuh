@@ -1,9 +1,9 @@
 #pragma once
-#include "../base.cuh"
+#include "base.cuh"
 
 // 1/2 sum h_k x_k^2; Curvature is a number or a Vector.
 template <class Curvature>
-struct Quadratic {
+struct Quadratic : Unconstrained {
     Curvature curvature;
     enum Column { columns };
     template <class Now>

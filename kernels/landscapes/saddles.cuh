@@ -1,9 +1,9 @@
 #pragma once
-#include "../base.cuh"
+#include "base.cuh"
 
 // sum_{k<unstable} (-gamma x_k^2/2 + x_k^4/4) + sum_{others} stiffness x_k^2/2
 template <int unstable>
-struct QuarticSaddle {
+struct QuarticSaddle : Unconstrained {
     number gamma, stiffness;
     enum Column { columns };
     template <class Now>

@@ -1,8 +1,8 @@
 #pragma once
-#include "../base.cuh"
+#include "base.cuh"
 
 // sum_{i<dim-1} b (x_{i+1} - x_i^2)^2 + (a - x_i)^2
-struct Rosenbrock {
+struct Rosenbrock : Unconstrained {
     number a, b;
     enum Column { columns };
     template <class Now>

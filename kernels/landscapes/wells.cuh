@@ -1,8 +1,8 @@
 #pragma once
-#include "../base.cuh"
+#include "base.cuh"
 
 // (x_0^2 - 1)^2/4 + stiffness/2 sum_{k>=1} x_k^2
-struct DoubleWell {
+struct DoubleWell : Unconstrained {
     number stiffness;
     enum Column { columns };
     template <class Now>
