@@ -2,7 +2,7 @@
 
 __version__ = "0.1.0"
 
-from . import events, landscapes, noises, optimizers, starts, statistics
+from . import events, landscapes, noises, optimizers, schedules, starts, statistics
 from .events import *
 from .grids import grid, zipped
 from .landscapes import *
@@ -10,15 +10,13 @@ from .noises import *
 from .optimizers import *
 from .records import Record, lin_spaced, log_spaced
 from .result import Result, load, replay
-from .schedules import Constant, Schedule
+from .schedules import *
 from .simulate import compare, simulate
 from .starts import *
 
 __all__ = [
-    "Constant",
     "Record",
     "Result",
-    "Schedule",
     "compare",
     "grid",
     "lin_spaced",
@@ -33,4 +31,5 @@ __all__ += events.__all__
 __all__ += landscapes.__all__
 __all__ += noises.__all__
 __all__ += optimizers.__all__
+__all__ += schedules.__all__
 __all__ += starts.__all__

@@ -15,11 +15,16 @@ from .runs import Outcome, Setting
 STATUS = {"censored": 0, "event": 1, "diverged": 2}
 
 
+def _same_axis(a: Axis, b: Axis) -> bool:
+    same = a.name == b.name and a.coordinates == b.coordinates and a.vectors.keys() == b.vectors.keys()
+    return same and all(np.array_equal(a.vectors[field], b.vectors[field]) for field in a.vectors)
+
+
 def _common_axes(sweeps: dict[str, Sweep]) -> tuple[Axis, ...] | None:
     """The axes that all runs share, or None if they differ."""
     first, *others = sweeps.values()
     for other in others:
-        if [(a.name, a.coordinates) for a in other.axes] != [(a.name, a.coordinates) for a in first.axes]:
+        if len(other.axes) != len(first.axes) or not all(map(_same_axis, other.axes, first.axes)):
             return None
     return first.axes
 
@@ -69,6 +74,7 @@ class _Stack:
         variables: dict[str, Any] = {}
         if self.axes is None:
             fields: dict[str, list[Any]] = {}
+            vectors: dict[str, NDArray[Any]] = {}
             owners: list[str] = []
             total = sum(len(s.parts) for s in self.sweeps.values())
             names = [f for s in self.sweeps.values() for a in s.axes for f in a.coordinates]
@@ -83,17 +89,23 @@ class _Stack:
                     for axis, i in zip(s.axes, index, strict=True):
                         for field, values in axis.coordinates.items():
                             fields.setdefault(field, [np.nan] * total)[at] = values[i]
+                        for field, rows in axis.vectors.items():
+                            vectors.setdefault(field, np.full((total, rows.shape[1]), np.nan))[at] = rows[i]
             coords["optimizer"] = ("configuration", owners)
             for field, column in fields.items():
+                if any(isinstance(v, str) for v in column):
+                    column = [v if isinstance(v, str) else "" if v != v else str(v) for v in column]
                 coords[field] = ("configuration", column)
+            for field, rows in vectors.items():
+                variables[f"{field}_vector"] = (("configuration", "coordinate"), rows)
             return coords, variables
         if not self.single:
             coords["optimizer"] = ("optimizer", self.names)
         for axis in self.axes:
             for field, values in axis.coordinates.items():
                 coords[field] = (axis.name, list(values))
-            for field, vectors in axis.vectors.items():
-                variables[f"{field}_vector"] = ((axis.name, "coordinate"), vectors)
+            for field, rows in axis.vectors.items():
+                variables[f"{field}_vector"] = ((axis.name, "coordinate"), rows)
         return coords, variables
 
 
@@ -101,7 +113,7 @@ def assemble(settings: dict[str, Setting], outcomes: dict[str, Outcome], keep_x:
     """The dataset of one run, or of several that are compared."""
     stack = _Stack(settings)
     found = list(outcomes.values())
-    first_setting, first = next(iter(settings.values())), found[0]
+    first_setting = next(iter(settings.values()))
     dims = (*stack.dims, "instance")
     coords, variables = stack.coordinates()
     ids = np.arange(first_setting.instances, dtype=np.int64) + first_setting.first_instance
@@ -145,7 +157,7 @@ def assemble(settings: dict[str, Setting], outcomes: dict[str, Outcome], keep_x:
         variables["horizon"] = (along, stacked if stack.axes is None else stacked.reshape(len(found), -1)[:, 0])
     if keep_x:
         add("x", (*dims, "coordinate"), [o.x for o in found], long_name="final iterate", units="units of x")
-    if first.record_steps is not None and first.records:
+    if any(o.records for o in found):
         _add_records(stack, found, first_setting, coords, variables)
     dataset = xr.Dataset(variables, coords=coords)
     dataset["horizon"].attrs.update(long_name="last step taken", units="steps")
@@ -155,8 +167,10 @@ def assemble(settings: dict[str, Setting], outcomes: dict[str, Outcome], keep_x:
 def _add_records(
     stack: _Stack, found: list[Outcome], setting: Setting, coords: dict[str, Any], variables: dict[str, Any]
 ) -> None:
-    first, record = found[0], setting.record
+    record = setting.record
     assert record is not None
+    first = max(found, key=lambda o: 0 if o.record_steps is None else o.record_steps.size)
+    assert first.record_steps is not None  # of the run that got furthest; one that Ctrl-C ended has fewer
     coords["step"] = ("step", first.record_steps, {"long_name": "steps taken", "units": "steps"})
     places = first.record_places
     everyone = places is None or places.size == setting.instances
@@ -166,7 +180,7 @@ def _add_records(
     for name in first.records:
         base, _, kind = name.rpartition("_") if record.summary else (name, "", "")
         long_name, units = QUANTITIES[base]
-        arrays = [o.records[name] for o in found]
+        arrays = [_extended(o, name, first, 1 if record.summary else 2) for o in found]
         if record.summary:
             tail: tuple[str, ...] = ("step", "quantile") if kind == "quantile" else ("step",)
             attrs = {"long_name": f"{kind} over instances of {long_name}", "units": "1" if kind == "n" else units}
@@ -178,6 +192,19 @@ def _add_records(
         coords["quantile"] = ("quantile", np.asarray(record.quantiles, dtype=np.float64))
 
 
+def _extended(outcome: Outcome, name: str, first: Outcome, axis: int) -> NDArray[Any]:
+    """A record at all of ``first``'s steps: NaN, or a count of 0, at those that the run did not reach."""
+    whole, array = first.records[name], outcome.records.get(name)
+    assert first.record_steps is not None
+    missing = first.record_steps.size - (0 if array is None else array.shape[axis])
+    if not missing:
+        return array if array is not None else whole
+    shape = list(whole.shape)
+    shape[axis] = missing
+    filling = np.full(shape, np.nan if whole.dtype.kind == "f" else 0, dtype=whole.dtype)
+    return filling if array is None else np.concatenate([array, filling], axis=axis)
+
+
 def disassemble(dataset: xr.Dataset, settings: dict[str, Setting]) -> dict[str, Outcome]:
     """The outcomes that :func:`assemble` was given, without the optimizers' memory."""
     stack = _Stack(settings)
@@ -186,12 +213,21 @@ def disassemble(dataset: xr.Dataset, settings: dict[str, Setting]) -> dict[str, 
         return stack.split(dataset[name].to_numpy())
 
     record_names = [v for v in dataset.data_vars if "step" in dataset[v].dims]
+    steps = dataset["step"].to_numpy() if record_names else np.empty(0, dtype=np.int64)
     horizon = dataset["horizon"]
     outcomes = {}
     for k, name in enumerate(settings):
         h = horizon.to_numpy()
         reached = int(h) if h.ndim == 0 else int(parts("horizon")[k].ravel()[0]) if stack.axes is None else int(h[k])
         x = parts("x")[k] if "x" in dataset else np.empty(0)
+        setting = settings[name]
+        taken = steps[steps <= reached]
+        axis = 1 if setting.record is not None and setting.record.summary else 2
+        records = {
+            ("x" if v == "path" else str(v)): np.take(parts(str(v))[k], np.arange(taken.size), axis=axis)
+            for v in record_names
+            if taken.size
+        }
         outcome = Outcome(
             reached=reached,
             x=x,
@@ -200,8 +236,10 @@ def disassemble(dataset: xr.Dataset, settings: dict[str, Setting]) -> dict[str, 
             event_step=parts("event_step")[k].astype(np.int32),
             event=parts("event")[k].astype(np.int32),
             diverged_step=parts("diverged_step")[k].astype(np.int32),
-            records={("x" if v == "path" else str(v)): parts(str(v))[k] for v in record_names},
-            record_steps=dataset["step"].to_numpy() if "step" in dataset.coords else None,
+            records=records,
+            record_steps=taken if records else None,
+            record_places=None if setting.record is None else setting.record.places(setting.instances),
+            interrupted=reached < setting.steps,
             wall_time=float(dataset.attrs["wall_time"]) if k == 0 else 0.0,
             segments=int(dataset.attrs["segments"]) if k == 0 else 0,
             started_inside=int(dataset.attrs["started_inside"]) if k == 0 else 0,

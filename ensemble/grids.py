@@ -151,8 +151,15 @@ def _substituted(part: Part, path: tuple[str, ...], chosen: dict[tuple[str, ...]
     return dataclasses.replace(part, **changes) if changes else part
 
 
-def sweep(roles: dict[str, Part]) -> Sweep:
-    """The configurations that the grids in ``roles`` (role -> part) span."""
+RESERVED = frozenset(
+    "configuration coordinate diverged_step event event_step horizon instance optimizer path quantile recorded_instance "
+    "status step x".split()
+)
+"""Names that a result's own variables and dimensions have; a swept field called so is named ``role_field``."""
+
+
+def sweep(roles: dict[str, Part], reserved: frozenset[str] = RESERVED) -> Sweep:
+    """The configurations that the grids in ``roles`` (role -> part) span; no dimension has a ``reserved`` name."""
     found = [item for role, part in roles.items() for item in _grids_of(part, (role,))]
     groups: dict[int, list[tuple[tuple[str, ...], Grid]]] = {}
     for path, g in sorted(found, key=lambda item: item[1].order):
@@ -161,7 +168,8 @@ def sweep(roles: dict[str, Part]) -> Sweep:
     taken: set[str] = set()
 
     def label(path: tuple[str, ...]) -> str:
-        name = path[-1] if short.count(path[-1]) == 1 else f"{path[0]}_{path[-1]}"
+        alone = short.count(path[-1]) == 1 and path[-1] not in reserved
+        name = path[-1] if alone else f"{path[0]}_{path[-1]}"
         return name if name not in taken else "_".join(path)
 
     axes, choices = [], []

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .elementary import pow as power
-from .part import FRACTION, NOT_NEGATIVE, POSITIVE, Part, number, scheduled
+from .part import COUNT, FRACTION, NOT_NEGATIVE, POSITIVE, Part, number, scheduled
 from .random import Stream
 from .vec import Array, dot
 
@@ -136,7 +136,7 @@ class PerturbedGD(Optimizer):
     lr: Any = scheduled(domain=NOT_NEGATIVE)
     radius: float = number(domain=POSITIVE)
     g_thres: float = number(domain=NOT_NEGATIVE)
-    t_thres: float = number(domain=NOT_NEGATIVE)
+    t_thres: float = number(domain=COUNT)
     integers = ("quiet_until",)
 
     def constants(self) -> Mapping[str, float]:

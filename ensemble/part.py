@@ -15,6 +15,7 @@ a CUDA twin, a struct of the same name with the same fields in the same order:
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import numbers
@@ -41,6 +42,7 @@ class Domain:
 ANY = Domain(lambda v: True, "a finite number")
 POSITIVE = Domain(lambda v: v > 0, "a number greater than 0")
 NOT_NEGATIVE = Domain(lambda v: v >= 0, "a number of at least 0")
+COUNT = Domain(lambda v: 0 <= v <= 1e9, "a number from 0 to 1e9")
 FRACTION = Domain(lambda v: 0 <= v < 1, "a number from 0 up to but not including 1")
 
 
@@ -81,28 +83,37 @@ def _fail(part: Part, name: str, given: object, wanted: str) -> None:
 def _number(part: Part, name: str, value: object, domain: Domain) -> float:
     if isinstance(value, bool) or not isinstance(value, (numbers.Real, np.floating, np.integer)):
         _fail(part, name, value, f"{domain.words}, not {type(value).__name__}")
-    result = float(cast(float, value))
+    result = math.inf
+    with contextlib.suppress(OverflowError):  # a whole number of hundreds of digits
+        result = float(cast(float, value))
     if not math.isfinite(result) or not domain.holds(result):
         _fail(part, name, value, domain.words)
     return result
 
 
+def _real_array(part: Part, name: str, value: object, wanted: str) -> NDArray[np.float64]:
+    """``value`` as finite float64 numbers of any shape; text, truth values and ragged lists are refused."""
+    values = np.full(1, np.nan)
+    with contextlib.suppress(TypeError, ValueError, OverflowError):
+        given = np.asarray(value)
+        if given.dtype.kind in "iuf" or all(
+            isinstance(v, numbers.Real) and not isinstance(v, bool) for v in given.flat
+        ):
+            values = given.astype(np.float64)
+    if not np.isfinite(values).all():
+        _fail(part, name, value, wanted)
+    return values
+
+
 def _vector(part: Part, name: str, value: object, domain: Domain) -> float | tuple[float, ...]:
-    if (isinstance(value, numbers.Real) and not isinstance(value, bool)) or isinstance(value, (str, bytes)):
+    wanted = f"{domain.words}, or a list of such numbers, one for each coordinate"
+    if isinstance(value, (numbers.Real, str, bytes)) or value is None:
         return _number(part, name, value, domain)
-    try:
-        values = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        _fail(part, name, value, f"{domain.words} or a list of such numbers, one for each coordinate")
+    values = _real_array(part, name, value, wanted)
     if values.ndim == 0:
         return _number(part, name, values.item(), domain)
     if values.ndim != 1 or values.size == 0:
-        _fail(
-            part,
-            name,
-            f"array of shape {values.shape}",
-            "a number or a one-dimensional list, one number per coordinate",
-        )
+        _fail(part, name, value, f"{wanted}, not an array of shape {values.shape}")
     return tuple(_number(part, name, float(v), domain) for v in values)
 
 
@@ -137,7 +148,7 @@ class Part:
         if kind == "vector":
             return _vector(self, f.name, value, f.metadata["domain"])
         if kind == "array":
-            return np.asarray(value, dtype=np.float64)
+            return _real_array(self, f.name, value, "finite numbers, in lists of one length")
         if kind == "scheduled":
             if isinstance(value, schedule):
                 return value
@@ -148,7 +159,7 @@ class Part:
             return _number(self, f.name, value, f.metadata["domain"])
         if kind == "inner" and not isinstance(value, Part):
             _fail(self, f.name, value, "the part to wrap, such as Adam(lr=1e-3)")
-        if kind == "structure" and value is not None:
+        if kind == "structure" and (value is not None or f.default is not None):
             low = f.metadata["low"]
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
                 _fail(self, f.name, value, f"a whole number of at least {low}")

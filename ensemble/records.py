@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import numbers
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +29,7 @@ class Spaced:
 
     def steps(self, horizon: int) -> NDArray[np.int64]:
         if self.kind == "log":
-            points = np.geomspace(1, horizon, self.count - 1)
+            points = np.geomspace(horizon, 1, self.count - 1)  # from the horizon, which is there however few they are
         else:
             points = np.linspace(0, horizon, self.count)
         return np.unique(np.concatenate([[0], np.rint(points)]).astype(np.int64))
@@ -50,6 +51,24 @@ def lin_spaced(count: int) -> Spaced:
     return Spaced("lin", _count("lin_spaced", count))
 
 
+def _numbers(given: object) -> NDArray[np.float64] | None:
+    """``given`` as an array of numbers, or None if it is none."""
+    with contextlib.suppress(TypeError, ValueError):
+        values = np.asarray(given)
+        if values.dtype.kind in "iuf":
+            return values.astype(np.float64)
+    return None
+
+
+def _whole_numbers(given: object) -> tuple[int, ...] | None:
+    """``given``, whole numbers of at least 0, sorted and each once; None if it is anything else."""
+    with contextlib.suppress(TypeError, ValueError):
+        values = np.asarray(given)
+        if values.ndim == 1 and (values.size == 0 or (values.dtype.kind in "iu" and values.min() >= 0)):
+            return tuple(sorted({int(v) for v in values}))
+    return None
+
+
 @dataclass(frozen=True)
 class Record:
     """What to record, when, and of whom.
@@ -57,7 +76,7 @@ class Record:
     Args:
         quantities: names out of ``value``, ``gradient_norm``, ``distance`` (to ``point``) and ``x``.
         at: steps, 0 for the start: :func:`log_spaced`, :func:`lin_spaced` or a list.
-        instances: which instances: None for all, a number n for the first n, or a list of places.
+        instances: which instances: None for all, a number n for the first n, or a list of places (taken in rising order).
         summary: keep ensemble moments and quantiles in place of every instance: ``<name>_mean``, ``<name>_variance``,
             ``<name>_quantile`` and ``<name>_n``, the number of finite values behind them.
         quantiles: which quantiles a summary keeps.
@@ -65,7 +84,7 @@ class Record:
         point: for ``distance``: one number or one for each coordinate.
 
     Raises:
-        ValueError: an unknown quantity, no step, or a quantile outside [0, 1].
+        ValueError: an unknown quantity, no step, a quantile outside [0, 1], or a field of another kind.
     """
 
     quantities: Sequence[str]
@@ -77,25 +96,42 @@ class Record:
     point: Any = 0.0
 
     def __post_init__(self) -> None:
-        given = (self.quantities,) if isinstance(self.quantities, str) else tuple(self.quantities)
-        unknown = [q for q in given if q not in QUANTITIES]
-        if unknown or not given:
-            raise ValueError(f"Record(quantities={list(given)!r}): give names out of {', '.join(QUANTITIES)}.")
-        object.__setattr__(self, "quantities", given)
-        if self.summary and "x" in given:
+        given = self.quantities
+        names = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else ()
+        if not names or not all(isinstance(name, str) and name in QUANTITIES for name in names):
+            raise ValueError(f"Record(quantities={given!r}): give names out of {', '.join(QUANTITIES)}.")
+        object.__setattr__(self, "quantities", tuple(dict.fromkeys(names)))
+        for name in ("summary", "survivors"):
+            if not isinstance(getattr(self, name), (bool, np.bool_)):
+                raise ValueError(f"Record({name}={getattr(self, name)!r}): give True or False.")
+        if self.summary and "x" in names:
             raise ValueError(
                 "Record(['x'], summary=True): a summary is of numbers; record x of a few instances instead."
             )
-        bad = [q for q in self.quantiles if not 0 <= q <= 1]
-        if bad:
-            raise ValueError(f"Record(quantiles={list(self.quantiles)!r}): give numbers from 0 to 1.")
+        quantiles = _numbers(self.quantiles)
+        if quantiles is None or quantiles.ndim != 1 or not ((quantiles >= 0) & (quantiles <= 1)).all():
+            raise ValueError(f"Record(quantiles={self.quantiles!r}): give a list of numbers from 0 to 1.")
+        object.__setattr__(self, "quantiles", tuple(quantiles.tolist()))
+        point = _numbers(self.point)
+        if point is None or point.ndim > 1 or not np.isfinite(point).all():
+            raise ValueError(f"Record(point={self.point!r}): give one finite number, or one for each coordinate.")
+        object.__setattr__(self, "point", point.item() if point.ndim == 0 else tuple(point.tolist()))
         if not isinstance(self.at, Spaced):
-            steps = np.asarray(self.at)
-            if steps.ndim != 1 or not steps.size or steps.dtype.kind not in "iu" or steps.min() < 0:
+            steps = _whole_numbers(self.at)
+            if steps is None or not len(steps):
                 raise ValueError(
                     f"Record(at={self.at!r}): give log_spaced(n), lin_spaced(n) or a list of steps from 0 on."
                 )
-            object.__setattr__(self, "at", tuple(sorted({int(s) for s in steps})))
+            object.__setattr__(self, "at", steps)
+        if self.instances is not None:
+            lone = isinstance(self.instances, numbers.Integral) and not isinstance(self.instances, bool)
+            places = _whole_numbers([self.instances] if lone else self.instances)
+            if not places or (lone and not places[0]):
+                raise ValueError(
+                    f"Record(instances={self.instances!r}): give None for all, a number n of at least 1 for the first n, "
+                    f"or a list of places from 0 on."
+                )
+            object.__setattr__(self, "instances", places[0] if lone else places)
 
     def steps(self, horizon: int) -> NDArray[np.int64]:
         """The steps to record of a run to ``horizon``.
@@ -116,12 +152,15 @@ class Record:
         """Which of ``instances`` are recorded."""
         if self.instances is None:
             return np.arange(instances)
-        if isinstance(self.instances, numbers.Integral):
-            places = np.arange(int(self.instances))
+        if isinstance(self.instances, int):
+            places = np.arange(self.instances)
         else:
-            places = np.asarray(self.instances, dtype=np.int64)
-        if not places.size or places.min() < 0 or places.max() >= instances:
-            raise ValueError(f"Record(instances={self.instances!r}): give places from 0 to {instances - 1}.")
+            places = np.array(self.instances, dtype=np.int64)
+        if places[-1] >= instances:
+            raise ValueError(
+                f"Record(instances={self.instances!r}): place {places[-1]} was asked for, and the run has {instances} "
+                f"instances; give places from 0 to {instances - 1}."
+            )
         return places
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import platform
-import tempfile
+import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -53,7 +54,9 @@ class Result:
         Raises:
             OSError: the place cannot be written; nothing is left there and the result is still in memory.
         """
-        target = Path(path)
+        target = _path("save", path)
+        if not isinstance(state, (bool, np.bool_)):
+            raise ValueError(f"save(state={state!r}): give True or False.")
         dataset = self.dataset.copy()
         if state and self.options["keep_x"]:
             for k, outcome in enumerate(self.outcomes.values()):
@@ -64,28 +67,30 @@ class Result:
                         dataset[f"_{name}_{k}"] = (dims, array)
         if not target.parent.is_dir():
             raise OSError(f"save({str(target)!r}): the folder {str(target.parent)!r} does not exist; make it first.")
-        handle, name = -1, ""
+        if target.is_dir():
+            raise OSError(f"save({str(target)!r}): this is a folder; give the name of a file in it.")
+        encoding = {v: {"zlib": True, "complevel": 1, "fletcher32": True} for v in dataset.variables if dataset[v].ndim}
+        part = target.parent / f".{target.name}.{secrets.token_hex(4)}.part"
         try:
-            handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-            os.close(handle)
-            encoding = {
-                v: {"zlib": True, "complevel": 1, "fletcher32": True} for v in dataset.variables if dataset[v].ndim
-            }
-            dataset.to_netcdf(name, engine="h5netcdf", encoding=encoding)
-            with open(name, "rb") as file:
-                os.fsync(file.fileno())
-            os.replace(name, target)
-        except OSError as error:
+            os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            dataset.to_netcdf(part, engine="h5netcdf", encoding=encoding)
+            _seal(part)
+            os.replace(part, target)
+        except BaseException as error:
             with contextlib.suppress(OSError):
-                if name:
-                    os.unlink(name)
+                part.unlink(missing_ok=True)
+            if not isinstance(error, Exception):
+                raise  # Ctrl-C
             raise OSError(
-                f"save({str(target)!r}): cannot write there ({error}); the result is still in memory."
+                f"save({str(target)!r}): cannot write there ({error}); give another place, the result is still in memory."
             ) from error
         return target
 
     def resume(self, steps: int, *, progress: bool | None = None) -> Result:
         """The same ensemble taken on to ``steps`` in total: equal, bit for bit, to one run of that length.
+
+        Records made so far stay. Those of :func:`ensemble.log_spaced` and :func:`ensemble.lin_spaced` are continued with
+        the steps that belong to the longer run.
 
         Raises:
             ValueError: ``steps`` is not beyond the steps already taken.
@@ -195,6 +200,56 @@ def _grids(part: Part, path: str) -> list[tuple[str, Grid]]:
     return found
 
 
+# ---- files: a netCDF-4 file followed by the digest of its bytes, which netCDF readers do not look at
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_SEAL = b"descent-ensemble sha256 "
+_SEAL_SIZE = len(_SEAL) + 64 + 1
+
+
+def _path(function: str, path: object) -> Path:
+    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
+        raise TypeError(f"{function}({path!r}): give the path of a file.")
+    return Path(path)
+
+
+def _digest(path: Path, size: int) -> bytes:
+    total = hashlib.sha256()
+    with open(path, "rb") as file:
+        while size > 0 and (block := file.read(min(size, 1 << 22))):
+            total.update(block)
+            size -= len(block)
+    return total.hexdigest().encode()
+
+
+def _seal(path: Path) -> None:
+    """Appends the digest of a whole file and flushes it to the disk."""
+    seal = _SEAL + _digest(path, path.stat().st_size) + b"\n"
+    with open(path, "ab") as file:
+        file.write(seal)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _check_seal(path: Path) -> None:
+    """Refuses a file that is not, byte for byte, what :func:`_seal` closed."""
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        first = file.read(len(_SIGNATURE))
+        file.seek(max(0, size - _SEAL_SIZE))
+        seal = file.read()
+    remedy = "Give a file that Result.save wrote."
+    if first != _SIGNATURE:
+        raise ValueError(f"load({str(path)!r}): this is not a netCDF-4 file. {remedy}")
+    if not seal.startswith(_SEAL):
+        raise ValueError(
+            f"load({str(path)!r}): the seal at the end of the file is missing: it was cut short, or another program wrote it. "
+            f"{remedy} Other netCDF files open with xarray.open_dataset."
+        )
+    if seal[len(_SEAL) : -1] != _digest(path, size - _SEAL_SIZE):
+        raise ValueError(f"load({str(path)!r}): the file is damaged: its bytes do not match their digest. {remedy}")
+
+
 # ---- loading
 
 
@@ -205,16 +260,17 @@ def load(path: str | os.PathLike[str]) -> Result:
         FileNotFoundError: there is no such file.
         ValueError: the file is not ours, or is damaged or cut short.
     """
-    source = Path(path)
+    source = _path("load", path)
     if not source.is_file():
-        raise FileNotFoundError(f"load({str(source)!r}): there is no such file.")
+        raise FileNotFoundError(f"load({str(source)!r}): there is no such file; give one that Result.save wrote.")
+    _check_seal(source)
     try:
         with xr.open_dataset(source, engine="h5netcdf") as opened:
             dataset = opened.load()
-    except Exception as error:  # h5py raises many kinds for a file that is no netCDF, or is cut short
+    except Exception as error:  # h5py raises many kinds
         raise ValueError(
-            f"load({str(source)!r}): the file cannot be read as netCDF ({type(error).__name__}: {error}); it is not ours, "
-            f"or it is damaged or cut short. Give a file that Result.save wrote."
+            f"load({str(source)!r}): the file cannot be read as netCDF ({type(error).__name__}: {error}). "
+            f"Give a file that Result.save wrote."
         ) from error
     if dataset.attrs.get("format") != FORMAT:
         raise ValueError(
@@ -239,7 +295,7 @@ def _subclasses(kind: type[Part]) -> list[type[Part]]:
     return [c for s in kind.__subclasses__() for c in (s, *_subclasses(s))]
 
 
-def _part(described: Mapping[str, Any], kinds: Mapping[str, type[Part]], path: str, orders: Mapping[str, Any]) -> Part:
+def _part(described: Mapping[str, Any], kinds: Mapping[str, type[Part]], path: str, orders: dict[str, Any]) -> Part:
     name = described["part"]
     if name not in kinds:
         raise ValueError(f"load: the file uses the part {name!r}, which is not defined here; import its module first.")
@@ -250,20 +306,14 @@ def _part(described: Mapping[str, Any], kinds: Mapping[str, type[Part]], path: s
         value, here = described[f.name], f"{path}.{f.name}"
         if isinstance(value, dict) and "grid" in value:
             order, group = orders[here]
-            arguments[f.name] = Grid(tuple(_value(v, kinds, here, orders) for v in value["grid"]), _group(group), order)
+            values = tuple(_value(v, kinds, here, orders) for v in value["grid"])
+            arguments[f.name] = Grid(values, orders.setdefault(f"group {group}", object()), order)
         else:
             arguments[f.name] = _value(value, kinds, here, orders)
     return kinds[name](**arguments)
 
 
-_groups: dict[int, object] = {}
-
-
-def _group(number: int) -> object:
-    return _groups.setdefault(number, object())
-
-
-def _value(value: Any, kinds: Mapping[str, type[Part]], path: str, orders: Mapping[str, Any]) -> Any:
+def _value(value: Any, kinds: Mapping[str, type[Part]], path: str, orders: dict[str, Any]) -> Any:
     if isinstance(value, dict) and "part" in value:
         return _part(value, kinds, path, orders)
     return tuple(value) if isinstance(value, list) else value
@@ -271,7 +321,7 @@ def _value(value: Any, kinds: Mapping[str, type[Part]], path: str, orders: Mappi
 
 def _rebuilt(described: Mapping[str, Any], kinds: Mapping[str, type[Part]]) -> Setting:
     roles = ("landscape", "optimizer", "noise", "start", "event")
-    orders = described["grids"]
+    orders = dict(described["grids"])
     parts = {role: _part(described[role], kinds, role, orders) for role in roles}
     record = None
     if described.get("record"):

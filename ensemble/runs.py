@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,14 +13,17 @@ from numpy.typing import NDArray
 
 from .backends.numpy import seen_by_kernel
 from .backends.program import ROLES, Engine, Program
-from .grids import Sweep, sweep
+from .grids import RESERVED, Sweep, sweep
 from .part import Part
 from .progress import Interrupt, Reporter
 from .records import Record, Recorder, summarise
 from .starts import Source, Start
+from .vec import lengths
 
 SEGMENT_SECONDS = 0.2
 """How long a segment should take: short enough for Ctrl-C and a display's watchdog, long enough to cost nothing."""
+FIRST_SEGMENT = 10_000_000
+"""Coordinate-steps of the first segment, before it is known how fast the engine is; at most 32 steps."""
 MEMORY_SHARE = 0.7
 """Share of the free memory that an ensemble may take."""
 
@@ -48,7 +51,15 @@ class Setting:
         return {role: getattr(self, role) for role in ("landscape", "optimizer", "noise", "start", "event")}
 
     def sweep(self) -> Sweep:
-        return sweep(self.roles())
+        return sweep(self.roles(), RESERVED if self.record is None else RESERVED | set(self.record.quantities))
+
+    def first_only(self, count: int) -> Setting:
+        """The same of the first ``count`` instances: they do not know of the others."""
+        record = self.record
+        if record is not None and record.instances is not None:
+            places = [int(p) for p in record.places(self.instances) if p < count]
+            record = replace(record, instances=places) if places else None
+        return replace(self, instances=count, record=record)
 
     def program(self, configurations: tuple[Mapping[str, Part], ...], first: int, count: int) -> Program:
         return Program(
@@ -84,6 +95,20 @@ class Outcome:
     started_inside: int = 0
     interrupted: bool = False
     device: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def instances(self) -> int:
+        return int(self.event_step.shape[1])
+
+    def first_only(self, count: int) -> Outcome:
+        """The same of the first ``count`` instances. Summaries stay those of all that were summarised."""
+        found = _part_of(self, 0, count)
+        if self.record_places is not None and not any(name.endswith("_n") for name in self.records):
+            here = self.record_places < count
+            found.record_places = self.record_places[here]
+            found.records = {name: a[:, here] for name, a in self.records.items()} if here.any() else {}
+            found.record_steps = self.record_steps if here.any() else None
+        return found
 
 
 @dataclass(frozen=True)
@@ -154,23 +179,34 @@ def execute(
     label: str,
     before: Outcome | None = None,
     segment_steps: int | None = None,
+    interrupt: Interrupt | None = None,
 ) -> Outcome:
-    """Runs a setting to its horizon, from the start or from ``before``, batch by batch."""
+    """Runs a setting to its horizon, from the start or from ``before``, batch by batch.
+
+    After an interrupt the outcome is that of all instances to the step reached or, where there are several batches, of the
+    first instances to the horizon: an ensemble is its instances' sum, and fewer of them are an ensemble too.
+    """
     configurations = setting.sweep().parts
     parts: list[Outcome] = []
-    interrupted = False
-    with Interrupt() as interrupt, Reporter(progress, label, setting.steps * plan.batches) as reporter:
+    watch = contextlib.nullcontext(interrupt) if interrupt else Interrupt()
+    with watch as asking, Reporter(progress, label, setting.steps * plan.batches) as reporter:
         for b, first in enumerate(range(0, setting.instances, plan.instances_per_batch)):
             count = min(plan.instances_per_batch, setting.instances - first)
             program = setting.program(configurations, first, count)
             earlier = None if before is None else _part_of(before, first, count)
             batch = _Batch(setting, program, configurations, engine, earlier, first)
-            batch.run(reporter, interrupt, b * setting.steps, segment_steps)
+            batch.run(reporter, asking, b * setting.steps, segment_steps)
+            if parts and batch.reached < setting.steps:
+                break
             parts.append(batch.outcome())
-            interrupted |= interrupt.asked
-            if interrupted and b + 1 < plan.batches:
-                raise KeyboardInterrupt  # later batches have not begun: there is no common horizon to report
-    return _joined(parts, setting, engine, before)
+            if asking.asked:
+                break
+    done = sum(p.instances for p in parts)
+    if done < setting.instances:
+        setting = setting.first_only(done)
+        before = None if before is None else before.first_only(done)
+        parts[-1].interrupted = True
+    return _joined(parts, setting, before)
 
 
 class _Batch:
@@ -258,7 +294,7 @@ class _Batch:
             if name == "distance":
                 point = np.broadcast_to(np.asarray(recorder.record.point, dtype=program.dtype), (program.dim,))
                 away = x - engine.to_device(np.ascontiguousarray(point))[None, :]
-                found = engine.xp.sqrt((away * away).sum(axis=1))
+                found = lengths(away, engine.xp)
             else:
                 found = seen[name]
             return engine.to_numpy(found).reshape(shape)[:, recorder.places]
@@ -275,7 +311,7 @@ class _Batch:
 
     def run(self, reporter: Reporter, interrupt: Interrupt, offset: int, segment_steps: int | None) -> None:
         state, engine, xp, program = self.state, self.engine, self.engine.xp, self.program
-        size = segment_steps or 32
+        size = segment_steps or max(1, min(32, FIRST_SEGMENT // (program.rows * program.dim)))
         columns = max(1, len(program.column_names) * len(self.configurations))
         most = segment_steps or max(32, 8_000_000 // columns)
         for stop in self._stops(self.setting.steps):
@@ -297,9 +333,10 @@ class _Batch:
                 self.reached = last
                 finished, diverged = int((state.event_step >= 0).sum()), int((state.diverged_step >= 0).sum())
                 reporter.update(offset + last, int(active.size), finished, diverged)
+            if self.reached == stop:
+                self._record_now()
             if interrupt.asked:
                 return
-            self._record_now()
 
     # ---- end
 
@@ -339,7 +376,7 @@ def _part_of(outcome: Outcome, first: int, count: int) -> Outcome:
     )
 
 
-def _joined(parts: list[Outcome], setting: Setting, engine: Engine, before: Outcome | None) -> Outcome:
+def _joined(parts: list[Outcome], setting: Setting, before: Outcome | None) -> Outcome:
     found = parts[0]
     if len(parts) > 1:
         found = replace(
@@ -351,6 +388,7 @@ def _joined(parts: list[Outcome], setting: Setting, engine: Engine, before: Outc
             event=np.concatenate([p.event for p in parts], axis=1),
             diverged_step=np.concatenate([p.diverged_step for p in parts], axis=1),
             records={k: np.concatenate([p.records[k] for p in parts], axis=1) for k in found.records},
+            interrupted=any(p.interrupted for p in parts),
             wall_time=sum(p.wall_time for p in parts),
             segments=sum(p.segments for p in parts),
             started_inside=sum(p.started_inside for p in parts),
@@ -362,17 +400,13 @@ def _joined(parts: list[Outcome], setting: Setting, engine: Engine, before: Outc
         if record.summary and found.records:
             raw = found.records
             found.records = {k: v for n, a in raw.items() for k, v in summarise(n, a, record.quantiles).items()}
+    else:
+        found.records, found.record_steps = {}, None
     if before is not None:
         found = _with_earlier_records(found, before)
         found.wall_time += before.wall_time
         found.segments += before.segments
         found.started_inside = before.started_inside
-    if found.started_inside and before is None:
-        warnings.warn(
-            f"{found.started_inside} of {found.event_step.size} starts already satisfy the event. Starts are not tested: "
-            f"their event is recorded at the first step after which it holds.",
-            stacklevel=5,
-        )
     return found
 
 

@@ -16,6 +16,19 @@ from numpy.typing import NDArray
 from .grids import Grid
 from .part import NOT_NEGATIVE, POSITIVE, Part, inner, number
 
+__all__ = [
+    "Constant",
+    "Cosine",
+    "ExponentialDecay",
+    "FromFunction",
+    "InverseSqrt",
+    "InverseTime",
+    "LinearDecay",
+    "Schedule",
+    "StepDecay",
+    "Warmup",
+]
+
 Steps = NDArray[np.float64]
 
 
@@ -145,11 +158,22 @@ class FromFunction(Schedule):
 
     function: Callable[[float], float]
 
+    def validate(self) -> None:
+        if not callable(self.function) and not isinstance(self.function, str):
+            raise ValueError(f"FromFunction(function={self.function!r}): give a function of the step's number.")
+
     def __call__(self, t: Steps) -> Steps:
+        if isinstance(self.function, str):
+            raise ValueError(
+                f"FromFunction(function={self.function!r}): this is a function's name, which is all that a file keeps; run "
+                f"simulate again with the function itself."
+            )
         values = np.array([float(self.function(float(s))) for s in t])
         if not np.isfinite(values).all():
             first = t[~np.isfinite(values)][0]
-            raise ValueError(f"the schedule {self.function!r} gives {values[~np.isfinite(values)][0]} at step {first:g}.")
+            raise ValueError(
+                f"the schedule {self.function!r} gives {values[~np.isfinite(values)][0]} at step {first:g}."
+            )
         return values
 
     def describe(self) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import numbers
+import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
@@ -18,6 +20,7 @@ from .landscapes.base import Landscape
 from .noises import Noise, NoNoise
 from .optimizers import Optimizer
 from .part import Part
+from .progress import Interrupt
 from .records import Record
 from .result import Result, make_result
 from .runs import Outcome, Plan, Setting, execute, plan_run
@@ -25,6 +28,7 @@ from .starts import Start
 
 MOST_STEPS = 2**31 - 2
 MOST_INSTANCES = 2**32 - 1
+FLOAT32 = np.finfo(np.float32)
 
 
 def simulate(
@@ -139,11 +143,9 @@ def compare(
         raise ValueError(f"compare(optimizers=...): names must be non-empty text, not {bad!r}.")
     horizons: dict[str, Any]
     if isinstance(steps, Mapping):
-        horizons = dict(steps)
-        if set(horizons) != set(optimizers):
-            raise ValueError(
-                f"compare(steps=...): given for {sorted(horizons)}; give one for each of {sorted(optimizers)}."
-            )
+        if set(steps) != set(optimizers):
+            raise ValueError(f"compare(steps=...): given for {list(steps)}; give one for each of {list(optimizers)}.")
+        horizons = {name: _whole(f"steps[{name!r}]", steps[name], 1, MOST_STEPS) for name in optimizers}
         if len(set(horizons.values())) > 1 and (event is None or isinstance(event, Never)):
             raise ValueError(
                 "compare(steps=...): different horizons need an event; give event=, or one number of steps."
@@ -192,7 +194,7 @@ def _whole(name: str, value: object, low: int, high: int) -> int:
 
 
 def _one_of(name: str, value: object, choices: tuple[str, ...]) -> str:
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         raise ValueError(f"{name}={value!r}: give one of {', '.join(repr(c) for c in choices)}.")
     return value
 
@@ -226,10 +228,9 @@ def _setting(
     _kind("event", event := Never() if event is None else event, Event, "LeftBall(radius=1.0)")
     if record is not None:
         _kind("record", record, Record, "Record(['value'], at=log_spaced(60))")
-    try:
-        kind = np.dtype(cast(Any, dtype)).name
-    except TypeError:
-        kind = str(dtype)
+    kind = dtype
+    with contextlib.suppress(TypeError):
+        kind = dtype if dtype is None else np.dtype(cast(Any, dtype)).name  # NumPy takes None for float64
     horizon = _whole("steps", steps, 1, MOST_STEPS)
     first = _whole("first_instance", first_instance, 0, MOST_INSTANCES - 1)
     count = _whole("instances", instances, 1, MOST_INSTANCES - first)
@@ -240,7 +241,7 @@ def _setting(
         point = np.asarray(record.point, dtype=np.float64)
         if point.shape not in ((), (dim,)):
             raise ValueError(f"Record(point=...): {point.size} numbers were given; give one or {dim}, the dimension.")
-    return Setting(
+    setting = Setting(
         landscape=cast(Part, landscape).at_dim(dim),
         optimizer=cast(Part, optimizer).at_dim(dim),
         noise=cast(Part, noise).at_dim(dim),
@@ -256,6 +257,25 @@ def _setting(
         paired=_flag("paired", paired),
         record=record if isinstance(record, Record) else None,
     )
+    if setting.dtype == "float32":
+        for part in {id(part): part for parts in setting.sweep().parts for part in parts.values()}.values():
+            _fits_float32(part)
+    return setting
+
+
+def _fits_float32(part: Part) -> None:
+    """Refuses a number, given or derived, that float32 would make infinite or lose."""
+    given = [(f.name, getattr(part, f.name)) for f in dataclasses.fields(part) if f.metadata.get("kind") == "scheduled"]
+    for path, value in [*((path, value) for path, _, value in part.packed()), *given]:
+        if isinstance(value, Part):
+            continue
+        size = np.abs(np.asarray(value, dtype=np.float64))
+        wrong = size[(size > FLOAT32.max) | ((size > 0) & (size < FLOAT32.tiny))]
+        if wrong.size:
+            raise ValueError(
+                f"{type(part).__name__}: {path} has the size {wrong[0]:g}, and float32 holds 0 and "
+                f"{FLOAT32.tiny:.3g} to {FLOAT32.max:.3g}; give another number, or dtype='float64'."
+            )
 
 
 # ---- running
@@ -273,14 +293,33 @@ def _run(
         return plans.get("", plans)
     _prepare(settings, engine)
     outcomes: dict[str, Outcome] = {}
-    for name, setting in settings.items():
-        outcomes[name] = execute(setting, engine, plans[name], show, name or type(setting.optimizer).__name__)
-        if outcomes[name].interrupted:
-            break
-    if len(outcomes) < len(settings):
-        settings = {name: settings[name] for name in outcomes}
+    with Interrupt() as interrupt:
+        for name, setting in settings.items():
+            label = name or type(setting.optimizer).__name__
+            outcomes[name] = execute(setting, engine, plans[name], show, label, interrupt=interrupt)
+            if interrupt.asked:
+                break
+    outcomes[name].interrupted |= len(outcomes) < len(settings)
+    settings, outcomes = _in_step({name: settings[name] for name in outcomes}, outcomes)
+    inside = sum(o.started_inside for o in outcomes.values())
+    if inside:
+        warnings.warn(
+            f"{inside} of {sum(o.event_step.size for o in outcomes.values())} starts already satisfy the event. Starts are "
+            f"not tested: their event is recorded at the first step after which it holds.",
+            stacklevel=3,
+        )
     options = {"backend": engine.name, "backend_reason": reason, "keep_x": keep, "threads": count}
     return make_result(settings, outcomes, options)
+
+
+def _in_step(
+    settings: dict[str, Setting], outcomes: dict[str, Outcome]
+) -> tuple[dict[str, Setting], dict[str, Outcome]]:
+    """Equally many instances of every optimizer: as many as the one has that an interrupt left with the fewest."""
+    count = min(o.instances for o in outcomes.values())
+    settings = {name: s if s.instances == count else s.first_only(count) for name, s in settings.items()}
+    outcomes = {name: o if o.instances == count else o.first_only(count) for name, o in outcomes.items()}
+    return settings, outcomes
 
 
 def _prepare(settings: dict[str, Setting], engine: Engine) -> None:
@@ -294,20 +333,26 @@ def _prepare(settings: dict[str, Setting], engine: Engine) -> None:
 def resumed(result: Result, steps: object, progress: bool | None) -> Result:
     """Takes a result on to ``steps`` in total; see :meth:`Result.resume`."""
     options = result.options
-    taken = max(o.reached for o in result.outcomes.values())
-    horizon = _whole("steps", steps, taken + 1, MOST_STEPS)
+    reached = [o.reached for o in result.outcomes.values()]
+    horizon = _whole("steps", steps, max(min(reached) + 1, max(reached)), MOST_STEPS)
+    show = None if progress is None else _flag("progress", progress)
     engine, _ = choose(options["backend"], options["threads"])
     settings, outcomes = {}, {}
-    for name, setting in result.settings.items():
-        longer = dataclasses.replace(setting, steps=horizon)
-        before: Outcome | None = result.outcomes[name]
-        vectors, integers = setting.optimizer.state_slots()
-        has_state = before.x.size and (before.vectors.size or not vectors) and (before.integers.size or not integers)  # type: ignore[union-attr]
-        if not has_state:
-            before = None  # what was not kept is computed again: the same bits
-        settings[name] = longer
-        plan = plan_run(longer, engine, True)
-        outcomes[name] = execute(longer, engine, plan, progress, name or "resumed", before)
+    with Interrupt() as interrupt:
+        for name, setting in result.settings.items():
+            longer = dataclasses.replace(setting, steps=horizon)
+            found = result.outcomes[name]
+            vectors, integers = setting.optimizer.state_slots()
+            has_state = found.x.size and (found.vectors.size or not vectors) and (found.integers.size or not integers)
+            if interrupt.asked and has_state:
+                settings[name], outcomes[name] = setting, dataclasses.replace(found, interrupted=True)
+                continue
+            before = found if has_state else None  # what was not kept is computed again: the same bits
+            settings[name] = longer
+            plan = plan_run(longer, engine, options["keep_x"])
+            label = name or type(setting.optimizer).__name__
+            outcomes[name] = execute(longer, engine, plan, show, label, before, interrupt=interrupt)
+    settings, outcomes = _in_step(settings, outcomes)
     return make_result(settings, outcomes, options)
 
 
@@ -319,7 +364,13 @@ def replayed(
     steps: object,
 ) -> xr.Dataset:
     """Recomputes the path of one instance; see :func:`ensemble.replay`."""
+    if not isinstance(getattr(result, "settings", None), Mapping):
+        raise TypeError(f"replay(result={type(result).__name__}): give the Result of simulate, compare or load.")
     names = list(result.settings)
+    if optimizer is not None and names == [""]:
+        raise ValueError(
+            f"replay(optimizer={optimizer!r}): one optimizer was run and has no name; leave optimizer out."
+        )
     if optimizer is None and len(names) > 1:
         raise ValueError(f"replay: {len(names)} optimizers were compared; give optimizer= one of {', '.join(names)}.")
     name = names[0] if optimizer is None else optimizer
@@ -334,6 +385,8 @@ def replayed(
     ends = [int(a[c, place]) for a in (outcome.event_step, outcome.diverged_step)]
     last = min([e for e in ends if e > 0] + [horizon])
     parts: dict[str, Any] = dict(sweep.parts[c])
+    if c and not setting.paired:
+        parts = {}  # an unpaired configuration draws by its place among all of them
     alone = dataclasses.replace(
         setting,
         **parts,
@@ -343,20 +396,17 @@ def replayed(
         record=Record(["x", "value", "gradient_norm"], at=range(last + 1)),
     )
     engine, _ = choose(result.options["backend"], result.options["threads"])
-    if not setting.paired and c:
-        raise ValueError(
-            "replay: configurations of an unpaired run draw by their place; rerun it with instances=1 instead."
-        )
     found = execute(alone, engine, plan_run(alone, engine, True), False, "replay")
     assert found.record_steps is not None
+    path = {name: values[0 if parts else c, 0] for name, values in found.records.items()}
     ended = "event" if last == ends[0] else "diverged" if last == ends[1] else "horizon"
     return xr.Dataset(
         {
-            "x": (("step", "coordinate"), found.records["x"][0, 0], {"long_name": "iterate"}),
-            "value": ("step", found.records["value"][0, 0], {"long_name": "f(x), without noise"}),
+            "x": (("step", "coordinate"), path["x"], {"long_name": "iterate"}),
+            "value": ("step", path["value"], {"long_name": "f(x), without noise"}),
             "gradient_norm": (
                 "step",
-                found.records["gradient_norm"][0, 0],
+                path["gradient_norm"],
                 {"long_name": "norm of the exact gradient"},
             ),
         },
@@ -374,6 +424,11 @@ def _configuration(given: Mapping[str, Any] | int | None, sweep: Any) -> int:
         return 0
     if not isinstance(given, Mapping):
         return _whole("configuration", given, 0, count - 1)
+    unknown = sorted(map(str, set(given) - {field for a in sweep.axes for field in a.coordinates}))
+    if unknown:
+        raise ValueError(
+            f"replay(configuration={dict(given)!r}): {', '.join(unknown)} was not swept; give {axes or 'none'}."
+        )
     index = []
     for axis in sweep.axes:
         matching = [
@@ -384,9 +439,6 @@ def _configuration(given: Mapping[str, Any] | int | None, sweep: Any) -> int:
         if len(matching) != 1:
             raise ValueError(f"replay(configuration={dict(given)!r}): give exactly one of {axes}.")
         index.append(matching[0])
-    unknown = set(given) - {field for a in sweep.axes for field in a.coordinates}
-    if unknown:
-        raise ValueError(f"replay(configuration={dict(given)!r}): there is no {sorted(unknown)}; give out of {axes}.")
     return int(np.ravel_multi_index(index, sweep.shape)) if index else 0
 
 

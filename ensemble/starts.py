@@ -15,6 +15,7 @@ from .backends.program import Engine, Program
 from .elementary import pow as power
 from .part import NOT_NEGATIVE, POSITIVE, Part, number, vector
 from .random import Random, Stream
+from .vec import lengths
 
 __all__ = ["Ball", "NormalCloud", "Point", "Sphere", "Start", "UniformBox"]
 
@@ -47,25 +48,6 @@ class Source:
         """A number or one number per coordinate, (1, dim), in the ensemble's dtype and the engine's library."""
         row = np.broadcast_to(np.asarray(value, dtype=self.program.dtype), (1, self.program.dim))
         return self.engine.to_device(np.ascontiguousarray(row))
-
-    def norms(self, z: Any) -> Any:
-        """|z| of each row, (ids, 1), with the bits of the fixed tree."""
-        from .vec import BLOCK, blocks  # the tree, written for any array library
-
-        xp, (rows, dim) = self.engine.xp, z.shape
-        squares = z * z
-        whole = xp.zeros((rows, blocks(dim) * BLOCK), dtype=z.dtype)
-        whole[:, :dim] = squares
-        part = whole[:, 0::BLOCK]
-        for c in range(1, BLOCK):
-            part = part + whole[:, c::BLOCK]
-        padded = 1 << (part.shape[1] - 1).bit_length()
-        tree = xp.zeros((rows, padded), dtype=z.dtype)
-        tree[:, : part.shape[1]] = part
-        while tree.shape[1] > 1:
-            half = tree.shape[1] // 2
-            tree = tree[:, :half] + tree[:, half:]
-        return xp.sqrt(tree)
 
 
 @dataclass(frozen=True)
@@ -131,7 +113,7 @@ class Sphere(Start):
 
     def draw(self, source: Source) -> Any:
         z = source.normals()
-        return z / source.norms(z) * source.as_row(self.radius) + source.as_row(self.center)
+        return z / lengths(z, source.engine.xp) * source.as_row(self.radius) + source.as_row(self.center)
 
 
 @dataclass(frozen=True)
@@ -146,4 +128,4 @@ class Ball(Start):
         share = power(u, np.full(u.shape, 1.0 / source.program.dim, dtype=u.dtype))
         length = share * u.dtype.type(self.radius)
         z = source.normals()
-        return z / source.norms(z) * source.engine.to_device(length) + source.as_row(self.center)
+        return z / lengths(z, source.engine.xp) * source.engine.to_device(length) + source.as_row(self.center)

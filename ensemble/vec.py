@@ -67,6 +67,23 @@ def smallest(a: Array) -> Array:
     return _reduce(a, lambda p, q: np.where(p < q, p, q), high, high)
 
 
+def lengths(a: Any, xp: Any = np) -> Any:
+    """``|a|`` of each row of ``a`` (instances, dim), (instances, 1), for an array of any library ``xp``: the bits of dot."""
+    rows, dim = a.shape
+    count = blocks(dim)
+    whole = xp.zeros((rows, count * BLOCK), dtype=a.dtype)
+    whole[:, :dim] = a * a
+    part = whole[:, 0::BLOCK]
+    for c in range(1, BLOCK):
+        part = part + whole[:, c::BLOCK]
+    tree = xp.zeros((rows, 1 << (count - 1).bit_length()), dtype=a.dtype)
+    tree[:, :count] = part
+    while tree.shape[1] > 1:
+        half = tree.shape[1] // 2
+        tree = tree[:, :half] + tree[:, half:]
+    return xp.sqrt(tree)
+
+
 def first_index(predicate: Array, dtype: Any = np.float64) -> Array:
     """Smallest coordinate number at which ``predicate`` (instances, dim) holds, or dim: (instances, 1)."""
     dim = predicate.shape[1]

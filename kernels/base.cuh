@@ -60,6 +60,9 @@ template <class A, class B>
 constexpr bool same_type = false;
 template <class A>
 constexpr bool same_type<A, A> = true;
+struct Expression {};  // base of everything that has a value at each coordinate
+template <class E>
+constexpr bool is_expression = __is_base_of(Expression, E);
 constexpr int power_of_two_at_least(int n) { return n <= 1 ? 1 : 2 * power_of_two_at_least((n + 1) / 2); }
 
 #if ENSEMBLE_DEVICE

@@ -9,12 +9,18 @@ Expected. State kept in registers or in cache and many steps per call: a rate th
 the machine is filled, a small multiple of the cost of drawing the normals. Array libraries pay for every pass over
 memory and, with one generator per call, draw their noise on one core.
 
-Found. FOUND_TEXT
+Found. On two cores of an AMD EPYC (AVX-512, no GPU), float32: 1.4 to 2.5e9 coordinate-steps/s. That is 5.8 to 12 times
+the faster form of JAX + optax (150 to 300e6), 13 to 20 times array NumPy on one thread and 7 to 10 times on two, and
+3.8 to 5.5 times the fastest of all peers, PyTorch with one cached chunk of instances on each core (330 to 450e6).
+In float64 it is 7 to 9 times JAX and 3.5 to 5 times NumPy on two threads. Passages with a heavy tail take 1.25 times
+the steps really taken. A first result comes 1.2 s after the start of Python, 3.2 s where the kernel is compiled first.
+A call costs some 7 ms and 0.1 microseconds per instance beside its steps, so that a single step per call is no faster
+than in an array library.
 
 Run `python studies/performance.py`, or with `--quick`. Rule of measurement: all contestants are compiled and warm
 before the first timing, run interleaved A B A B; ratios are taken inside a round, then their median; a timing is the
-wall time from the call to the result on the host; every timed output has the mean and variance of ours (coordinates 0 and 1, same
-number of steps) within five standard errors, or the table says that it differs.
+wall time from the call to the result on the host; every timed output has the mean and variance of ours (coordinates 0
+and 1, same number of steps) within five standard errors, or the table says that it differs.
 """
 
 from collections.abc import Callable, Sequence

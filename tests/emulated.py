@@ -16,7 +16,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ensemble import sources
@@ -25,8 +24,9 @@ from ensemble.backends.device import DeviceEngine
 from ensemble.backends.program import Program
 
 HERE = Path(__file__).parent
-FLAGS = ("-std=c++20", "-O1", "-ffp-contract=off", "-fno-strict-aliasing", "-pthread", "-fPIC", "-shared", "-fvisibility=hidden")
-WARNINGS = ("-Wall", "-Wdouble-promotion", "-Wno-unknown-pragmas", "-Wno-maybe-uninitialized", "-Werror")
+# Hidden: libraries of different programs must not share the static arrays that stand for shared memory.
+FLAGS = ("-fvisibility=hidden", "-std=c++20", "-O0", "-ffp-contract=off", "-fno-strict-aliasing", "-pthread", "-fPIC", "-shared")
+WARNINGS = ("-Wdouble-promotion", "-Werror")
 COMPILERS = tuple(name for name in ("g++", "clang++") if shutil.which(name))
 THREADS = 64
 
@@ -49,26 +49,32 @@ STRUCTS = {"advance": "Launch", "observe": "LookLaunch", "draw": "DrawLaunch"}
 
 
 class EmulatedEngine(DeviceEngine):
-    """Runs programs through the emulation: ``lanes`` threads for an instance, blocks of ``threads``."""
+    """Runs programs through the emulation: ``lanes`` threads for an instance, blocks of ``threads``.
+
+    ``lanes=None`` and ``processors`` choose as the CUDA engine would: what the counts of instructions are made for.
+    """
 
     name = "emulated"
 
-    def __init__(self, lanes: int, threads: int = THREADS) -> None:
-        super().__init__(lanes, processors=1)
+    def __init__(
+        self, lanes: int | None, threads: int = THREADS, processors: int = 1, compiler: str | None = None
+    ) -> None:
+        super().__init__(lanes, processors)
         self.threads = threads
+        self.compiler = compiler or COMPILERS[0]
 
     def threads_per_block(self) -> int:
         return self.threads
 
     def prepare(self, program: Program) -> None:
-        library(self.source(program, "advance"), "advance")
+        build_emulated(self.source(program, "advance"), "advance", self.compiler)
 
     def address(self, array: NDArray[Any]) -> int:
         assert array.flags.c_contiguous
         return int(array.ctypes.data)
 
     def launch(self, source: str, entry: str, blocks: int, threads: int, launch: NDArray[Any]) -> None:
-        function = getattr(library(source, entry), f"call_{entry}")
+        function = getattr(library(build_emulated(source, entry, self.compiler)), f"call_{entry}")
         function.argtypes, function.restype = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int], None
         function(launch.ctypes.data, blocks, threads)
 
@@ -80,31 +86,26 @@ class EmulatedEngine(DeviceEngine):
 
 
 @functools.cache
-def library(source: str, entry: str) -> ctypes.CDLL:
-    """The compiled program; kept in the cache folder under a digest of everything it is made from."""
-    text = source + CALL.format(entry=entry, struct=STRUCTS[entry])
-    emulation = (HERE / "emulation.cuh").read_text()
-    key = hashlib.sha256("\0".join([text, emulation, *FLAGS, *WARNINGS]).encode()).hexdigest()[:32]
-    folder = cache_folder() / "emulated"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{key}.so"
-    if not path.is_file():
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            built = compile_emulated(text, Path(scratch), COMPILERS[0])
-            os.replace(built, path)
+def library(path: Path) -> ctypes.CDLL:
     return ctypes.CDLL(str(path))
 
 
-def compile_emulated(text: str, folder: Path, compiler: str) -> Path:
-    """Compiles a program's text with the emulation in front; raises with the compiler's message where it fails."""
-    program, built = folder / "program.cpp", folder / "program.so"
-    program.write_text(text)
-    command = [compiler, *FLAGS, *WARNINGS, "-include", str(HERE / "emulation.cuh"), f"-I{sources.kernels()}"]
-    done = subprocess.run([*command, str(program), "-o", str(built)], capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-4000:]}")
-    return built
-
-
-def zeros_like_state(program: Program) -> dict[str, NDArray[Any]]:
-    return {"x": np.zeros((program.rows, program.dim), dtype=program.dtype)}
+def build_emulated(source: str, entry: str, compiler: str = "", call: str = CALL) -> Path:
+    """The compiled program, kept in the cache folder under a digest of everything it is made from."""
+    compiler = compiler or COMPILERS[0]
+    text = source + call.format(entry=entry, struct=STRUCTS.get(entry, ""))
+    emulation = HERE / "emulation.cuh"
+    key = "\0".join([text, emulation.read_text(), compiler, *FLAGS, *WARNINGS])
+    folder = cache_folder() / "emulated"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.so"
+    if not path.is_file():
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            program, built = Path(scratch) / "program.cpp", Path(scratch) / "program.so"
+            program.write_text(text)
+            command = [compiler, *FLAGS, *WARNINGS, "-include", str(emulation), f"-I{sources.kernels()}", str(program)]
+            done = subprocess.run([*command, "-o", str(built)], capture_output=True, text=True)
+            if done.returncode:
+                raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-4000:]}")
+            os.replace(built, path)
+    return path

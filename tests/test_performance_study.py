@@ -9,9 +9,9 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
 
-from peers import curves, numpy_forms, report  # noqa: E402
-from peers.measure import AGREE, Row, calibrated, disagreement, interleaved, ratio  # noqa: E402
-from peers.work import CHUNK, Contestant, Outcome, Work, cells, split  # noqa: E402
+from peers import curves, numpy_forms, report
+from peers.measure import AGREE, Row, calibrated, disagreement, interleaved, ratio
+from peers.work import CHUNK, Contestant, Outcome, Work, cells, split
 
 
 def test_a_ratio_is_taken_inside_a_round_against_the_fastest():
@@ -44,7 +44,9 @@ def test_calibration_ends_and_prepares_the_steps_it_returns():
         prepared.append(steps)
         return lambda seed: Outcome(np.zeros((1, 1)), 0)
 
-    steps, _ = calibrated(Contestant("idle", prepare, "idle"), Work("QuarticSaddle", "Adam", 1, 1), 0.01, at_most=500)
+    steps, _ = calibrated(
+        Contestant("idle", prepare, "idle"), Work("QuarticSaddle", "Adam", 1, 1), 0.01, at_least=5, at_most=500
+    )
     assert steps == prepared[-1] == 500
 
 

@@ -66,11 +66,15 @@ class CpuEngine(Engine):
 
     # ---- programs
 
-    def _library(self, program: Program, entry: str) -> ctypes.CDLL:
+    def source(self, program: Program, entry: str) -> str:
+        """The text of one of a program's kernels: ``advance``, ``observe`` or ``draw``."""
         macros = self._macros(program, self.mixed(program))
         if entry == "draw":
             macros |= {"DIM": 0, "FAST": 0, "MIXED": 0}
-        library = compiler.library(sources.program_source(types_of(program, entry), macros, entry))
+        return sources.program_source(types_of(program, entry), macros, entry)
+
+    def _library(self, program: Program, entry: str) -> ctypes.CDLL:
+        library = compiler.library(self.source(program, entry))
         for name in ("size_of_parts", "size_of_launch"):
             if hasattr(library, name):
                 getattr(library, name).restype = ctypes.c_longlong

@@ -1,12 +1,36 @@
-"""Landscape: a function to descend, with its gradient and Hessian."""
+"""Landscape: a function to descend, with its gradient and Hessian, and what is known of it."""
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from ..part import Part
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..grids import Grid
+from ..part import ANY, Part
 from ..vec import Array
+
+Bound = float | tuple[float, ...]
+Box = tuple[Bound, Bound]
+Picture = tuple[tuple[float, float], tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class StationaryPoint:
+    """A point where the gradient is zero.
+
+    ``x`` (dim); ``index`` is the number of negative eigenvalues of the Hessian, ``curvatures`` (dim) are the eigenvalues
+    where they are known in closed form.
+    """
+
+    name: str
+    x: tuple[float, ...]
+    value: float
+    index: int
+    curvatures: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -15,6 +39,9 @@ class Landscape(Part):
 
     ``now`` holds the step for landscapes that change with time; it is None when a point is only looked at.
     """
+
+    smooth_everywhere: ClassVar[bool] = False
+    """Whether ``smoothness`` holds on the whole space, and not on ``box`` alone."""
 
     @property
     def dimension(self) -> int:
@@ -39,3 +66,116 @@ class Landscape(Part):
     def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
         """The diagonal of the Hessian at x, (instances, dim)."""
         raise TypeError(f"{type(self).__name__} does not say its Hessian; define hessian_diagonal(self, x, now).")
+
+    def project(self, x: Array, now: Any = None) -> Array:
+        """The point of the landscape's domain nearest to x, (instances, dim): x itself where there is no constraint."""
+        return x
+
+    # ---- what is known
+
+    def stationary_points(self) -> tuple[StationaryPoint, ...]:
+        """The stationary points known in closed form or to rounding, representatives where there are very many."""
+        self._one_configuration("stationary_points()")
+        return self._stationary_points()
+
+    @property
+    def smoothness(self) -> float | None:
+        """A Lipschitz constant of the gradient: everywhere if ``smooth_everywhere``, else on ``box``; None: not known."""
+        self._one_configuration("smoothness")
+        return self._smoothness()
+
+    @property
+    def box(self) -> Box | None:
+        """(low, high) of a natural box to start in, numbers for all coordinates or for each: ``UniformBox(*f.box)``."""
+        self._one_configuration("box")
+        return self._box()
+
+    @property
+    def picture(self) -> Picture | None:
+        """((low, high), (low, high)) of the first two coordinates in a picture; None: the landscape has no natural one."""
+        self._one_configuration("picture")
+        return self._picture()
+
+    def hessian(self, x: ArrayLike) -> NDArray[np.float64]:
+        """The whole Hessian at one point x (dim), (dim, dim): for small dimensions."""
+        point = np.asarray(x, dtype=np.float64)
+        if point.shape != (self.dimension,):
+            raise ValueError(f"hessian was given a point of shape {point.shape}; give ({self.dimension},).")
+        identity = np.eye(self.dimension)
+        return self.hessian_product(np.broadcast_to(point, identity.shape).copy(), identity)
+
+    def _stationary_points(self) -> tuple[StationaryPoint, ...]:
+        return ()
+
+    def _smoothness(self) -> float | None:
+        return None
+
+    def _box(self) -> Box | None:
+        return None
+
+    def _picture(self) -> Picture | None:
+        return None
+
+    def _one_configuration(self, asked: str) -> None:
+        for f in dataclasses.fields(self):
+            if isinstance(getattr(self, f.name), Grid):
+                raise ValueError(
+                    f"{type(self).__name__}({f.name}={getattr(self, f.name)!r}).{asked}: every configuration has its own; "
+                    f"ask a landscape with one number for {f.name}."
+                )
+
+    def _found(self, name: str, x: ArrayLike, index: int) -> StationaryPoint:
+        """The stationary point that Newton's method finds from ``x`` (dim), with its value and curvatures."""
+        point = np.asarray(x, dtype=np.float64)
+        for _ in range(30):
+            gradient = self.gradient(point[None])[0]
+            step = np.linalg.lstsq(self.hessian(point), gradient, rcond=None)[0]
+            point = point - step
+            if np.abs(step).max() <= 1e-15 * max(1.0, np.abs(point).max()):
+                break
+        curvatures = np.linalg.eigvalsh(self.hessian(point))
+        return StationaryPoint(name, numbers(point), float(self.value(point[None])[0, 0]), index, numbers(curvatures))
+
+    def describe(self) -> dict[str, Any]:
+        derived = {f.name for f in dataclasses.fields(self) if not f.init}
+        return {name: value for name, value in super().describe().items() if name not in derived}
+
+
+@dataclass(frozen=True, eq=False)
+class Tabled(Landscape):
+    """Base of landscapes with array fields: they are equal where their arrays hold the same numbers.
+
+    Declare subclasses ``@dataclass(frozen=True, eq=False)``: the comparison that a dataclass makes is not for arrays.
+    """
+
+    def _content(self) -> tuple[Any, ...]:
+        values = (getattr(self, f.name) for f in dataclasses.fields(self) if f.compare)
+        return tuple((v.shape, v.tobytes()) if isinstance(v, np.ndarray) else v for v in values)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and isinstance(other, Tabled) and self._content() == other._content()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._content()))
+
+
+def derived_array() -> Any:
+    """An array field that ``validate`` fills in from the others."""
+    return dataclasses.field(
+        default=0.0, init=False, repr=False, compare=False, metadata={"kind": "array", "domain": ANY}
+    )
+
+
+def numbers(values: ArrayLike) -> tuple[float, ...]:
+    """The numbers of an array, in a tuple."""
+    return tuple(float(v) for v in np.asarray(values, dtype=np.float64).ravel())
+
+
+def everywhere(value: float, dim: int) -> tuple[float, ...]:
+    """``value`` in each of ``dim`` coordinates."""
+    return (float(value),) * dim
+
+
+def along_first(x: Array, first: Array | float, others: Array) -> Array:
+    """``first`` in coordinate 0, ``others`` elsewhere."""
+    return np.where(np.arange(x.shape[1]) < 1, first, others)

@@ -1,15 +1,20 @@
-"""Saddles."""
+"""Saddles: strict, and those that second-order conditions do not see."""
 
 from __future__ import annotations
 
+import itertools
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..part import POSITIVE, number, structure
+from ..part import NOT_NEGATIVE, POSITIVE, number, structure
 from ..vec import Array, total
-from .base import Landscape
+from .base import Box, Landscape, Picture, StationaryPoint, along_first, everywhere
+
+MOST_LISTED = 128
+"""Stationary points are listed one by one up to so many."""
 
 
 @dataclass(frozen=True)
@@ -51,3 +56,176 @@ class QuarticSaddle(Landscape):
 
     def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
         return self._along(x, 3.0 * (x * x) - self.gamma, self.stiffness * np.ones_like(x))
+
+    def _stationary_points(self) -> tuple[StationaryPoint, ...]:
+        k, rest, root = self.unstable, self.dim - self.unstable, math.sqrt(self.gamma)
+        below = rest if self.stiffness < 0 else 0
+        saddle = StationaryPoint(
+            "saddle",
+            everywhere(0.0, self.dim),
+            0.0,
+            k + below,
+            everywhere(-self.gamma, k) + everywhere(self.stiffness, rest),
+        )
+        every = 2**k <= MOST_LISTED
+        signs = itertools.product((1.0, -1.0), repeat=k) if every else iter([everywhere(1.0, k), everywhere(-1.0, k)])
+        minima = [
+            StationaryPoint(
+                "minimum " + "".join("+" if s > 0 else "-" for s in sign) if every else f"minimum {sign[0]:+.0f}",
+                tuple(s * root for s in sign) + everywhere(0.0, rest),
+                -k * self.gamma**2 / 4,
+                below,
+                everywhere(2 * self.gamma, k) + everywhere(self.stiffness, rest),
+            )
+            for sign in signs
+        ]
+        return (saddle, *minima) if k else (saddle,)
+
+    def _smoothness(self) -> float:
+        reach = self._reach() ** 2
+        return max(3 * reach - self.gamma, self.gamma, abs(self.stiffness))
+
+    def _reach(self) -> float:
+        return 1.5 * math.sqrt(self.gamma)
+
+    def _box(self) -> Box:
+        return -self._reach(), self._reach()
+
+    def _picture(self) -> Picture:
+        return (-self._reach(), self._reach()), (-self._reach(), self._reach())
+
+
+@dataclass(frozen=True)
+class MonkeySaddle(Landscape):
+    """``f(x, y) = x^3 - 3 x y^2 + confinement/4 (x^2 + y^2)^2``.
+
+    The monkey saddle with three ways down (Hilbert and Cohn-Vossen 1932, section 30), whose Hessian at 0 is zero: no
+    second-order condition tells 0 from a minimum. ``confinement=0`` is the saddle alone, which has no lower bound; with
+    ``confinement = c > 0`` there are minima at radius 3/c and angles pi/3, pi and 5 pi/3, of value ``-27/(4 c^3)`` and curvatures
+    9/c (radial) and 27/c.
+    """
+
+    confinement: float = number(1.0, NOT_NEGATIVE)
+
+    dim = 2
+
+    def value(self, x: Array, now: Any = None) -> Array:
+        a, b = x[:, :1], x[:, 1:]
+        square = a * a + b * b
+        return a * (a * a - 3.0 * (b * b)) + (0.25 * self.confinement) * (square * square)
+
+    def gradient(self, x: Array, now: Any = None) -> Array:
+        a, b = x[:, :1], x[:, 1:]
+        pull = self.confinement * (a * a + b * b)
+        return along_first(x, 3.0 * (a * a - b * b) + pull * a, pull * b - 6.0 * (a * b))
+
+    def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
+        a, b, p, q = x[:, :1], x[:, 1:], v[:, :1], v[:, 1:]
+        pull, along = self.confinement * (a * a + b * b), (2.0 * self.confinement) * (a * p + b * q)
+        return along_first(
+            x, 6.0 * (a * p - b * q) + pull * p + along * a, pull * q + along * b - 6.0 * (b * p + a * q)
+        )
+
+    def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
+        a, b = x[:, :1], x[:, 1:]
+        pull = self.confinement * (a * a + b * b)
+        return along_first(
+            x,
+            6.0 * a + pull + (2.0 * self.confinement) * (a * a),
+            pull + (2.0 * self.confinement) * (b * b) - 6.0 * a,
+        )
+
+    def _stationary_points(self) -> tuple[StationaryPoint, ...]:
+        saddle = StationaryPoint("monkey saddle", (0.0, 0.0), 0.0, 0, (0.0, 0.0))
+        c = self.confinement
+        if not c:
+            return (saddle,)
+        minima = (
+            StationaryPoint(
+                f"minimum at {round(math.degrees(angle))} degrees",
+                (3 / c * math.cos(angle), 3 / c * math.sin(angle)),
+                -27 / (4 * c**3),
+                0,
+                (9 / c, 27 / c),
+            )
+            for angle in (math.pi / 3, math.pi, 5 * math.pi / 3)
+        )
+        return (saddle, *minima)
+
+    def _reach(self) -> float:
+        return 4 / self.confinement if self.confinement else 2.0
+
+    def _smoothness(self) -> float:
+        return 6 * math.sqrt(2) * self._reach() + 6 * self.confinement * self._reach() ** 2
+
+    def _box(self) -> Box:
+        return -self._reach(), self._reach()
+
+    def _picture(self) -> Picture:
+        return (-self._reach(), self._reach()), (-self._reach(), self._reach())
+
+
+@dataclass(frozen=True)
+class DegenerateSaddle(Landscape):
+    """``f(x) = -x_0^4/4 + confinement x_0^6/6 + stiffness/2 sum_{k>=1} x_k^2``, of the kind ``x^2 - y^4``.
+
+    At 0 the Hessian is diag(0, stiffness, ...): second-order stationary and yet no minimum. ``confinement=0`` leaves f without
+    a lower bound; with ``confinement = c > 0`` there are minima at ``x_0 = +-1/sqrt(c)`` of value ``-1/(12 c^2)``, with curvature
+    2/c along x_0.
+    """
+
+    dim: int = structure(2, low=1)
+    stiffness: float = number(1.0, POSITIVE)
+    confinement: float = number(1.0, NOT_NEGATIVE)
+
+    def value(self, x: Array, now: Any = None) -> Array:
+        square = x * x
+        first = (square * square) * ((self.confinement / 6.0) * square - 0.25)
+        return total(along_first(x, first, (0.5 * self.stiffness) * square))
+
+    def gradient(self, x: Array, now: Any = None) -> Array:
+        square = x * x
+        return along_first(x, (self.confinement * square - 1.0) * (square * x), self.stiffness * x)
+
+    def _curvature(self, x: Array) -> Array:
+        square = x * x
+        return ((5.0 * self.confinement) * square - 3.0) * square
+
+    def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
+        return along_first(x, self._curvature(x) * v, self.stiffness * v)
+
+    def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
+        return along_first(x, self._curvature(x), self.stiffness * np.ones_like(x))
+
+    def _stationary_points(self) -> tuple[StationaryPoint, ...]:
+        rest = self.dim - 1
+        stiff = everywhere(self.stiffness, rest)
+        saddle = StationaryPoint("degenerate saddle", everywhere(0.0, self.dim), 0.0, 0, (0.0, *stiff))
+        c = self.confinement
+        if not c:
+            return (saddle,)
+        minima = (
+            StationaryPoint(
+                f"minimum {'+' if s > 0 else '-'}",
+                (s / math.sqrt(c), *everywhere(0.0, rest)),
+                -1 / (12 * c**2),
+                0,
+                (2 / c, *stiff),
+            )
+            for s in (1.0, -1.0)
+        )
+        return (saddle, *minima)
+
+    def _reach(self) -> float:
+        return 1.5 / math.sqrt(self.confinement) if self.confinement else 1.5
+
+    def _smoothness(self) -> float:
+        square = self._reach() ** 2
+        lowest = 9 / (20 * self.confinement) if self.confinement else 0.0  # the second derivative's least value
+        return max(abs(5 * self.confinement * square**2 - 3 * square), lowest, self.stiffness)
+
+    def _box(self) -> Box:
+        return -self._reach(), self._reach()
+
+    def _picture(self) -> Picture:
+        return (-self._reach(), self._reach()), (-1.5, 1.5)

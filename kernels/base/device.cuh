@@ -49,11 +49,11 @@ HD word operator>>(word a, int n) { return {a.bits >> n}; }
 
 HD scalar broadcast(real value) { return value; }
 HD bool as_mask(bool m) { return m; }
-template <class T>
+template <class T, typename enable_if<!is_expression<T>>::type = 0>
 HD T where(bool m, T a, T b) {
     return m ? a : b;
 }
-template <class A, class B, typename enable_if<!same_type<A, B>>::type = 0>
+template <class A, class B, typename enable_if<!same_type<A, B> && !is_expression<A> && !is_expression<B>>::type = 0>
 HD auto where(bool m, A a, B b) {
     return m ? decltype(a + b)(a) : decltype(a + b)(b);
 }
@@ -134,10 +134,11 @@ HD void load_columns(number* to, const real* from) {
                 if (k + c < Columns) to[k + c] = each[c];
             }
         }
-        return;
-    }
+    } else
 #endif
-    UNROLL for (int k = 0; k < Columns; ++k) to[k] = __ldg(from + k);
+    {
+        UNROLL for (int k = 0; k < Columns; ++k) to[k] = __ldg(from + k);
+    }
 }
 
 // ---- the group of lanes that holds one instance
@@ -172,33 +173,38 @@ HD T from_lane(T value, int source) {
         return result;
     }
 }
-// One tree over the lanes: strides lanes/2, ..., 1, from large to small. Op::commutes: op(a, b) and op(b, a) have the
-// same bits; otherwise the lower lane's value comes first, so that every lane gets the same bits all the same.
-template <class T, class Op>
-HD T reduce_lanes(T value, Op op) {
-    if constexpr (lanes > 32) {
-        ENSEMBLE_SHARED(T, exchange, lanes);
-        exchange[lane_in_group()] = value;
-        __syncthreads();
-        constexpr int warps = lanes > 32 ? lanes / 32 : 1;
-        T part[warps];
-        UNROLL for (int w = 0; w < warps; ++w) part[w] = exchange[(lane_in_group() & 31) + 32 * w];
-        UNROLL for (int s = warps / 2; s >= 1; s /= 2) {
-            UNROLL for (int w = 0; w < warps; ++w) {
-                if (w < s) part[w] = op(part[w], part[w + s]);
-            }
-        }
-        value = part[0];
-        __syncthreads();
-    }
-    UNROLL for (int s = (lanes < 32 ? lanes : 32) / 2; s >= 1; s /= 2) {
+// One step of a tree for each stride from `First` down to 1: lane k takes lane k + stride. Op::commutes says that op(a, b)
+// and op(b, a) have the same bits; else the lower lane's value comes first, so that every lane gets the same all the same.
+template <int First, class T, class Op>
+HD T reduce_warp(T value, Op op) {
+    UNROLL for (int s = First; s >= 1; s /= 2) {
         T other = __shfl_xor_sync(whole_warp, value, s, 32);
         if constexpr (Op::commutes) {
             value = op(value, other);
         } else {
-            bool upper = lane_in_group() & s;
+            bool upper = int(threadIdx.x) & s;
             value = op(upper ? other : value, upper ? value : other);
         }
     }
     return value;
+}
+// One tree over the lanes: strides lanes/2, ..., 1, from large to small. All lanes get the result.
+template <class T, class Op>
+HD T reduce_lanes(T value, Op op) {
+    if constexpr (lanes > 32) {
+        // The strides from 32 on go across warps: each warp takes some of the 32 columns, by shuffles as well. Two
+        // arrays and two barriers: who writes one again knows from the other's barrier that all have read it.
+        constexpr int warps = lanes > 32 ? lanes / 32 : 1, row = 33;  // not 32: a column's entries in different banks
+        ENSEMBLE_SHARED(T, by_warp, warps * row);
+        ENSEMBLE_SHARED(T, by_column, 32);
+        int warp = lane_in_group() / 32, k = lane_in_group() & 31;
+        int column = warp * (32 / warps) + k / warps;
+        by_warp[warp * row + k] = value;
+        __syncthreads();
+        value = reduce_warp<warps / 2>(by_warp[k % warps * row + column], op);
+        if (k % warps == 0) by_column[column] = value;
+        __syncthreads();
+        value = by_column[k];
+    }
+    return reduce_warp<(lanes < 32 ? lanes : 32) / 2>(value, op);
 }

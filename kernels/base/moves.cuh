@@ -59,8 +59,9 @@ HD scalar at(const Vec& x, int i) {
     scalar value = broadcast(real(0));
     if constexpr (static_shape) {
         EACH_BLOCK(j) {
-            for (int k = 0; k < block_width; ++k)
+            UNROLL for (int k = 0; k < block_width; ++k) {
                 if (j == block / lanes && k == c) value = x.block[j].c[k];
+            }
         }
     } else {
         value = x.block[block].c[c];

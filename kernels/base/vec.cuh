@@ -68,10 +68,6 @@ struct Quad {
 #define EACH_BLOCK(j) for (int j = 0, held_ = held(); j < held_; ++j)
 #endif
 
-struct Expression {};
-template <class E>
-constexpr bool is_expression = __is_base_of(Expression, E);
-
 // ---- storage
 struct Vec;
 template <class E>
@@ -174,14 +170,12 @@ struct Vector : Expression {
     const real* coordinates;
     HD Quad<real> at(int j) const {
         Quad<real> r;
-#if ENSEMBLE_DEVICE && defined(__CUDACC__) && !ENSEMBLE_DOUBLE
-        if (block_width == 4) {
-            float4 four = __ldg((const float4*)coordinates + block_of(j));
-            r.c[0] = four.x, r.c[1 % block_width] = four.y, r.c[2 % block_width] = four.z, r.c[3 % block_width] = four.w;
-            return r;
-        }
-#endif
+#if defined(__CUDACC__) && !ENSEMBLE_DOUBLE && ENSEMBLE_DIM >= 4
+        float4 four = __ldg((const float4*)coordinates + block_of(j));
+        r.c[0] = four.x, r.c[1] = four.y, r.c[2] = four.z, r.c[3] = four.w;
+#else
         EACH_COORDINATE r.c[c] = coordinates[block_width * block_of(j) + c];
+#endif
         return r;
     }
 #endif

@@ -110,6 +110,6 @@ def contestants() -> list[Contestant]:
         Contestant("JAX + optax, hand-batched jit(scan), rbg", batched("rbg"), "jax rbg"),
     ]
     if jax.default_backend() == "cpu" and cores() > 1:
-        name = f"JAX + optax, hand-batched, threefry, {cores()} Python threads"
+        name = f"JAX + optax, hand-batched jit(scan), threefry, {cores()} threads"
         forms.append(Contestant(name, batched("threefry2x32", cores()), "jax threads"))
     return forms

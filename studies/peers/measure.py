@@ -60,7 +60,9 @@ def timed(run: Run, seed: int) -> tuple[float, Outcome]:
     return time.perf_counter() - begin, outcome
 
 
-def calibrated(contestant: Contestant, work: Work, seconds: float, at_most: int = 100_000) -> tuple[int, Run]:
+def calibrated(
+    contestant: Contestant, work: Work, seconds: float, at_least: int = 5, at_most: int = 100_000
+) -> tuple[int, Run]:
     """The prepared run and the number of steps that make it last about `seconds`."""
     steps = 20
     while True:
@@ -69,8 +71,9 @@ def calibrated(contestant: Contestant, work: Work, seconds: float, at_most: int 
         if wall > seconds / 3 or steps >= at_most:
             break
         steps = min(at_most, max(2 * steps, min(20 * steps, int(0.9 * steps * seconds / wall))))
-    if wall > 3 * seconds and steps > 5:
-        steps = max(5, int(steps * seconds / wall))
+    wanted = max(at_least, int(steps * seconds / wall)) if wall > 3 * seconds else max(at_least, steps)
+    if wanted != steps:
+        steps = wanted
         run = contestant.prepare(work, steps)
     return steps, run
 

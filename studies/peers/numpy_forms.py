@@ -108,9 +108,11 @@ def on_gpu(work: Work, steps: int) -> Run:
 
 def contestants() -> list[Contestant]:
     """The NumPy forms on one core and on all."""
-    forms = [Contestant("NumPy, in place, cache-sized chunks, 1 thread", chunked(1), "numpy")]
+    forms = [Contestant("NumPy, in place, cached chunks, 1 thread", chunked(1), "numpy")]
     if cores() > 1:
-        forms.append(Contestant(f"NumPy, the same, {cores()} threads", chunked(cores()), "numpy threads"))
+        forms.append(
+            Contestant(f"NumPy, in place, cached chunks, {cores()} threads", chunked(cores()), "numpy threads")
+        )
     return forms
 
 

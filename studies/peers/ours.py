@@ -35,7 +35,7 @@ def prepared(backend: str) -> Callable[[Work, int], Run]:
             dataset = en.simulate(**arguments(work, steps, backend, seed)).dataset
             return Outcome(np.asarray(dataset["x"]), int((np.asarray(dataset["status"]) == 2).sum()))
 
-        run(0)
+        en.simulate(**arguments(work, 1, backend))
         return run
 
     return prepare

@@ -171,6 +171,8 @@ def contestants() -> list[Contestant]:
         Contestant(f"PyTorch torch.compile, {on}", whole(True), "torch"),
     ]
     if device() == "cpu" and cores() > 1:
-        forms.append(Contestant(f"PyTorch eager, chunks on {cores()} Python threads", per_core(False), "torch threads"))
-        forms.append(Contestant(f"PyTorch torch.compile, {cores()} Python threads", per_core(True), "torch threads"))
+        forms.append(
+            Contestant(f"PyTorch eager, in place, cached chunks, {cores()} threads", per_core(False), "torch threads")
+        )
+        forms.append(Contestant(f"PyTorch torch.compile, {on}, {cores()} threads", per_core(True), "torch threads"))
     return forms

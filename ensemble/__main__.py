@@ -1,0 +1,123 @@
+"""What was found on this machine, and a self-check: ``python -m ensemble``. With ``parts``: every part there is.
+
+The exit status is 1 if a check fails, 2 if the argument is not understood.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+from importlib import metadata
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from . import __version__, sources
+from .backends import compiler
+from .backends.choice import choose
+from .backends.cpu import available_memory, available_threads
+from .backends.program import Engine
+from .events import Event
+from .landscapes import Landscape
+from .noises import Noise
+from .optimizers import Optimizer
+from .part import Part
+from .schedules import Schedule
+from .self_check import CHECKS
+from .starts import Start
+
+KINDS: tuple[type[Part], ...] = (Landscape, Optimizer, Noise, Start, Event, Schedule)
+
+
+def versions(*names: str) -> str:
+    """Names and versions of those distributions that are installed."""
+    present = []
+    for name in names:
+        try:
+            present.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            continue
+    return ", ".join(present) or "none"
+
+
+def compiler_row() -> str:
+    """The C++ compiler and its version, or what to install."""
+    try:
+        return f"{compiler.compiler()}: {compiler.compiler_version()}"
+    except RuntimeError as error:
+        return str(error)
+
+
+def show_found(console: Console) -> dict[str, Engine]:
+    """Prints what this machine offers; returns the engines that are present."""
+    engines: dict[str, Engine] = {}
+    table = Table(title=f"descent-ensemble {__version__}", title_justify="left", show_header=False)
+    for name in ("cuda", "cpu", "numpy"):
+        try:
+            engines[name] = choose(name)[0]
+            table.add_row(f"backend {name}", "[green]present[/]")
+        except (RuntimeError, ImportError) as error:
+            table.add_row(f"backend {name}", f"[yellow]absent[/]: {escape(str(error))}")
+    taken, reason = choose("auto")
+    processor = compiler.processor().split(" fpu ")[0].strip() or platform.machine()
+    rows = {
+        "backend auto": f"takes {taken.name}: {reason.split(' (')[0]}",
+        "CUDA device": str(getattr(engines.get("cuda"), "device_name", "none")),
+        "CuPy": versions("cupy", "cupy-cuda12x", "cupy-cuda13x"),
+        "C++ compiler": compiler_row(),
+        "processor": f"{processor}, {available_threads()} threads, {available_memory() / 2**30:.1f} GiB free",
+        "kernel sources": str(sources.kernels()),
+        "compiled kernels": str(compiler.cache_folder()),
+        "system": f"{platform.platform()}, Python {platform.python_version()}",
+        "versions": versions("numpy", "scipy", "xarray", "h5netcdf", "h5py", "rich"),
+    }
+    for name, text in rows.items():
+        table.add_row(name, escape(text))
+    console.print(table)
+    return engines
+
+
+def show_self_check(console: Console, engines: dict[str, Engine]) -> bool:
+    """Runs every check on every engine and prints a row for each; returns whether all hold."""
+    table, failed = Table("backend", "check", "", "seen", title="self-check", title_justify="left"), 0
+    for name, engine in engines.items():
+        for title, check in CHECKS.items():
+            try:
+                table.add_row(name, title, "[green]holds[/]", escape(check(engine)))
+            except Exception as error:  # whatever goes wrong on this machine is what the table is for
+                table.add_row(name, title, "[red]FAILS[/]", escape(f"{type(error).__name__}: {error}"))
+                failed += 1
+    console.print(table)
+    return not failed
+
+
+def show_parts(console: Console) -> None:
+    """Prints every part that is defined, with the first line of its docstring."""
+    for kind in KINDS:
+        table = Table(title=f"{kind.__name__.lower()}s", title_justify="left", show_header=False)
+        for part in sorted(subclasses(kind), key=lambda c: c.__name__):
+            table.add_row(part.__name__, escape((part.__doc__ or "").strip().splitlines()[0].replace("``", "")))
+        console.print(table)
+
+
+def subclasses(kind: type[Part]) -> set[type[Part]]:
+    """All classes derived from ``kind``, near and far."""
+    return {c for near in kind.__subclasses__() for c in (near, *subclasses(near))}
+
+
+def main(arguments: list[str]) -> int:
+    """Does what the arguments ask; returns the exit status."""
+    console = Console() if sys.stdout.isatty() else Console(width=160)
+    if arguments == ["parts"]:
+        show_parts(console)
+        return 0
+    if arguments:
+        console.print(f"python -m ensemble was given {' '.join(arguments)!r}; give nothing, or 'parts'.")
+        return 2
+    engines = show_found(console)
+    return 0 if show_self_check(console, engines) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

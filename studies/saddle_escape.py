@@ -1,0 +1,347 @@
+"""How long do six optimizers stay at a strict saddle, and what does the time depend on?
+
+Question. On f(x) = -gamma x_1^2/2 + x_1^4/4 + sum_{k>1} x_k^2/2 the origin is a strict saddle between two minima at
+x_1 = +-sqrt(gamma). T is the first step with |x_1| >= 1/4. How is T distributed for gradient descent from a random cloud,
+for SGD, heavy ball, Nesterov's method and Adam kept moving by gradient noise from the saddle itself, and for perturbed
+gradient descent, which is kicked once from there; and how does T grow with the dimension, the noise and the curvature?
+
+Expected. x_1 never sees the other coordinates, so one-dimensional laws are exact at every dimension. Gradient descent
+and perturbed gradient descent: P(T > t) = P(|x_1(0)| <= phi^-t(1/4)) with phi the step without noise and x_1(0) from the
+cloud or from a coordinate of the ball. SGD: the transfer operator of its step. Momentum: x_1 grows by lambda each
+step, the larger root of its characteristic polynomial, so asymptotically P(T > t) = erf(A/(s_t sqrt 2)) with s_t the
+spread of the linear process and A its amplitude when the real one arrives at 1/4. All of these are logarithms: a growing
+x_1 takes ln(1/4 / what it starts from) / ln lambda. Only the kick knows the dimension, as the share of x_1 in it is
+radius / sqrt(dim): half a logarithm. Adam divides the gradient by its size: without noise its early steps do not know
+gamma at all.
+
+Found. FOUND
+
+Run `python studies/saddle_escape.py`, or with `--quick`. Every dimension draws its own starts and noise; within one,
+the optimizers are paired. Exit status 1: an exact law lies more than four standard errors from the sample.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import report
+import typer
+from rich.console import Console
+from scipy.special import erf
+
+import ensemble as en
+from ensemble import plots
+from ensemble.statistics import laws
+
+LR, BETA, ADAM_LR = 0.05, 0.9, 1e-3
+CLOUD, KICK, SIGMA, EXIT = 1e-3, 1e-3, 1e-2, 0.25
+NOISY = ("SGD", "heavy ball", "Nesterov", "Adam")
+SIX = ("GD", *NOISY, "perturbed GD")
+PLACES = plots.palette(["GD", "SGD", "heavy ball", "Nesterov", "Adam", "perturbed GD", "Adam, no noise"])
+PATH_STEPS = 300
+OUT = Path(__file__).parent / "results" / "saddle_escape"
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much to run. The sweeps of noise and curvature are in the first dimension."""
+
+    instances: int
+    steps: int
+    dims: tuple[int, ...]
+    sigmas: tuple[float, ...]
+    gammas: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)
+
+
+FULL = Size(20_000, 4_000, (8, 32, 128, 512, 1024), (1e-3, 3e-3, 1e-2, 3e-2, 1e-1))
+QUICK = Size(4_000, 2_500, (16, 64, 256), (3e-3, 1e-2, 3e-2, 1e-1))
+QUICK_NUMPY = Size(1_000, 1_500, (16, 64), (3e-3, 1e-2, 3e-2, 1e-1), (0.5, 1.0, 2.0, 4.0))
+
+
+# ---- the laws
+
+
+def escape_of_map(gamma: float, start: laws.StartLaw) -> laws.TimeLaw:
+    """Exact law of T without noise: x_1 moves by phi(x) = x + lr (gamma x - x^3), which grows on [0, 1/4]."""
+    u, tail = EXIT, [1.0]
+    while tail[-1] > 1e-15:
+        target = u
+        for _ in range(6):  # Newton's method from the right of the root of a concave function
+            u -= (u + LR * (gamma * u - u**3) - target) / (1 + LR * (gamma - 3 * u**2))
+        tail.append(float(start.within(np.array(u))))
+    return _law(np.array(tail))
+
+
+@cache
+def escape_with_noise(gamma: float, sigma: float) -> laws.TimeLaw:
+    """Exact law of T for SGD from the saddle."""
+    steps = int(2.5 * laws.saddle_exit_mean_asymptotic(LR, gamma, sigma, EXIT)) + 50
+    return laws.exit_law(lambda x: x**3 - gamma * x, LR, sigma, -EXIT, EXIT, 0.0, steps)
+
+
+def escape_with_momentum(ahead: bool, gamma: float, sigma: float) -> laws.TimeLaw:
+    """Law of T for noise small against 1/4: all noise that matters falls while the saddle is still quadratic.
+
+    (x, v) moves by a matrix there and x -> lambda^t Z s; how far a path without noise lags behind its linear amplitude
+    when it arrives at 1/4 (Koenigs' linearisation of the unstable manifold) is computed by following some.
+    """
+    a = LR * gamma
+    keep = BETA * (1 + a) if ahead else BETA
+    roots, vectors = np.linalg.eig(np.array([[1 + a, keep], [a, keep]]))
+    k = int(np.argmax(roots))
+    growth, along = float(roots[k]), vectors[1, k] / vectors[0, k]
+    left = np.linalg.inv(vectors)[k] * vectors[0, k]
+    amplitude = 1e-4 * EXIT * growth ** np.linspace(0, 1, 200)
+    x, v = amplitude, along * amplitude
+    seen = [(x, amplitude)]
+    while x.min() < EXIT:
+        y = x + BETA * v if ahead else x
+        v = BETA * v + LR * (gamma * y - y**3)
+        x, amplitude = x + v, amplitude * growth
+        seen.append((x, amplitude))
+    arrived, linear = (np.concatenate(column) for column in zip(*seen, strict=True))
+    order = np.argsort(arrived)
+    level = np.interp(EXIT, arrived[order], linear[order])
+    t = np.arange(1, int((np.log(level / (LR * sigma)) + 36.0) / np.log(growth)))  # to P(T > t) of 1e-15
+    spread = LR * sigma * abs(left.sum()) * np.sqrt((growth ** (2.0 * t) - 1) / (growth**2 - 1))
+    return _law(np.append(1.0, erf(level / (spread * np.sqrt(2)))))
+
+
+def _law(tail: np.ndarray) -> laws.TimeLaw:
+    mean = float(tail.sum())
+    square = float(((2.0 * np.arange(tail.size) + 1) * tail).sum())
+    return laws.TimeLaw(tail, mean, float(np.sqrt(square - mean**2)), int(np.argmax(tail <= 0.5)))
+
+
+def law_of(optimizer: str, dim: int, gamma: float, sigma: float) -> tuple[str, laws.TimeLaw | None]:
+    """What is known of an optimizer's T: "exact", "asymptotic" or "" and the law."""
+    if optimizer == "GD":
+        return "exact", escape_of_map(gamma, laws.NormalStart(CLOUD))
+    if optimizer == "perturbed GD":
+        return "exact", escape_of_map(gamma, laws.BallStart(KICK, dim))
+    if optimizer == "SGD":
+        return "exact", escape_with_noise(gamma, sigma)
+    if optimizer in ("heavy ball", "Nesterov"):
+        return "asymptotic", escape_with_momentum(optimizer == "Nesterov", gamma, sigma)
+    return "", None
+
+
+# ---- the runs
+
+
+@dataclass
+class Runs:
+    """Runs what the figures need, keeps the table and writes every dataset."""
+
+    size: Size
+    backend: str
+    seed: int
+    out: Path
+    console: Console
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    attributes: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def leave(self, sweep: str, dim: int, number: int, gamma: Any = 1.0, sigma: Any = SIGMA) -> dict[str, en.Result]:
+        """All optimizers that the sweep is about, from the saddle or the cloud until they are out."""
+        steps = self.size.steps
+        noisy = {
+            "SGD": en.GradientDescent(LR),
+            "heavy ball": en.HeavyBall(LR, BETA),
+            "Nesterov": en.Nesterov(LR, BETA),
+            "Adam": en.Adam(ADAM_LR),
+        }
+        kicked = {"perturbed GD": en.PerturbedGD(LR, radius=KICK, g_thres=1e-9, t_thres=steps)}
+        quiet: dict[str, en.Optimizer] = {"GD": en.GradientDescent(LR)}
+        if sweep == "curvature":
+            quiet["Adam, no noise"] = en.Adam(ADAM_LR)
+        groups: dict[str, tuple[Any, en.Start, en.Noise]] = {
+            "noisy": (noisy, en.Point(0.0), en.Gaussian(sigma)),
+            "cloud": (quiet, en.NormalCloud(CLOUD), en.NoNoise()),
+            "kicked": (kicked, en.Point(0.0), en.NoNoise()),
+        }
+        if sweep == "noise":
+            del groups["cloud"], groups["kicked"]
+        results = {}
+        for name, (optimizers, start, noise) in groups.items():
+            result = en.compare(
+                optimizers,
+                landscape=en.QuarticSaddle(dim=dim, gamma=gamma),
+                start=start,
+                noise=noise,
+                event=en.LeftSlab(normal=np.eye(dim)[0], half_width=EXIT),
+                instances=self.size.instances,
+                steps=steps,
+                seed=(self.seed + number) % 2**64,
+                backend=self.backend,
+                keep_x=False,
+            )
+            result.save(self.out / "data" / f"{sweep}{f'_{dim}' if sweep == 'dimension' else ''}_{name}.nc")
+            self.attributes.append(result.dataset.attrs)
+            fixed = {"dim": dim, "gamma": gamma, "sigma": sigma if name == "noisy" else 0.0}
+            self.rows += report.escape_rows(sweep, result.dataset, fixed, law_of)
+            results[name] = result
+        self.console.print(f"{sweep}, dim {dim}: {sum(r.dataset.attrs['wall_time'] for r in results.values()):.1f} s")
+        return results
+
+
+# ---- pictures and words
+
+
+def paths_of(seed: int) -> tuple[en.QuarticSaddle, Any]:
+    """A few paired paths of the six optimizers down to a two-dimensional saddle and out of it (NumPy: nothing to compile)."""
+    landscape = en.QuarticSaddle(dim=2)
+    optimizers: dict[str, tuple[en.Optimizer, en.Noise]] = {
+        "GD": (en.GradientDescent(LR), en.NoNoise()),
+        "SGD": (en.GradientDescent(LR), en.Gaussian(0.3)),
+        "heavy ball": (en.HeavyBall(LR, BETA), en.Gaussian(0.3)),
+        "Nesterov": (en.Nesterov(LR, BETA), en.Gaussian(0.3)),
+        "Adam": (en.Adam(10 * ADAM_LR), en.Gaussian(0.3)),
+        "perturbed GD": (en.PerturbedGD(LR, radius=0.1, g_thres=0.05, t_thres=PATH_STEPS), en.NoNoise()),
+    }
+    found = {
+        name: en.simulate(
+            landscape=landscape,
+            optimizer=optimizer,
+            noise=noise,
+            start=en.UniformBox(low=(-3e-4, 0.7), high=(3e-4, 1.1)),
+            record=en.Record(["x"], at=range(PATH_STEPS + 1)),
+            instances=5,
+            steps=PATH_STEPS,
+            seed=seed,
+            backend="numpy",
+        )
+        for name, (optimizer, noise) in optimizers.items()
+    }
+    return landscape, found
+
+
+def findings(rows: list[dict[str, Any]], size: Size) -> list[str]:
+    """What the table says, in sentences."""
+
+    def median(sweep: str, name: str, **where: float) -> float:
+        return next(
+            row["median"]
+            for row in rows
+            if row["sweep"] == sweep and row["optimizer"] == name and all(row[k] == v for k, v in where.items())
+        )
+
+    def span(sweep: str, name: str, key: str, values: tuple[float, ...]) -> str:
+        found = [report.shown(median(sweep, name, **{key: v})) or "beyond the horizon" for v in (values[0], values[-1])]
+        return f"{name} {found[0]} -> {found[1]}"
+
+    low, high = size.dims[0], size.dims[-1]
+    base = {name: median("dimension", name, dim=low) for name in SIX}
+    growth = np.log1p(LR)
+    return [
+        report.verdict(rows),
+        f"Dimension {low} -> {high}, median of T: "
+        + "; ".join(span("dimension", name, "dim", size.dims) for name in SIX)
+        + f". Half a logarithm of the dimension, for the kick alone: {np.log(high / low) / 2 / growth:.1f} steps expected.",
+        f"Noise {size.sigmas[0]:g} -> {size.sigmas[-1]:g}: "
+        + "; ".join(span("noise", name, "sigma", size.sigmas) for name in NOISY)
+        + f". A logarithm for SGD ({np.log(size.sigmas[-1] / size.sigmas[0]) / growth:.0f} steps less expected); Adam is slowed.",
+        f"Curvature {size.gammas[0]:g} -> {size.gammas[-1]:g}: "
+        + "; ".join(span("curvature", name, "gamma", size.gammas) for name in (*SIX, "Adam, no noise"))
+        + ".",
+        f"Momentum {BETA:g} at the same rate divides SGD's median by {base['SGD'] / base['heavy ball']:.2f} (heavy ball) "
+        f"and {base['SGD'] / base['Nesterov']:.2f} (Nesterov).",
+    ]
+
+
+def draw(runs: Runs, base: dict[str, en.Result]) -> dict[str, str]:
+    """Writes the figures, survival curves from the runs of ``base``; returns name -> caption."""
+    size, dim = runs.size, runs.size.dims[0]
+    groups = {name: base["cloud" if name == "GD" else "kicked" if name == "perturbed GD" else "noisy"] for name in SIX}
+    curves = {name: one.dataset.sel(optimizer=name).drop_vars("optimizer") for name, one in groups.items()}
+    latest = max(20, *(int(one["event_step"].max()) for one in curves.values()))
+    known = {name: law_of(name, dim, 1.0, SIGMA)[1] for name in SIX}
+    lines = {
+        name: (np.arange(law.survival.size)[: latest + 1], law.survival[: latest + 1])
+        for name, law in known.items()
+        if law is not None
+    }
+    figures = {"survival": plots.survival(curves, laws=lines, log=True, limits=(10, latest), places=PLACES)}
+    words = {"dimension": ("dim", "dimension"), "noise": ("sigma", "noise σ"), "curvature": ("gamma", "curvature γ")}
+    for sweep, (field_name, label) in words.items():
+        seen, law = report.medians(runs.rows, sweep, field_name, PLACES)
+        figures[sweep] = plots.against(seen, field_name, laws=law, x_label=label, places=PLACES)
+    landscape, tracks = paths_of(runs.seed)
+    figures["paths"] = plots.paths(landscape, tracks, places=PLACES, limits=((-1.45, 1.45), (-0.75, 1.2)))
+    for name, figure in figures.items():
+        plots.save(figure, runs.out / name)
+    dotted = "dotted: the laws, exact for GD, SGD and perturbed GD, asymptotic for momentum"
+    return {
+        "survival": f"Share still at the saddle, dim {dim}, noise {SIGMA:g}, cloud and kick {CLOUD:g}; {dotted}.",
+        "dimension": f"Median escape time against dimension; {dotted}.",
+        "noise": f"Median escape time against gradient noise, dim {dim}; {dotted}.",
+        "curvature": f"Median escape time against the curvature of the saddle, dim {size.dims[0]}; {dotted}.",
+        "paths": f"Paired paths on a two-dimensional saddle, {PATH_STEPS} steps: noise 0.3, kick 0.1, Adam's rate 0.01.",
+    }
+
+
+# ---- the command
+
+
+def main(
+    instances: Annotated[int | None, typer.Option(min=2, help="Of each configuration.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Horizon.")] = None,
+    backend: Annotated[report.Backend, typer.Option(help="Where to run.")] = report.Backend.auto,
+    seed: Annotated[int, typer.Option(min=0, help="Of the starts and the noise.")] = 0,
+    out: Annotated[Path, typer.Option(help="Folder for figures, data and report.")] = OUT,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer instances and dimensions.")] = False,
+) -> None:
+    """Six optimizers leave a strict saddle: survival curves, medians against dimension, noise and curvature, paths."""
+    began, console = time.perf_counter(), Console()
+    size = FULL if not quick else QUICK_NUMPY if backend is report.Backend.numpy else QUICK
+    size = Size(instances or size.instances, steps or size.steps, size.dims, size.sigmas, size.gammas)
+    try:
+        (out / "data").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise typer.BadParameter(f"--out {out} cannot be made ({error}); give a folder that can") from error
+    runs = Runs(size, backend.value, seed, out, console)
+    try:
+        base = runs.leave("dimension", size.dims[0], 0)
+    except RuntimeError as error:  # the backend asked for is absent; the message says what to do
+        raise typer.BadParameter(str(error)) from error
+    for number, dim in enumerate(size.dims[1:], start=1):
+        runs.leave("dimension", dim, number)
+    runs.leave("noise", size.dims[0], 1_000, sigma=en.grid(size.sigmas))
+    runs.leave("curvature", size.dims[0], 1_001, gamma=en.grid(size.gammas))
+    figures = draw(runs, base)
+    said, rows = findings(runs.rows, size), runs.rows
+    report.write_table(out / "table.csv", rows)
+    options = {"instances": size.instances, "steps": size.steps, "backend": backend.value, "seed": seed, "quick": quick}
+    made = report.facts(runs.attributes, report.command_line("saddle_escape.py", options), time.perf_counter() - began)
+    header = ["optimizer", "dim", "γ", "σ", *report.CELLS]
+    lines = {
+        sweep: [
+            [row["optimizer"], row["dim"], row["gamma"], row["sigma"], *report.cells(row)]
+            for row in rows
+            if row["sweep"] == sweep
+        ]
+        for sweep in ("dimension", "noise", "curvature")
+    }
+    tables = {f"Table: {sweep}": report.markdown(header, found) for sweep, found in lines.items()}
+    title = "Escape from a strict saddle"
+    report.write_page(out / "report.md", title, report.parts(__doc__ or ""), said, figures, tables, made)
+    base = [[line[0], *line[4:]] for line in lines["dimension"] if line[1] == size.dims[0]]
+    title += f", dim {size.dims[0]}, {size.instances:,} instances each"
+    report.print_summary(console, title, ["optimizer", *report.CELLS], base, said, made, out)
+    wrong = report.failures(rows)
+    for line in wrong:
+        console.print(f"[bold red]law fails[/]: {line}")
+    if wrong:
+        raise typer.Exit(1)
+
+
+app = typer.Typer(add_completion=False)
+app.command()(main)
+
+if __name__ == "__main__":
+    app()

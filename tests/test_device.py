@@ -1,0 +1,340 @@
+"""The device path of the kernels, executed: lanes, shuffles, votes and barriers, by the emulation of ``emulation.cuh``.
+
+Every program runs through the code that a CUDA device would run, with one thread of the CPU for each lane, and must give
+the bits of the NumPy specification, whatever the number of lanes. With a GPU the same programs run on it (``-m gpu``).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from device_runs import differences, program, run, same_bits
+from emulated import COMPILERS, EmulatedEngine, build_emulated
+
+from ensemble import sources
+from ensemble.backends import compiler as cpu_compiler
+from ensemble.backends.cpu import CpuEngine
+from ensemble.backends.cuda import CudaEngine, CudaMissingError
+from ensemble.backends.device import group_of
+from ensemble.backends.numpy import NumpyEngine
+from ensemble.backends.program import Program, State
+from ensemble.events import Below, Crossed, LeftBall, Never
+from ensemble.landscapes import DoubleWell, Landscape, Quadratic, QuarticSaddle, Rosenbrock
+from ensemble.optimizers import Adam, GradientDescent, HeavyBall, Nesterov, Optimizer, PerturbedGD
+
+needs_compiler = pytest.mark.skipif(not COMPILERS, reason="no C++ compiler on PATH")
+
+
+class Passing(LeftBall):
+    """Labels and goes on."""
+
+    stop: ClassVar[bool] = False
+
+
+Passing.__name__ = "LeftBall"  # the kernel's struct is the same
+KICKS = PerturbedGD(lr=0.1, radius=0.5, g_thres=2.5, t_thres=5)
+
+
+@dataclass(frozen=True)
+class Case:
+    program: Program
+    lanes: tuple[int, ...]
+    steps: int = 30
+    scale: float = 0.1
+
+
+CASES = {
+    "saddle": Case(program(QuarticSaddle(dim=64), Adam(0.1), LeftBall(1.6), dtype="float32"), (1, 4, 8)),
+    "saddle, 64 lanes": Case(
+        program(QuarticSaddle(dim=256), Adam(0.1), LeftBall(2.56), instances=3, dtype="float32"), (64,)
+    ),
+    "shifts across lanes": Case(
+        program(Rosenbrock(dim=130, b=3.0), GradientDescent(0.01), Crossed(np.linspace(-1, 2, 130), 21.4)), (4, 32)
+    ),
+    "shifts across warps": Case(program(Rosenbrock(dim=300, b=3.0), Nesterov(0.003), instances=2), (64,), steps=15),
+    "shifts, padded": Case(program(Rosenbrock(dim=21), Nesterov(1e-4), Below(20.0), dtype="float32"), (4,)),
+    "one number for each coordinate": Case(
+        program(Quadratic(curvature=np.linspace(-1, 3, 10)), HeavyBall(0.05), LeftBall(8.0, np.linspace(0, 0.1, 10))),
+        (2,),
+    ),
+    "four steps from a block": Case(program(DoubleWell(), Adam(0.05), Crossed(1.0, 0.8), dtype="float32"), (1,)),
+    "two steps from a block": Case(program(Rosenbrock(), HeavyBall(5e-3), LeftBall(1.0)), (1,)),
+    "three coordinates": Case(program(DoubleWell(dim=3), Nesterov(0.1), LeftBall(1.0)), (1,)),
+    "kicks": Case(program(QuarticSaddle(dim=64), KICKS, LeftBall(1.1)), (1, 8)),
+    "kicks, 64 lanes": Case(program(QuarticSaddle(dim=258), dataclasses.replace(KICKS, g_thres=5.0), instances=2, dtype="float32"), (64,), steps=12),
+    "unpaired configurations": Case(
+        program(
+            QuarticSaddle(dim=40, unstable=2),
+            Adam(0.05),
+            LeftBall(1.5),
+            others=[
+                {"optimizer": Adam(0.1, beta2=0.9), "event": LeftBall(1.8)},
+                {"landscape": QuarticSaddle(dim=40, unstable=2, gamma=0.5), "event": LeftBall(1.4, 0.05)},
+            ],
+            instances=5,
+            first_instance=1000,
+            check_every=3,
+            paired=False,
+        ),
+        (4,),
+    ),
+    "divergence": Case(
+        program(
+            Quadratic(curvature=1.0, dim=64),
+            GradientDescent(3.0),
+            LeftBall(2.5e18),
+            others=[{"optimizer": GradientDescent(1e9)}, {"optimizer": GradientDescent(0.1)}],
+            instances=9,
+            dtype="float32",
+        ),
+        (1, 8),
+        steps=75,
+    ),
+    "events that do not stop": Case(program(QuarticSaddle(dim=20), HeavyBall(0.05), Passing(1.0)), (2,)),
+}
+PRECISE = [(name, lanes) for name, case in CASES.items() for lanes in case.lanes]
+FAST = [("saddle", 4), ("shifts across lanes", 32), ("kicks", 8)]
+
+
+def as_fast(p: Program) -> Program:
+    return dataclasses.replace(p, math="fast")
+
+
+@pytest.fixture(scope="module")
+def builds() -> None:
+    """All programs compiled, several at once."""
+    wanted = [(CASES[n].program, lanes) for n, lanes in PRECISE] + [(as_fast(CASES[n].program), k) for n, k in FAST]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for done in [pool.submit(EmulatedEngine(lanes).prepare, p) for p, lanes in wanted]:
+            done.result()
+
+
+@cache
+def reference(name: str) -> State:
+    case = CASES[name]
+    return run(NumpyEngine(), case.program, case.steps, scale=case.scale)
+
+
+# ---- what is computed
+
+
+@needs_compiler
+@pytest.mark.usefixtures("builds")
+@pytest.mark.parametrize(("name", "lanes"), PRECISE)
+def test_any_number_of_lanes_gives_the_bits_of_the_specification(name: str, lanes: int) -> None:
+    case = CASES[name]
+    found = run(EmulatedEngine(lanes), case.program, case.steps, segment=11, scale=case.scale)
+    assert differences(found, reference(name)) == []
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", ["saddle", "unpaired configurations", "divergence"])
+def test_the_cpu_gives_the_same_bits(name: str) -> None:
+    case = CASES[name]
+    assert differences(run(CpuEngine(), case.program, case.steps, scale=case.scale), reference(name)) == []
+
+
+@needs_compiler
+@pytest.mark.usefixtures("builds")
+@pytest.mark.parametrize(("name", "lanes"), FAST)
+def test_fused_arithmetic_gives_the_bits_of_the_cpu(name: str, lanes: int) -> None:
+    case = CASES[name]
+    p = as_fast(case.program)
+    found = run(EmulatedEngine(lanes), p, case.steps, segment=11, scale=case.scale)
+    expected = run(CpuEngine(), p, case.steps, scale=case.scale)
+    assert differences(found, expected) == []
+    assert differences(found, reference(name)) != []
+
+
+def test_the_cases_reach_what_they_are_for() -> None:
+    for name in ("saddle", "shifts across lanes", "shifts, padded", "kicks", "unpaired configurations"):
+        hit = reference(name).event_step
+        assert (hit > 0).any(), name
+        assert (hit < 0).any(), name
+        assert len(np.unique(hit)) > 2, name
+    assert (reference("kicks, 64 lanes").integers > 0).all()
+    diverged = reference("divergence")
+    assert np.isnan(diverged.x[diverged.diverged_step > 0]).all()
+    rates = diverged.diverged_step.reshape(3, -1)
+    events = diverged.event_step.reshape(3, -1)
+    for row in (0, 1):  # some leave the ball before they diverge, some at that very step, which does not count
+        assert ((rates[row] > 0) == (events[row] < 0)).all()
+        assert (rates[row] > 0).any()
+        assert (events[row] > 0).any()
+    assert (rates[2] < 0).all()
+    assert (events[2] < 0).all()
+    passing = reference("events that do not stop")
+    assert (passing.event_step > 0).any()
+
+
+@needs_compiler
+@pytest.mark.parametrize(("dim", "lanes", "dtype"), [(130, 32, "float64"), (21, 4, "float32")])
+def test_observed_quantities_have_the_bits_of_the_specification(dim: int, lanes: int, dtype: str) -> None:
+    others = [{"landscape": Rosenbrock(dim=dim, a=0.5, b=7.0)}]
+    p = program(Rosenbrock(dim=dim), GradientDescent(0.1), others=others, instances=5, dtype=dtype)
+    x, v = np.random.default_rng(0).normal(size=(2, p.rows, dim)).astype(dtype)
+    quantities = ("value", "gradient_norm", "gradient", "product")
+    expected = NumpyEngine().observe(p, x, quantities, 0, v)
+    for engine in (EmulatedEngine(lanes), CpuEngine()):
+        found = engine.observe(p, x, quantities, 0, v)
+        assert [q for q in quantities if not same_bits(found[q], expected[q])] == []
+
+
+@needs_compiler
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dim", [1, 2, 10])
+def test_draws_have_the_bits_of_the_specification(dim: int, dtype: str) -> None:
+    p = program(Quadratic(1.0, dim=dim), GradientDescent(0.1), dtype=dtype, math="fast")
+    ids = np.arange(5, 300, 7, dtype=np.uint32)
+    for engine in (EmulatedEngine(1), CpuEngine()):
+        for kind in ("normals", "uniforms"):
+            assert same_bits(getattr(engine, kind)(p, 0, 257, ids), getattr(NumpyEngine(), kind)(p, 0, 257, ids)), kind
+
+
+# ---- how it is spread
+
+
+@pytest.mark.parametrize(
+    ("landscape", "optimizer", "dtype", "lanes"),
+    [
+        (QuarticSaddle(dim=2), Adam(), "float32", 1),
+        (QuarticSaddle(dim=16), Adam(), "float32", 1),
+        (QuarticSaddle(dim=17), Adam(), "float32", 2),
+        (QuarticSaddle(dim=64), Adam(), "float32", 4),
+        (QuarticSaddle(dim=256), Adam(), "float32", 16),
+        (QuarticSaddle(dim=1024), Adam(), "float32", 64),
+        (QuarticSaddle(dim=1024), Adam(), "float64", 128),
+        (QuarticSaddle(dim=1024), GradientDescent(0.1), "float64", 64),
+        (QuarticSaddle(dim=8192), Adam(), "float32", 512),
+        (QuarticSaddle(dim=16384), GradientDescent(0.1), "float32", 1024),
+    ],
+)
+def test_lanes_follow_the_dimension_and_the_state(
+    landscape: Landscape, optimizer: Optimizer, dtype: str, lanes: int
+) -> None:
+    group = group_of(program(landscape, optimizer, instances=10**6, dtype=dtype), 132)
+    assert group.lanes == lanes
+    assert group.threads == max(lanes, 128 if lanes <= 32 else lanes)
+    assert group.blocks(1000) * group.threads >= 1000 * lanes
+
+
+def test_few_instances_are_spread_over_more_lanes() -> None:
+    lanes = [group_of(program(QuarticSaddle(dim=1024), Adam(), instances=n), 132).lanes for n in (1, 100, 1000, 10**5)]
+    assert lanes == sorted(lanes, reverse=True)
+    assert lanes[0] == 256  # a block of four coordinates each
+
+
+def test_what_does_not_fit_the_registers_of_a_block_is_refused_with_the_numbers() -> None:
+    with pytest.raises(ValueError, match=r"dim=8193 with Adam in float32 is more than the 8192 coordinates that fit"):
+        group_of(program(QuarticSaddle(dim=8193), Adam(), dtype="float32"), 132)
+    with pytest.raises(ValueError, match="lanes=3 was given; give a power of two from 1 to 1024"):
+        EmulatedEngine(3)
+
+
+def test_an_absent_device_is_named_with_the_remedy() -> None:
+    assert not CudaEngine.__abstractmethods__
+    try:
+        CudaEngine()
+    except CudaMissingError as error:
+        assert "pip install 'descent-ensemble[cuda13]'" in str(error)
+        assert "backend='cpu'" in str(error)
+    else:
+        pytest.skip("a CUDA device is present")
+
+
+# ---- compilers
+
+WARNED = [
+    program(landscape, optimizer, event, dtype="float32", math="fast")
+    for landscape, optimizer, event in [
+        (Rosenbrock(dim=10), Nesterov(0.1), Below(1.0)),
+        (QuarticSaddle(dim=64), Adam(), LeftBall(1.0)),
+        (Rosenbrock(dim=10), KICKS, Below(1.0)),
+        (Quadratic([1.0] * 6), HeavyBall(0.1), Crossed([1.0] * 6)),
+    ]
+]
+
+
+# The emulated programs above are all compiled with the same warning.
+@pytest.mark.parametrize(("compiler", "path"), [*((c, "cpu") for c in COMPILERS), *((c, "device") for c in COMPILERS[1:])])
+def test_the_float_build_has_no_stray_double(compiler: str, path: str, tmp_path: Path) -> None:
+    warnings = ["-Wdouble-promotion", "-Wno-psabi", "-Wno-unknown-pragmas", "-Wno-ignored-attributes", "-Werror"]
+    for k, p in enumerate(WARNED):
+        entry = "observe" if k == 0 else "advance"
+        text = CpuEngine().source(p, entry) if path == "cpu" else EmulatedEngine(2).source(p, entry)
+        (tmp_path / f"{k}.cpp").write_text(text)
+    flags = ["-std=c++17", cpu_compiler.native_flag()]
+    if path == "device":
+        flags = ["-std=c++20", "-include", str(Path(__file__).parent / "emulation.cuh")]
+    command = [compiler, *flags, *warnings, "-fsyntax-only", f"-I{sources.kernels()}"]
+    for file in sorted(tmp_path.iterdir()):
+        done = subprocess.run([*command, str(file)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+# ---- long
+
+
+def sweep() -> Iterator[tuple[Program, int]]:
+    rng = np.random.default_rng(7)
+    for dim in (3, 10, 21, 64, 130, 257):
+        landscapes: list[Any] = [QuarticSaddle(dim=dim), Rosenbrock(dim=dim, b=2.0), DoubleWell(dim=dim)]
+        landscapes.append(Quadratic(rng.uniform(0.1, 2.0, dim)))
+        for landscape in landscapes:
+            for optimizer in (GradientDescent(0.02), HeavyBall(0.01), Nesterov(0.01), Adam(0.02), KICKS):
+                events = [Never(), LeftBall(0.12 * dim**0.5), Crossed(rng.normal(size=dim), 0.3), Below(0.1 * dim)]
+                event: Any = events[rng.integers(4)]
+                dtype, math = ("float32", "float64")[rng.integers(2)], ("precise", "fast")[rng.integers(2)]
+                every, instances = int(rng.integers(1, 4)), int(rng.integers(1, 30))
+                lanes = 1 << int(rng.integers(0, max(1, (-(-dim // 4)).bit_length())))
+                p = program(
+                    landscape,
+                    optimizer,
+                    event,
+                    others=[{"optimizer": optimizer.__class__(**{**optimizer.__dict__, "lr": 0.015})}],
+                    instances=instances,
+                    dtype=dtype,
+                    math=math,
+                    check_every=every,
+                    paired=bool(rng.integers(2)),
+                )
+                yield p, lanes
+
+
+@pytest.mark.slow
+@needs_compiler
+def test_a_sweep_of_landscapes_optimizers_events_and_lanes() -> None:
+    programs = list(sweep())
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda item: EmulatedEngine(item[1]).prepare(item[0]), programs))
+    for p, lanes in programs:
+        expected = run(NumpyEngine() if p.math == "precise" else CpuEngine(), p, 25)
+        found = run(EmulatedEngine(lanes), p, 25, segment=7)
+        assert differences(found, expected) == [], (p, lanes)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("compiler", COMPILERS[1:])
+def test_another_compiler_gives_the_same_bits(compiler: str) -> None:
+    for name in ("saddle", "shifts across lanes", "kicks"):
+        case = CASES[name]
+        found = run(EmulatedEngine(case.lanes[-1], compiler=compiler), case.program, case.steps, segment=11)
+        assert differences(found, reference(name)) == []
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("name", "lanes"), PRECISE)
+def test_the_gpu_gives_the_bits_of_the_specification(name: str, lanes: int) -> None:
+    case = CASES[name]
+    found = run(CudaEngine(lanes=lanes), case.program, case.steps, segment=11, scale=case.scale)
+    assert differences(found, reference(name)) == []
