@@ -96,14 +96,14 @@ def show_parts(console: Console) -> None:
     """Prints every part that is defined, with the first line of its docstring."""
     for kind in KINDS:
         table = Table(title=f"{kind.__name__.lower()}s", title_justify="left", show_header=False)
-        for part in sorted(subclasses(kind), key=lambda c: c.__name__):
+        for part in sorted(leaves(kind), key=lambda c: c.__name__):
             table.add_row(part.__name__, escape((part.__doc__ or "").strip().splitlines()[0].replace("``", "")))
         console.print(table)
 
 
-def subclasses(kind: type[Part]) -> set[type[Part]]:
-    """All classes derived from ``kind``, near and far."""
-    return {c for near in kind.__subclasses__() for c in (near, *subclasses(near))}
+def leaves(kind: type[Part]) -> set[type[Part]]:
+    """The classes derived from ``kind`` that are no bases of others."""
+    return {c for near in kind.__subclasses__() for c in leaves(near)} or {kind}
 
 
 def main(arguments: list[str]) -> int:

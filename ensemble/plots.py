@@ -12,6 +12,7 @@ import csv
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -70,23 +71,14 @@ def palette(labels: Iterable[str]) -> dict[str, int]:
 
 
 def table(figure: Figure) -> Rows:
-    """What a figure of this module shows: one row for each point drawn.
-
-    Raises:
-        ValueError: the figure is not one of this module's.
-    """
+    """What a figure of this module shows: one row for each point drawn. ValueError for any other figure."""
     if figure not in _tables:
         raise ValueError("table: this figure was not made here; give one that a function of ensemble.plots returned.")
     return _tables[figure]
 
 
 def save(figure: Figure, path: str | os.PathLike[str], formats: Sequence[str] = ("png", "svg")) -> list[Path]:
-    """Writes ``path`` with each format's ending (PNG at 200 dpi) and its data as ``.csv`` beside them.
-
-    Raises:
-        ValueError: the figure is not one of this module's.
-        OSError: the place cannot be written.
-    """
+    """Writes ``path`` with each format's ending (PNG at 200 dpi) and its data as ``.csv`` beside them; returns the files."""
     rows, base = table(figure), Path(path)
     written = []
     with rc_context(STYLE):
@@ -233,8 +225,8 @@ def paths(
         limits = tuple(zip((low - margin).tolist(), (high + margin).tolist(), strict=True))  # type: ignore[assignment]
     assert limits is not None
     (left, right), (bottom, top) = limits
-    grid = np.meshgrid(np.linspace(left, right, 161), np.linspace(bottom, top, 161))
-    values = np.asarray(landscape.value(np.stack(grid, axis=-1).reshape(-1, 2))).reshape(161, 161)
+    grid = np.meshgrid(np.linspace(left, right, 121), np.linspace(bottom, top, 121))
+    values = np.asarray(landscape.value(np.stack(grid, axis=-1).reshape(-1, 2))).reshape(121, 121)
     # Of two digits, so that the colour bar can be read.
     levels = np.unique([float(f"{v:.2g}") for v in np.quantile(values, np.linspace(0.02, 0.98, 13))])
     columns = min(columns, len(found))
@@ -271,8 +263,9 @@ def paths(
 
 def _look(places: Mapping[str, int], name: str) -> tuple[str, Any, str]:
     """Colour, line style and marker of a label."""
-    k = places.get(name, len(places)) % len(COLOURS)
-    return COLOURS[k], STYLES[k], MARKERS[k]
+    k = places.get(name, len(places))
+    turn = k + k // len(COLOURS)  # past the last colour, each comes again with another style
+    return COLOURS[k % len(COLOURS)], STYLES[turn % len(STYLES)], MARKERS[turn % len(MARKERS)]
 
 
 def _sources(data: Any) -> Iterator[tuple[str, Any]]:
@@ -287,13 +280,18 @@ def _groups(source: str, found: xr.Dataset, keep: str | None = None) -> Iterator
     """(name, data of one configuration), the name made of the source's and of what was swept."""
     dims = [d for d in found["median"].dims if d != keep]
     for index in np.ndindex(*(found.sizes[d] for d in dims)):
-        place = dict(zip(dims, index, strict=True))
-        one = found.isel(place)
-        said = []
-        for d, k in place.items():
-            value = one[d].item() if d in one.coords else k
-            said.append(str(value) if isinstance(value, str) else f"{d} = {value:g}")
-        yield ", ".join([source] * bool(source) + said) or "all", one
+        one, said = found.isel(dict(zip(dims, index, strict=True))), [source] * bool(source)
+        for d, k in zip(dims, index, strict=True):
+            names = [c for c in found.coords if found[c].dims == (d,)]  # fields swept together share a dimension
+            said += [_said(str(c), one[c].item()) for c in names] or [f"{d} {k}"]
+        yield ", ".join(filter(None, said)) or "all", one
+
+
+def _said(field: str, value: Any) -> str:
+    """``field = value``; a name says itself, and a field that an optimizer lacks is not said."""
+    if isinstance(value, str):
+        return value
+    return "" if np.isnan(value) else f"{field} = {value:g}"
 
 
 def _tracks(name: str, one: Any) -> NDArray[Any]:
@@ -344,7 +342,8 @@ def _finish(figure: Figure, axes: Axes, drawn: list[xr.Dataset], note: str) -> N
     every = max(int(one.attrs.get("check_every", 1)) for one in drawn)
     said = [f"n = {min(counts):,}" + (f" to {max(counts):,}" if max(counts) > min(counts) else "")] if counts else []
     said += [note, *[f"{lost:,} diverged"] * bool(lost), *[f"events checked every {every} steps"] * (every > 1)]
-    axes.set_title("; ".join(said), loc="left", color="0.35", wrap=True)
+    # A line of a column holds about 60 characters.
+    axes.set_title("\n".join(wrap("; ".join(said), int(17 * figure.get_figwidth()))), loc="left", color="0.35")
     handles, labels = axes.get_legend_handles_labels()
     if len(handles) > 1:
         # Laws, black in a black-free palette, come last.

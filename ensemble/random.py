@@ -4,6 +4,9 @@ Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3" (SC 20
 and when: key = the 64-bit seed, counter = (step, block of four coordinates, instance id, stream). For dimension 1 and 2
 one block of four normals serves four and two consecutive steps. Uniforms use all 32 bits, ``(word + 1/2) 2^-32``, in both
 precisions; normals are Box and Muller's (1958), both outputs used, and reach 6.7 standard deviations.
+
+The float32 normals of ``math="fast"`` on the CPU, against the same formula in float64 over 1e8 draws: root mean square error
+7.5e-8, at most 7.9e-7 where the radius is 0.1 or more, at most 2.2e-4 below (a uniform within 2^-25 of 1 rounds to 1).
 """
 
 from __future__ import annotations

@@ -205,7 +205,7 @@ def write_page(
     text = [f"# {title}", "", "## Question", "", said["Question"], "", "## Expected law", "", said["Expected"], ""]
     text += ["## Finding", "", *[f"- {line}" for line in findings], ""]
     for name, caption in figures.items():
-        text += [f"![{caption}]({name}.png)", "", f"*{caption}* ([SVG]({name}.svg), [data]({name}.csv))", ""]
+        text += [f"![{name}]({name}.png)", "", f"*{caption}* ([SVG]({name}.svg), [data]({name}.csv))", ""]
     for heading, table in tables.items():
         text += [f"## {heading}", "", table, ""]
     text += ["## How it was made", "", *[f"- {name}: {value}" for name, value in made.items()], ""]

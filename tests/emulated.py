@@ -25,7 +25,16 @@ from ensemble.backends.program import Program
 
 HERE = Path(__file__).parent
 # Hidden: libraries of different programs must not share the static arrays that stand for shared memory.
-FLAGS = ("-fvisibility=hidden", "-std=c++20", "-O0", "-ffp-contract=off", "-fno-strict-aliasing", "-pthread", "-fPIC", "-shared")
+FLAGS = (
+    "-fvisibility=hidden",
+    "-std=c++20",
+    "-O0",
+    "-ffp-contract=off",
+    "-fno-strict-aliasing",
+    "-pthread",
+    "-fPIC",
+    "-shared",
+)
 WARNINGS = ("-Wdouble-promotion", "-Werror")
 COMPILERS = tuple(name for name in ("g++", "clang++") if shutil.which(name))
 THREADS = 64

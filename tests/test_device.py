@@ -71,7 +71,11 @@ CASES = {
     "two steps from a block": Case(program(Rosenbrock(), HeavyBall(5e-3), LeftBall(1.0)), (1,)),
     "three coordinates": Case(program(DoubleWell(dim=3), Nesterov(0.1), LeftBall(1.0)), (1,)),
     "kicks": Case(program(QuarticSaddle(dim=64), KICKS, LeftBall(1.1)), (1, 8)),
-    "kicks, 64 lanes": Case(program(QuarticSaddle(dim=258), dataclasses.replace(KICKS, g_thres=5.0), instances=2, dtype="float32"), (64,), steps=12),
+    "kicks, 64 lanes": Case(
+        program(QuarticSaddle(dim=258), dataclasses.replace(KICKS, g_thres=5.0), instances=2, dtype="float32"),
+        (64,),
+        steps=12,
+    ),
     "unpaired configurations": Case(
         program(
             QuarticSaddle(dim=40, unstable=2),
@@ -266,7 +270,9 @@ WARNED = [
 
 
 # The emulated programs above are all compiled with the same warning.
-@pytest.mark.parametrize(("compiler", "path"), [*((c, "cpu") for c in COMPILERS), *((c, "device") for c in COMPILERS[1:])])
+@pytest.mark.parametrize(
+    ("compiler", "path"), [*((c, "cpu") for c in COMPILERS), *((c, "device") for c in COMPILERS[1:])]
+)
 def test_the_float_build_has_no_stray_double(compiler: str, path: str, tmp_path: Path) -> None:
     warnings = ["-Wdouble-promotion", "-Wno-psabi", "-Wno-unknown-pragmas", "-Wno-ignored-attributes", "-Werror"]
     for k, p in enumerate(WARNED):

@@ -33,6 +33,8 @@ def compiler() -> str:
     Raises:
         CompilerMissingError: none is found, with what to install.
     """
+    if sys.platform == "win32":
+        raise CompilerMissingError("backend='cpu' runs on Linux and macOS; on Windows use backend='numpy', or WSL.")
     asked = os.environ.get("CXX")
     for name in [asked] if asked else ["g++", "clang++", "c++"]:
         if name and (found := shutil.which(name)):

@@ -4,13 +4,16 @@
 #include "../elementary.cuh"
 
 // No constraint: the projection is the identity. A landscape on a set declares its own project(), which returns an
-// expression (or a Vec) for the point of the set nearest to the one given.
-struct Unconstrained {
+// expression (or a Vec) for the point of the set nearest to the one given. A landscape that wraps another derives from
+// NoConstraint of itself: two empty bases of one type would have to lie at two addresses.
+template <class Of>
+struct NoConstraint {
     template <class E, class Now>
     HD auto project(E&& x, const Now&) const {
         return make_operand<E>(static_cast<E&&>(x));
     }
 };
+struct Unconstrained : NoConstraint<void> {};
 
 ELEMENTWISE_FUNCTION(exp, ExpOf, elementary::exp(broadcast(a)))
 ELEMENTWISE_FUNCTION(log, LogOf, elementary::log(broadcast(a)))

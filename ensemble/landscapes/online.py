@@ -1,0 +1,58 @@
+"""Losses that change from step to step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..part import POSITIVE, number, structure
+from ..vec import Array, total
+from .base import Box, Landscape
+
+
+@dataclass(frozen=True)
+class OnlineLinear(Landscape):
+    """``f_t(x) = C sum_k x_k`` where t mod ``period`` = 1, else ``-small sum_k x_k``, on the box ``|x_k| <= 1``.
+
+    Reddi, Kale and Kumar (2018), "On the convergence of Adam and beyond", arXiv:1904.09237: theorem 1 with C = 3 and period 3 (C > 2),
+    section 5 with C = 1010, small = 10 and period 101. While ``C > (period - 1) small`` the best fixed point is -1 in every
+    coordinate; Adam goes to +1, AMSGrad to -1. The iterate is projected onto the box after every step. A point that is looked at
+    without a step (``now`` is None) has the mean loss of a period.
+    """
+
+    dim: int = structure(1, low=1)
+    period: int = structure(3, low=2)
+    C: float = number(3.0, POSITIVE)
+    small: float = number(1.0, POSITIVE)
+
+    smooth_everywhere = True
+
+    def _slope(self, now: Any) -> Any:
+        if now is None:
+            return (self.C - (self.period - 1) * self.small) / self.period
+        return self.C if now.t % self.period == 1 else -self.small
+
+    def value(self, x: Array, now: Any = None) -> Array:
+        return self._slope(now) * total(x)
+
+    def gradient(self, x: Array, now: Any = None) -> Array:
+        return self._slope(now) * np.ones_like(x)
+
+    def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
+        return np.zeros_like(x)
+
+    def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
+        return np.zeros_like(x)
+
+    def project(self, x: Array, now: Any = None) -> Array:
+        one = x.dtype.type(1)
+        below = np.where(x > one, one, x)  # NaN stays NaN, so that divergence is seen
+        return np.where(below < -one, -one, below)
+
+    def _smoothness(self) -> float:
+        return 0.0
+
+    def _box(self) -> Box:
+        return -1.0, 1.0
