@@ -28,15 +28,13 @@ try:
     from matplotlib import rc_context
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.ticker import LogLocator, NullFormatter, NullLocator, StrMethodFormatter
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator, StrMethodFormatter
 except ImportError as error:
     raise ImportError("pictures need matplotlib: pip install 'descent-ensemble[studies]'") from error
 
 __all__ = ["COLUMN", "DOUBLE", "against", "palette", "paths", "save", "survival", "table"]
 
-COLUMN, DOUBLE = 3.4, 7.0
-"""Widths of one journal column and of two, in inches."""
-
+COLUMN, DOUBLE = 3.4, 7.0  # widths of one journal column and of two, in inches
 COLOURS = ("#7F7F7F", "#E69F00", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 STYLES: tuple[Any, ...] = ("-", (0, (7, 2)), "-", (0, (7, 2, 1.5, 2)), "-", (0, (4, 2)), (0, (7, 2)))
 MARKERS = "osD^vPX"
@@ -79,13 +77,15 @@ def table(figure: Figure) -> Rows:
 
 def save(figure: Figure, path: str | os.PathLike[str], formats: Sequence[str] = ("png", "svg")) -> list[Path]:
     """Writes ``path`` with each format's ending (PNG at 200 dpi) and its data as ``.csv`` beside them; returns the files."""
-    rows, base = table(figure), Path(path)
-    written = []
+    rows, base, engine = table(figure), Path(path), figure.get_layout_engine()
+    written: list[Path] = []
     with rc_context(STYLE):
         for ending in formats:
             written.append(base.with_name(f"{base.name}.{ending}"))
             # Without a date the same data give the same file.
             figure.savefig(written[-1], metadata={"Date": None} if ending in ("svg", "pdf") else None)
+            figure.set_layout_engine("none")  # one layout for all formats
+        figure.set_layout_engine(engine)
     written.append(base.with_name(f"{base.name}.csv"))
     with open(written[-1], "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["curve"])
@@ -218,13 +218,10 @@ def paths(
         raise ValueError(f"paths: the landscape has {landscape.dimension} coordinates; give one of two.")
     found = {name: _tracks(name, one) for name, one in _sources(tracks)}
     places = places or palette(found)
-    if limits is None:
-        everything = np.concatenate([one.reshape(-1, 2) for one in found.values()])
-        low, high = np.nanmin(everything, axis=0), np.nanmax(everything, axis=0)
-        margin = 0.12 * (high - low) + 1e-9
-        limits = tuple(zip((low - margin).tolist(), (high + margin).tolist(), strict=True))  # type: ignore[assignment]
-    assert limits is not None
-    (left, right), (bottom, top) = limits
+    everything = np.concatenate([one.reshape(-1, 2) for one in found.values()])
+    low, high = np.nanmin(everything, axis=0), np.nanmax(everything, axis=0)
+    margin = 0.12 * (high - low) + 1e-9
+    (left, right), (bottom, top) = limits or zip(low - margin, high + margin, strict=True)
     grid = np.meshgrid(np.linspace(left, right, 121), np.linspace(bottom, top, 121))
     values = np.asarray(landscape.value(np.stack(grid, axis=-1).reshape(-1, 2))).reshape(121, 121)
     # Of two digits, so that the colour bar can be read.
@@ -246,13 +243,12 @@ def paths(
                 axes.plot(*track[-1], "X", color="black", markeredgecolor="white", markersize=5.5, zorder=4)
                 rows += [{"curve": name, "path": k, "point": t, "x": x, "y": y} for t, (x, y) in enumerate(track)]
             title = f"{name}, n = {len(one)}" if name else f"n = {len(one)}"
-            axes.set(title=title, xlim=(left, right), ylim=(bottom, top), aspect="equal")
+            axes.set(
+                title=title, xlim=(left, right), ylim=(bottom, top), aspect="equal", xlabel="$x_1$", ylabel="$x_2$"
+            )
+            axes.label_outer()
         for axes in panels.flat[len(found) :]:
             axes.set_visible(False)
-        for axes in panels[-1]:
-            axes.set_xlabel("$x_1$")
-        for axes in panels[:, 0]:
-            axes.set_ylabel("$x_2$")
         figure.colorbar(shade, ax=panels, shrink=0.9, pad=0.015, label="f(x)", format="%.2g")
     _tables[figure] = rows
     return figure
@@ -325,12 +321,12 @@ def _draw_laws(axes: Axes, laws: Mapping[str, Law], known: Mapping[str, Any], sh
 
 
 def _logarithmic(axes: Axes, which: str) -> None:
-    """Ticks at 1, 2, 5, 10, ... within three decades, at powers of ten beyond."""
+    """Ticks at 1, 2, 5, 10, ... within three decades, evenly within less than one, at powers of ten beyond."""
     axes.set(**{f"{which}scale": "log"})
     axis = axes.xaxis if which == "x" else axes.yaxis
     low, high = axis.get_view_interval()
     if high < 1000 * low:
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)) if high > 8 * low else MaxNLocator(5))
         axis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axis.set_minor_formatter(NullFormatter())
 

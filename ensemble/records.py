@@ -200,7 +200,7 @@ def summarise(name: str, values: NDArray[Any], quantiles: Sequence[float]) -> di
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = clean.sum(axis=1) / n
         spread = np.where(finite, clean - mean[:, None], 0.0)
-        variance = (spread**2).sum(axis=1) / (n - 1)
+        variance = np.where(n > 1, (spread**2).sum(axis=1) / (n - 1), np.nan)
     q = np.full((*n.shape, len(quantiles)), np.nan)
     for index in np.ndindex(*n.shape):
         if n[index]:

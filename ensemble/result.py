@@ -65,12 +65,13 @@ class Result:
                     dims = [f"_{name}_{k}_{axis}" for axis in range(array.ndim)]
                     if array.size:
                         dataset[f"_{name}_{k}"] = (dims, array)
-        if not target.parent.is_dir():
+        if not os.path.isdir(target.parent):
             raise OSError(f"save({str(target)!r}): the folder {str(target.parent)!r} does not exist; make it first.")
-        if target.is_dir():
+        if os.path.isdir(target):
             raise OSError(f"save({str(target)!r}): this is a folder; give the name of a file in it.")
-        encoding = {v: {"zlib": True, "complevel": 1, "fletcher32": True} for v in dataset.variables if dataset[v].ndim}
-        part = target.parent / f".{target.name}.{secrets.token_hex(4)}.part"
+        numeric = [v for v in dataset.variables if dataset[v].ndim and dataset[v].dtype.kind in "iuf"]
+        encoding = {v: {"zlib": True, "complevel": 1, "fletcher32": True} for v in numeric}
+        part = target.parent / f".{target.name[:80]}.{secrets.token_hex(4)}.part"
         try:
             os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             dataset.to_netcdf(part, engine="h5netcdf", encoding=encoding)
@@ -81,8 +82,9 @@ class Result:
                 part.unlink(missing_ok=True)
             if not isinstance(error, Exception):
                 raise  # Ctrl-C
+            why = getattr(error, "strerror", None) or str(error).splitlines()[0]
             raise OSError(
-                f"save({str(target)!r}): cannot write there ({error}); give another place, the result is still in memory."
+                f"save({str(target)!r}): cannot write there ({why}); give another place, the result is still in memory."
             ) from error
         return target
 
@@ -261,7 +263,7 @@ def load(path: str | os.PathLike[str]) -> Result:
         ValueError: the file is not ours, or is damaged or cut short.
     """
     source = _path("load", path)
-    if not source.is_file():
+    if not os.path.isfile(source):
         raise FileNotFoundError(f"load({str(source)!r}): there is no such file; give one that Result.save wrote.")
     _check_seal(source)
     try:

@@ -98,8 +98,8 @@ HD mask take_step(const P& parts, Vec& x, State& state, const Clock<P::columns>&
     Gradient<P> gradient{parts, clock};
     Now<P::optimizer_at, P::columns> now(clock);
     Now<P::landscape_at, P::columns> landscape_now(clock);
-    return store_within(x, parts.landscape.project(make_operand(parts.optimizer.step(x, gradient, state, now)), landscape_now),
-                        bound);
+    return store_within(
+        x, parts.landscape.project(make_operand(parts.optimizer.step(x, gradient, state, now)), landscape_now), bound);
 }
 
 #if ENSEMBLE_DEVICE
@@ -201,11 +201,11 @@ HD void advance_group(const Launch& launch) {
     }
     write_out();
 }
-#define ENSEMBLE_ADVANCE(...)                                                                                     \
+#define ENSEMBLE_ADVANCE(...)                                                                                    \
     static_assert(sizeof(Parts<__VA_ARGS__>) == ENSEMBLE_PARTS_BYTES && sizeof(Launch) == ENSEMBLE_LAUNCH_BYTES, \
-                  "ensemble/backends/layout.py lays the structs out in the same way");                            \
-    extern "C" __global__ void __launch_bounds__(ENSEMBLE_THREADS) advance(const Launch launch) {                 \
-        advance_group<Parts<__VA_ARGS__>>(launch);                                                                \
+                  "ensemble/backends/layout.py lays the structs out in the same way");                           \
+    extern "C" __global__ void __launch_bounds__(ENSEMBLE_THREADS) advance(const Launch launch) {                \
+        advance_group<Parts<__VA_ARGS__>>(launch);                                                               \
     }
 #else
 // ---- CPU: a tile of instances

@@ -23,36 +23,36 @@ HD Quad<scalar> draw_block(const Words& w, int what) {
     return r;
 }
 #if ENSEMBLE_DEVICE
-#define ENSEMBLE_DRAW                                                                                        \
-    static_assert(sizeof(DrawLaunch) == ENSEMBLE_LAUNCH_BYTES,                                               \
-                  "ensemble/backends/layout.py lays the struct out in the same way");                        \
-    extern "C" __global__ void draw(const DrawLaunch launch) {                                               \
-        int blocks = (launch.dim + 3) / 4;                                                                   \
-        long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;                                      \
-        if (i >= launch.count * blocks) return;                                                              \
-        long long row = i / blocks;                                                                          \
-        int q = int(i % blocks);                                                                             \
-        Quad<scalar> r = draw_block(                                                                         \
+#define ENSEMBLE_DRAW                                                                                         \
+    static_assert(sizeof(DrawLaunch) == ENSEMBLE_LAUNCH_BYTES,                                                \
+                  "ensemble/backends/layout.py lays the struct out in the same way");                         \
+    extern "C" __global__ void draw(const DrawLaunch launch) {                                                \
+        int blocks = (launch.dim + 3) / 4;                                                                    \
+        long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;                                       \
+        if (i >= launch.count * blocks) return;                                                               \
+        long long row = i / blocks;                                                                           \
+        int q = int(i % blocks);                                                                              \
+        Quad<scalar> r = draw_block(                                                                          \
             philox(launch.step, unsigned(q), launch.instance[row], launch.stream, launch.keys), launch.what); \
-        for (int c = 0; c < 4; ++c)                                                                          \
-            if (4 * q + c < launch.dim) launch.out[row * launch.dim + 4 * q + c] = r.c[c];                   \
+        for (int c = 0; c < 4; ++c)                                                                           \
+            if (4 * q + c < launch.dim) launch.out[row * launch.dim + 4 * q + c] = r.c[c];                    \
     }
 #else
-#define ENSEMBLE_DRAW                                                                                           \
-    extern "C" int draw(const DrawLaunch* launch, long long first, long long last) {                            \
-        for (long long row = first; row < last; row += width) {                                                 \
-            word ids;                                                                                           \
-            int here = last - row < width ? int(last - row) : width;                                            \
-            for (int w = 0; w < width; ++w) ids.set(w, launch->instance[w < here ? row + w : row]);             \
-            counter instance = split(ids);                                                                      \
-            for (int q = 0; 4 * q < launch->dim; ++q) {                                                         \
-                Quad<scalar> r = draw_block(                                                                    \
-                    philox(launch->step, unsigned(q), instance, launch->stream, launch->keys), launch->what);   \
-                for (int c = 0; c < 4 && 4 * q + c < launch->dim; ++c)                                          \
-                    for (int w = 0; w < here; ++w) launch->out[(row + w) * launch->dim + 4 * q + c] = r.c[c].get(w); \
-            }                                                                                                   \
-        }                                                                                                       \
-        return 0;                                                                                               \
-    }                                                                                                           \
+#define ENSEMBLE_DRAW                                                                                                  \
+    extern "C" int draw(const DrawLaunch* launch, long long first, long long last) {                                   \
+        for (long long row = first; row < last; row += width) {                                                        \
+            word ids;                                                                                                  \
+            int here = last - row < width ? int(last - row) : width;                                                   \
+            for (int w = 0; w < width; ++w) ids.set(w, launch->instance[w < here ? row + w : row]);                    \
+            counter instance = split(ids);                                                                             \
+            for (int q = 0; 4 * q < launch->dim; ++q) {                                                                \
+                Quad<scalar> r = draw_block(philox(launch->step, unsigned(q), instance, launch->stream, launch->keys), \
+                                            launch->what);                                                             \
+                for (int c = 0; c < 4 && 4 * q + c < launch->dim; ++c)                                                 \
+                    for (int w = 0; w < here; ++w) launch->out[(row + w) * launch->dim + 4 * q + c] = r.c[c].get(w);   \
+            }                                                                                                          \
+        }                                                                                                              \
+        return 0;                                                                                                      \
+    }                                                                                                                  \
     extern "C" long long size_of_launch() { return sizeof(DrawLaunch); }
 #endif

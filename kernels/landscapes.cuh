@@ -1,6 +1,15 @@
 // Every landscape: value, gradient, Hessian-vector product and Hessian diagonal at a Vec.
 #pragma once
+#include "landscapes/deep_linear.cuh"
+#include "landscapes/factorizations.cuh"
+#include "landscapes/multimodal.cuh"
+#include "landscapes/multiwell.cuh"
+#include "landscapes/octopus.cuh"
+#include "landscapes/online.cuh"
+#include "landscapes/planar.cuh"
 #include "landscapes/quadratic.cuh"
+#include "landscapes/rotated.cuh"
 #include "landscapes/saddles.cuh"
+#include "landscapes/slopes.cuh"
 #include "landscapes/valleys.cuh"
 #include "landscapes/wells.cuh"

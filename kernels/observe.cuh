@@ -48,11 +48,11 @@ HD void look(const LookLaunch& launch) {
         if (seat.present) save_row(p, launch.product + row * dim());
     }
 }
-#define ENSEMBLE_OBSERVE(...)                                                                                     \
-    static_assert(sizeof(__VA_ARGS__) == ENSEMBLE_PARTS_BYTES && sizeof(LookLaunch) == ENSEMBLE_LAUNCH_BYTES,    \
-                  "ensemble/backends/layout.py lays the structs out in the same way");                            \
-    extern "C" __global__ void __launch_bounds__(ENSEMBLE_THREADS) observe(const LookLaunch launch) {             \
-        look<__VA_ARGS__>(launch);                                                                                \
+#define ENSEMBLE_OBSERVE(...)                                                                                 \
+    static_assert(sizeof(__VA_ARGS__) == ENSEMBLE_PARTS_BYTES && sizeof(LookLaunch) == ENSEMBLE_LAUNCH_BYTES, \
+                  "ensemble/backends/layout.py lays the structs out in the same way");                        \
+    extern "C" __global__ void __launch_bounds__(ENSEMBLE_THREADS) observe(const LookLaunch launch) {         \
+        look<__VA_ARGS__>(launch);                                                                            \
     }
 #else
 template <class Landscape>
@@ -70,8 +70,7 @@ void look_tile(const LookLaunch& launch, int tile) {
     if (launch.gradient_norm || launch.gradient) {
         Vec g = landscape.gradient(x, now);
         if (launch.gradient) save_rows(g, rows, rows.present, launch.gradient);
-        if (launch.gradient_norm)
-            save_lanes(rows, rows.present, square_root(dot(g, g)), launch.gradient_norm, 1);
+        if (launch.gradient_norm) save_lanes(rows, rows.present, square_root(dot(g, g)), launch.gradient_norm, 1);
     }
     if (launch.product) {
         Vec v;
@@ -80,14 +79,14 @@ void look_tile(const LookLaunch& launch, int tile) {
         save_rows(p, rows, rows.present, launch.product);
     }
 }
-#define ENSEMBLE_OBSERVE(...)                                                                                         \
-    extern "C" int observe(const LookLaunch* launch, int first_tile, int last_tile, char* arena, long long bytes) {   \
-        for (int tile = first_tile; tile < last_tile; ++tile) {                                                       \
-            open_workspace(launch->dim, arena, bytes);                                                                \
-            look_tile<__VA_ARGS__>(*launch, tile);                                                                    \
-        }                                                                                                             \
-        return 0;                                                                                                     \
-    }                                                                                                                 \
-    extern "C" long long size_of_parts() { return sizeof(__VA_ARGS__); }                                              \
+#define ENSEMBLE_OBSERVE(...)                                                                                       \
+    extern "C" int observe(const LookLaunch* launch, int first_tile, int last_tile, char* arena, long long bytes) { \
+        for (int tile = first_tile; tile < last_tile; ++tile) {                                                     \
+            open_workspace(launch->dim, arena, bytes);                                                              \
+            look_tile<__VA_ARGS__>(*launch, tile);                                                                  \
+        }                                                                                                           \
+        return 0;                                                                                                   \
+    }                                                                                                               \
+    extern "C" long long size_of_parts() { return sizeof(__VA_ARGS__); }                                            \
     extern "C" long long size_of_launch() { return sizeof(LookLaunch); }
 #endif

@@ -116,8 +116,7 @@ struct Normals : Expression {
         }
         EACH_COORDINATE {
             scalar v = kept.normal[c];
-            UNROLL for (unsigned k = 1; k < steps_per_block; ++k)
-                v = turn == k ? kept.normal[k * ENSEMBLE_DIM + c] : v;
+            UNROLL for (unsigned k = 1; k < steps_per_block; ++k) v = turn == k ? kept.normal[k * ENSEMBLE_DIM + c] : v;
             r.c[c] = v;
         }
 #else

@@ -65,7 +65,7 @@ HD void load_rows(Vec& v, const Rows& rows, const real* from) {
     }
 }
 HD void save_rows(const Vec& v, const Rows& rows, const bool* which, real* to) {
-    EACH_BLOCK(j) EACH_COORDINATE if (is_coordinate(j, c))
-        save_lanes(rows, which, v.block[j].c[c], to + block_width * j + c, dim());
+    EACH_BLOCK(j)
+    EACH_COORDINATE if (is_coordinate(j, c)) save_lanes(rows, which, v.block[j].c[c], to + block_width * j + c, dim());
 }
 #endif

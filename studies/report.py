@@ -8,6 +8,7 @@ import math
 import os
 import platform
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
@@ -16,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import typer
 import xarray as xr
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+import ensemble as en
 from ensemble import statistics
 from ensemble.statistics import laws
 
@@ -37,6 +40,26 @@ class Backend(StrEnum):
     cuda = "cuda"
     cpu = "cpu"
     numpy = "numpy"
+
+
+def prepare(backend: Backend, out: Path) -> None:
+    """Refuses a backend that is absent and a folder that cannot be made, before anything is run."""
+    try:
+        (out / "data").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise typer.BadParameter(f"--out {out} cannot be made ({error}); give a folder that can") from error
+    try:
+        en.simulate(
+            landscape=en.Quadratic(1.0, dim=1),
+            optimizer=en.GradientDescent(0.1),
+            start=en.Point(1.0),
+            steps=1,
+            instances=1,
+            backend=backend.value,
+            plan_only=True,
+        )
+    except RuntimeError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def parts(docstring: str) -> dict[str, str]:
@@ -99,6 +122,12 @@ def escape_rows(sweep: str, runs: xr.Dataset, fixed: Row, law_of: LawOf) -> list
             row |= scores(law, one["event_step"].to_numpy(), int(found["horizon"]))
         rows.append(row)
     return rows
+
+
+def time_law(tail: NDArray[np.float64]) -> laws.TimeLaw:
+    """The law with P(T > t) = ``tail`` (0, 1, ... to where nothing is left)."""
+    mean, square = float(tail.sum()), float(((2.0 * np.arange(tail.size) + 1) * tail).sum())
+    return laws.TimeLaw(tail, mean, math.sqrt(square - mean**2), int(np.argmax(tail <= 0.5)))
 
 
 def scores(law: laws.TimeLaw, step: NDArray[np.int64], horizon: int) -> dict[str, float]:
@@ -239,6 +268,10 @@ def print_summary(
 
 def command_line(script: str, options: Mapping[str, Any]) -> str:
     """The command that runs a study again: ``python studies/<script> --name value ...``."""
-    said = [f"--{k}" if v is True else f"--{k} {v}" for k, v in options.items() if v is not None and v is not False]
+    said = [
+        f"--{k}" if v is True else f"--{k} {shlex.quote(str(v))}"
+        for k, v in options.items()
+        if v is not None and v is not False
+    ]
     python = Path(sys.executable).stem or "python"
     return " ".join([re.sub(r"[\d.]+$", "", python), f"studies/{script}", *said])

@@ -9,7 +9,6 @@ import math
 import numpy as np
 
 import ensemble as en
-from ensemble.part import Part
 
 ROLES = {
     "landscape": (en.landscapes, en.Landscape),
@@ -21,11 +20,15 @@ ROLES = {
 }
 
 
+BASIC = (en.DoubleWell, en.Quadratic, en.QuarticSaddle, en.Rosenbrock)
+"""Landscapes that stand for all where a test compiles a program for each."""
+
+
 def kinds(role):
     """The classes that may play a role."""
     module, base = ROLES[role]
     listed = [getattr(module, name) for name in module.__all__]
-    return [c for c in listed if inspect.isclass(c) and issubclass(c, Part) and c is not base]
+    return [c for c in listed if inspect.isclass(c) and issubclass(c, base) and c is not base]
 
 
 def all_kinds():
@@ -33,31 +36,44 @@ def all_kinds():
 
 
 def example(kind, dim=5, per_coordinate=False):
-    """A part of a kind, its numbers unlike each other; vectors as one number, or ``per_coordinate``."""
-    arguments = {}
-    for place, field in enumerate(dataclasses.fields(kind)):
+    """A part of a kind, its numbers unlike each other; vectors as one number, or ``per_coordinate``.
+
+    A landscape has ``dim`` coordinates, or another number where it cannot have so many.
+    """
+    for possible in (dim, 16, 8, 4, 2, 1):
+        try:
+            return _example(kind, possible, per_coordinate)
+        except ValueError as error:
+            refused = error
+    raise refused
+
+
+def _example(kind, dim, per_coordinate):
+    given = {}
+    for place, field in enumerate(f for f in dataclasses.fields(kind) if f.init):
         what, optional = field.metadata.get("kind"), field.default is not dataclasses.MISSING
-        if field.name == "dim":
-            arguments["dim"] = dim
-        elif what == "vector":
+        if field.name == "dim" and not any(f.metadata.get("kind") == "array" for f in dataclasses.fields(kind)):
+            given["dim"] = dim
+        elif what == "vector" and (per_coordinate or not optional):
             low = 0.3 + 0.2 * place
-            if per_coordinate:
-                arguments[field.name] = tuple((low + 0.1 * np.arange(dim)).tolist())
-            elif not optional:
-                arguments[field.name] = low
+            given[field.name] = tuple((low + 0.1 * np.arange(dim)).tolist()) if per_coordinate else low
         elif optional:
             continue
         elif what == "scheduled":
-            arguments[field.name] = 0.01
+            given[field.name] = 0.01
         elif what == "number":
-            arguments[field.name] = allowed(field)[place % 2]
+            given[field.name] = allowed(field)[place % 2]
         elif what == "structure":
-            arguments[field.name] = max(1, field.metadata["low"])
+            given[field.name] = max(1, field.metadata["low"])
         elif what == "inner":
-            arguments[field.name] = example(innermost(kind), dim, per_coordinate)
+            given[field.name] = example(innermost(kind), dim, per_coordinate)
+        elif what == "array" and hasattr(kind, "random"):
+            return kind.random()
+        elif what == "array":
+            given[field.name] = np.sin(1.0 + np.arange(3 * dim)).reshape(3, dim)
         else:
-            arguments[field.name] = math.sqrt
-    return kind(**arguments)
+            given[field.name] = math.sqrt
+    return kind(**given)
 
 
 def allowed(field):
@@ -68,11 +84,23 @@ def allowed(field):
 def innermost(kind):
     """A kind of the same role that wraps no other."""
     role = next(role for role, (_, base) in ROLES.items() if issubclass(kind, base))
-    return next(k for k in kinds(role) if not any(f.metadata.get("kind") == "inner" for f in dataclasses.fields(k)))
+    some = BASIC if role == "landscape" else kinds(role)
+    return next(k for k in some if not any(f.metadata.get("kind") == "inner" for f in dataclasses.fields(k)))
+
+
+def combined(kind_of_role, dim, per_coordinate):
+    """Examples (role -> part) that fit together."""
+    landscape = example(kind_of_role["landscape"], dim, per_coordinate)
+    others = {
+        role: example(kind, landscape.dimension, per_coordinate)
+        for role, kind in kind_of_role.items()
+        if role != "landscape"
+    }
+    return {"landscape": landscape, **others}
 
 
 def covering(dim):
-    """Few combinations of parts in which every landscape, optimizer, noise and event occurs."""
-    lists = {role: kinds(role) for role in ("landscape", "optimizer", "noise", "event")}
+    """Few combinations of parts in which every basic landscape, every optimizer, noise and event occurs."""
+    lists = {"landscape": BASIC, **{role: kinds(role) for role in ("optimizer", "noise", "event")}}
     for i in range(max(map(len, lists.values()))):
-        yield {role: example(some[i % len(some)], dim, per_coordinate=i % 2 == 1) for role, some in lists.items()}
+        yield combined({role: some[i % len(some)] for role, some in lists.items()}, dim, i % 2 == 1)

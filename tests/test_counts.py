@@ -17,6 +17,7 @@ import pytest
 from cubin import Report, compile_cubin, report
 from device_runs import program
 from emulated import EmulatedEngine
+from parts import covering
 
 from ensemble import sources
 from ensemble.backends.device import THREADS, Group
@@ -103,7 +104,7 @@ def occupancy(group: Group, found: Report) -> float:
     return min(by_registers, 32, 2048 // group.threads) * group.threads / 2048
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def table(request: pytest.FixtureRequest) -> Iterator[None]:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(counted, [*LIMITED, *LARGEST]))
@@ -124,6 +125,7 @@ def table(request: pytest.FixtureRequest) -> Iterator[None]:
     return
 
 
+@pytest.mark.usefixtures("table")
 @pytest.mark.parametrize("row", LIMITED, ids=str)
 def test_a_step_costs_no_more_instructions_than_stated(row: Row) -> None:
     assert row.limit is not None
@@ -168,7 +170,13 @@ def test_every_kernel_compiles_for_old_and_new_devices_and_keeps_out_of_local_me
             assert found.local_memory == found.spill_stores == 0, (p, entry)
 
 
-def test_precise_kernels_compile_too() -> None:
-    p = program(Rosenbrock(dim=130), Adam(), LeftBall(1.0), instances=LARGE, dtype="float32", math="precise")
-    found = report(compile_cubin(Counted().source(p, "advance"), sources.kernels()))
-    assert "FFMA" not in found.step.opcodes or found.step.opcodes["FFMA"] < found.step.floating // 2
+@pytest.mark.slow
+@pytest.mark.parametrize("dim", [2, 21, 64])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_part_compiles_for_the_device(dim: int, dtype: str) -> None:
+    def compiled(parts: dict[str, Part]) -> bytes:
+        p = program(**parts, instances=LARGE, dtype=dtype, math="fast")
+        return compile_cubin(Counted().source(p, "advance"), sources.kernels())
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(compiled, covering(dim)))

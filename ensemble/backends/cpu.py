@@ -33,7 +33,7 @@ class CpuEngine(Engine):
     name = "cpu"
 
     def __init__(self, threads: int | None = None, width: int | None = None) -> None:
-        compiler.compiler()
+        compiler.compiler_version()  # there is a compiler, and it runs
         self.threads = threads or available_threads()
         self._width = width
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="descent-ensemble")

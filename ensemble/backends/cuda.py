@@ -44,17 +44,20 @@ class CudaEngine(DeviceEngine):
         if not count:
             raise CudaMissingError(_remedy("CuPy finds no device"))
         self.xp = cupy
-        self.device = cupy.cuda.Device()
+        self.device = int(cupy.cuda.Device().id)
         self.options = (*OPTIONS, f"-I{sources.kernels()}", *options)
         self._kernels: dict[str, Any] = {}
         self._lock = threading.Lock()
-        properties = cupy.cuda.runtime.getDeviceProperties(self.device.id)
+        properties = cupy.cuda.runtime.getDeviceProperties(self.device)
         self.device_name = properties["name"].decode()
         super().__init__(lanes, properties["multiProcessorCount"])
 
+    def _on_device(self) -> Any:
+        return self.xp.cuda.Device(self.device)  # one of its own for each use: it remembers the thread's device before
+
     def kernel(self, source: str, entry: str) -> Any:
         """The compiled kernel of a program's source; CuPy keeps it on disk under the source's digest."""
-        with self._lock, self.device:
+        with self._lock, self._on_device():
             if source not in self._kernels:  # get_function compiles
                 self._kernels[source] = self.xp.RawModule(code=source, options=self.options).get_function(entry)
             return self._kernels[source]
@@ -65,7 +68,7 @@ class CudaEngine(DeviceEngine):
 
     def launch(self, source: str, entry: str, blocks: int, threads: int, launch: NDArray[Any]) -> None:
         kernel = self.kernel(source, entry)
-        with self.device:
+        with self._on_device():
             kernel((blocks,), (threads,), (launch,))
             self.xp.cuda.get_current_stream().synchronize()
 
@@ -73,22 +76,22 @@ class CudaEngine(DeviceEngine):
         return int(array.data.ptr)
 
     def to_device(self, a: NDArray[Any]) -> Any:
-        with self.device:
+        with self._on_device():
             return self.xp.asarray(a)
 
     def to_numpy(self, a: Any) -> NDArray[Any]:
         return np.asarray(self.xp.asnumpy(a))
 
     def memory_available(self) -> int:
-        with self.device:
-            return int(self.device.mem_info[0]) + int(self.xp.get_default_memory_pool().free_bytes())
+        with self._on_device() as device:
+            return int(device.mem_info[0]) + int(self.xp.get_default_memory_pool().free_bytes())
 
     def describe(self, program: Program) -> dict[str, Any]:
         group = self.group(program)
         kernel = self.kernel(self.source(program, "advance"), "advance")
         return {
             "device": self.device_name,
-            "compute_capability": self.device.compute_capability,
+            "compute_capability": self._on_device().compute_capability,
             "cupy": self.xp.__version__,
             "cuda_runtime": int(self.xp.cuda.runtime.runtimeGetVersion()),
             "lanes": group.lanes,

@@ -123,7 +123,7 @@ class DeviceEngine(Engine):
 
     # ---- running
 
-    def _structs(self, program: Program, entry: str, kept: "Kept") -> int:
+    def _structs(self, program: Program, entry: str, kept: Kept) -> int:
         """Puts the parts' structs, one per configuration, on the device."""
         roles = roles_of(entry)
         values = values_of(program, roles, kept.place)

@@ -141,7 +141,7 @@ class NumpyEngine(Engine):
             parts = {
                 role: seen_by_kernel([c[role] for c in chosen], owner, program.dtype, program.dim) for role in ROLES
             }
-            ids = program.first_instance + rows % program.instances
+            ids = program.first_instance + rows.astype(np.int64) % program.instances
             offset: Any = np.uint64(0)
             if not program.paired:
                 offset = (configuration * program.stream_stride).astype(np.uint64).reshape(-1, 1)

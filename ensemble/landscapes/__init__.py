@@ -1,9 +1,48 @@
 """Landscapes: functions to descend. Twins in ``kernels/landscapes/``."""
 
-from .base import Landscape
+from .base import Landscape, StationaryPoint
+from .deep_linear import DeepLinear
+from .factorizations import MatrixFactorization, PhaseRetrieval
+from .multimodal import Ackley, Griewank, Levy, Rastrigin, Schwefel, StyblinskiTang
+from .multiwell import MultiWell
+from .octopus import Octopus
+from .online import OnlineLinear
+from .planar import Beale, Booth, Himmelblau
 from .quadratic import Quadratic
-from .saddles import QuarticSaddle
+from .rotated import Rotated
+from .saddles import DegenerateSaddle, MonkeySaddle, QuarticSaddle
+from .slopes import Cliff, Plateau, PolyakLojasiewicz
 from .valleys import Rosenbrock
-from .wells import DoubleWell
+from .wells import DoubleWell, SharpFlat, SmoothSharpFlat
 
-__all__ = ["DoubleWell", "Landscape", "Quadratic", "QuarticSaddle", "Rosenbrock"]
+__all__ = [
+    "Ackley",
+    "Beale",
+    "Booth",
+    "Cliff",
+    "DeepLinear",
+    "DegenerateSaddle",
+    "DoubleWell",
+    "Griewank",
+    "Himmelblau",
+    "Landscape",
+    "Levy",
+    "MatrixFactorization",
+    "MonkeySaddle",
+    "MultiWell",
+    "Octopus",
+    "OnlineLinear",
+    "PhaseRetrieval",
+    "Plateau",
+    "PolyakLojasiewicz",
+    "Quadratic",
+    "QuarticSaddle",
+    "Rastrigin",
+    "Rosenbrock",
+    "Rotated",
+    "Schwefel",
+    "SharpFlat",
+    "SmoothSharpFlat",
+    "StationaryPoint",
+    "StyblinskiTang",
+]

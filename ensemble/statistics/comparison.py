@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from .lifetimes import FloatArray, Group, IntArray, Lifetimes, check_confidence, read
+from .lifetimes import FloatArray, Group, IntArray, Lifetimes, check_confidence, check_whole, read
 
 _FEWEST = 10  # below, resampling ids repeats so few data sets that percentiles mean nothing
 _CELLS = 4_000_000  # resampled instances held in memory at once
@@ -120,6 +120,8 @@ def compare_survival(
     """
     check_confidence(confidence)
     tail = (1.0 - confidence) / 2
+    check_whole("seed", seed, 0, "a whole number of at least 0")
+    check_whole("resamples", resamples, 1, f"a whole number of at least {int(5 / tail) + 1}")
     if resamples * tail < 5.0:
         raise ValueError(f"resamples={resamples} are too few for confidence={confidence}; give {int(5 / tail) + 1}")
     lives = read(data, label)
@@ -137,6 +139,7 @@ def compare_survival(
 
     ends = np.array([lives.horizon[row].min() for row in table])
     if until is not None:
+        check_whole("until", until, 1, f"a whole step from 1 to the smallest horizon, {ends.min()}")
         if not 1 <= until <= ends.min():
             raise ValueError(f"until={until!r}; give a step from 1 to the smallest horizon, {ends.min()}")
         ends = np.full_like(ends, until)

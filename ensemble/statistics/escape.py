@@ -9,7 +9,7 @@ import xarray as xr
 from scipy.special import betaincinv
 from scipy.stats import chi2
 
-from .lifetimes import BoolArray, Group, IntArray, check_confidence, read
+from .lifetimes import BoolArray, Group, IntArray, check_confidence, check_whole, read
 from .survival import kaplan_meier
 
 _BINS, _PER_BIN = 10, 5  # at most so many bins, each with at least so many expected events (Cochran 1954)
@@ -41,8 +41,7 @@ def escape_rate(data: Any, *, label: int | None = None, confidence: float = 0.95
     given; variables missing; no instances.
     """
     check_confidence(confidence)
-    if after < 0:
-        raise ValueError(f"after={after!r}; give the number of steps to leave out, 0 or more")
+    check_whole("after", after, 0, "the whole number of steps to leave out, 0 or more")
     lives = read(data, label)
     every, frame = lives.check_every, lives.frame
     skipped = -(-after // every)

@@ -5,6 +5,7 @@ Nothing here knows a backend or a result object: the input is a dataset, the out
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -124,8 +125,14 @@ class Lifetimes:
 
 def check_confidence(confidence: float) -> None:
     """Refuse a confidence that is no probability strictly between 0 and 1."""
-    if not 0.0 < confidence < 1.0:
+    if isinstance(confidence, bool) or not isinstance(confidence, numbers.Real) or not 0.0 < confidence < 1.0:
         raise ValueError(f"confidence={confidence!r}; give a number between 0 and 1, such as 0.95")
+
+
+def check_whole(name: str, value: object, low: int, wanted: str) -> None:
+    """Refuse what is no whole number of at least `low`, by its name and with what is wanted."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < low:
+        raise ValueError(f"{name}={value!r}; give {wanted}")
 
 
 def read(data: Any, label: int | None = None) -> Lifetimes:

@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 from scipy.special import ndtri
 
-from .lifetimes import BoolArray, FloatArray, Frame, Group, IntArray, check_confidence, read
+from .lifetimes import BoolArray, FloatArray, Frame, Group, IntArray, check_confidence, check_whole, read
 
 QUANTILES = np.array([0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95])
 
@@ -117,8 +117,7 @@ def survival(data: Any, *, label: int | None = None, confidence: float = 0.95, m
     ValueError: confidence outside (0, 1), max_steps below 10, variables missing, no instances, contradicting times.
     """
     check_confidence(confidence)
-    if max_steps < 10:
-        raise ValueError(f"max_steps={max_steps!r}; give at least 10 steps to list the curves at")
+    check_whole("max_steps", max_steps, 10, "a whole number of at least 10 steps to list the curves at")
     lives = read(data, label)
     groups = [lives.group(number) for number in range(len(lives))]
     curves = [kaplan_meier(group.time, group.had, group.horizon, confidence) for group in groups]
@@ -228,7 +227,7 @@ def survival_table(curves: xr.Dataset) -> list[dict[str, Any]]:
     and a `note` ("no events" where there were none, the number diverged where some did). ValueError where `curves` is
     not what `survival` returned.
     """
-    if "restricted_mean" not in curves or "no_events" not in curves:
+    if not isinstance(curves, xr.Dataset) or "restricted_mean" not in curves or "no_events" not in curves:
         raise ValueError("the dataset holds no survival curves; give what survival() returned")
     numbers = ["n", "events_total", "censored", "diverged", "median", "median_lower", "median_upper"]
     numbers += ["restricted_mean", "restricted_mean_lower", "restricted_mean_upper"]

@@ -38,9 +38,8 @@ private:
             int lane = lane_in_group();
             int edge = way > 0 ? 0 : lanes - 1;  // the lane whose contribution comes from row j + way
             int row = j + way;
-            scalar from_row = row >= 0 && row < held_here
-                                  ? vec.block[row < 0 ? 0 : (row < held_here ? row : 0)].c[c]
-                                  : broadcast(real(0));
+            scalar from_row = row >= 0 && row < held_here ? vec.block[row < 0 ? 0 : (row < held_here ? row : 0)].c[c]
+                                                          : broadcast(real(0));
             scalar mine = lane == edge ? from_row : vec.block[j].c[c];
             return from_lane(mine, (lane + way + lanes) & (lanes - 1));
         }

@@ -1,9 +1,10 @@
 // Cheap orthogonal maps: signs, a mix of all coordinates, signs again; O(dim log dim) and no matrix.
 #pragma once
 #include "../base.cuh"
+#include "calls.cuh"
 
 // One stage: coordinates i and i xor s become (sum, difference) / sqrt(2) where both exist; others stay as they are.
-HD void mix_stage(Vec& x, int s) {
+CALLED void mix_stage(Vec& x, int s) {
     const real half = real(0.7071067811865476);
     auto mixed = [&](const scalar& mine, const scalar& other, bool upper, bool both) {
         scalar total = upper ? other - mine : mine + other;
@@ -48,7 +49,7 @@ HD void mix_stage(Vec& x, int s) {
 // small strides to large; back: the other way round.
 HD bool is_power_of_two() { return (dim() & (dim() - 1)) == 0; }
 HD int mixing_passes() { return is_power_of_two() ? 1 : 3; }
-HD void mix(Vec& x, bool back) {
+CALLED void mix(Vec& x, bool back) {
     if (is_power_of_two()) {
         butterfly(x);
         x = (real(1) / square_root(real(dim()))) * x;

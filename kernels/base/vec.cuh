@@ -258,7 +258,7 @@ template <class T>
 using operand = typename operand_of<T>::type;
 template <class T>
 HD operand<T> make_operand(T&& value) {
-    if constexpr (same_type<operand<T>, Same<real>>) {
+    if constexpr (same_type<operand<T>, Same<real>> && !is_operand<T>) {
         return operand<T>(real(value));
     } else {
         return operand<T>(static_cast<T&&>(value));

@@ -132,34 +132,33 @@ struct Levy : Unconstrained {
     HD auto rise(const Vec& x) const { return real(0.25) * (x - real(1)); }
     HD auto height() const { return where(is_last(), real(1), real(10)); }
     HD auto rate() const { return where(is_last(), real(2), real(1)); }
-    HD auto angle(const Vec& x) const {
+    HD Vec angle(const Vec& x) const {
         return (pi * rate()) * (real(1) + rise(x)) + where(is_last(), real(0), real(1));
     }
-    template <class E>
-    HD auto at_first(const E& e) const {
-        return where(index() < 1, e, real(0));
-    }
+    HD scalar first(const Vec& x) const { return real(1) + real(0.25) * (at(x, 0) - real(1)); }
     template <class Now>
     HD scalar value(const Vec& x, const Now&) const {
-        Vec s = sin(angle(x)), head = at_first(sin(pi * (real(1) + rise(x))));
-        return sum(head * head + (rise(x) * rise(x)) * (real(1) + height() * (s * s)));
+        Vec phase = angle(x), s = sin(phase);
+        scalar head = elementary::sin(pi * first(x));
+        return sum(where(index() < 1, head * head, real(0)) +
+                   (rise(x) * rise(x)) * (real(1) + height() * (s * s)));
     }
     template <class Now>
     HD Vec gradient(const Vec& x, const Now&) const {
-        Vec s = sin(angle(x)), c = cos(angle(x));
-        auto head = (real(0.25) * pi) * sin(two_pi * (real(1) + rise(x)));
+        Vec phase = angle(x), s = sin(phase), c = cos(phase);
+        scalar head = (real(0.25) * pi) * elementary::sin(two_pi * first(x));
         auto slope = real(2) * rise(x) * (real(1) + height() * (s * s)) +
                      (two_pi * (height() * rate())) * (rise(x) * rise(x)) * (s * c);
-        return at_first(head) + real(0.25) * slope;
+        return where(index() < 1, head, real(0)) + real(0.25) * slope;
     }
     template <class Now>
     HD Vec hessian_diagonal(const Vec& x, const Now&) const {
-        Vec s = sin(angle(x)), c = cos(angle(x));
-        auto head = real(1.2337005501361697) * cos(two_pi * (real(1) + rise(x)));
+        Vec phase = angle(x), s = sin(phase), c = cos(phase);
+        scalar head = real(1.2337005501361697) * elementary::cos(two_pi * first(x));
         auto turn = pi * rate();
         auto bend = real(2) * (real(1) + height() * (s * s)) + (real(8) * (height() * turn)) * rise(x) * (s * c);
         auto whole = bend + (real(2) * (height() * turn * turn)) * (rise(x) * rise(x)) * (c * c - s * s);
-        return at_first(head) + real(0.0625) * whole;
+        return where(index() < 1, head, real(0)) + real(0.0625) * whole;
     }
     template <class Now>
     HD Vec hessian_product(const Vec& x, const Vec& v, const Now& now) const {

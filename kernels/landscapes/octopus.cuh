@@ -94,7 +94,7 @@ struct Octopus : Unconstrained {
         auto a = abs(x);
         auto after = shift<1>(x);
         auto before = abs(shift<-1>(x));
-        auto waiting = make_operand(real(2) * L);
+        auto waiting = real(2) * L;
         return choose(x, waiting,
                       where(a <= tau, real(-2) * gamma, g1_bend(a) + g2_bend(a) * (after * after)),
                       where(before <= tau, waiting, real(2) * g2(before)), waiting);

@@ -1,0 +1,243 @@
+"""Problems of recovery: a matrix from its entries, a signal from magnitudes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self, cast
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..matrices import gram, gram_with, times, times_factor
+from ..matrices import transpose as transposed
+from ..part import array, structure
+from ..vec import Array, total
+from .base import Box, StationaryPoint, Tabled, everywhere, numbers
+
+
+@dataclass(frozen=True, eq=False)
+class MatrixFactorization(Tabled):
+    """``f(U) = 1/4 |U U^T - M|_F^2`` with ``M = V V^T``: every saddle strict, every local minimum global.
+
+    U is (size, rank), row by row in the coordinates: dim = size rank. ``factor`` is V (size, true_rank). Ge, Jin and Zheng (2017),
+    arXiv:1704.00708; Li and others (2019), arXiv:1612.09296. Stationary points are ``Q_S sqrt(L_S)`` turned by any orthogonal
+    matrix, S a choice of at most ``rank`` eigenvectors of M; listed is, for each k, the one with the k largest: index
+    ``(rank - k) (rank of M - k)``, value a quarter of the sum of the other eigenvalues' squares. Values are sums of squared
+    residuals, gradients come from rank x rank products: O(size rank^2 + size rank true_rank).
+    """
+
+    factor: Any = array()
+    rank: int = structure(1, low=1)
+    size: int | None = structure(None, low=1)
+    true_rank: int | None = structure(None, low=1)
+
+    @classmethod
+    def random(cls, size: int = 20, rank: int = 3, true_rank: int | None = None, seed: int = 0) -> Self:
+        """V with independent normal entries over sqrt(size), so that M's eigenvalues are near 1; ``true_rank`` None: ``rank``."""
+        shape = (size, rank if true_rank is None else true_rank)
+        return cls(np.random.default_rng(seed).normal(size=shape) / np.sqrt(size), rank=rank)
+
+    @classmethod
+    def of(cls, matrix: ArrayLike, rank: int) -> Self:
+        """For a given M, symmetric and without negative eigenvalues.
+
+        Raises:
+            ValueError: M is not square, not symmetric, or has a negative eigenvalue.
+        """
+        m = np.asarray(matrix, dtype=np.float64)
+        if m.ndim != 2 or m.shape[0] != m.shape[1] or not np.allclose(m, m.T):
+            raise ValueError(f"MatrixFactorization.of(matrix of shape {m.shape}): give a symmetric matrix.")
+        values, vectors = np.linalg.eigh(m)
+        if values[0] < -1e-9 * max(1.0, abs(values[-1])):
+            raise ValueError(f"MatrixFactorization.of: the matrix has eigenvalue {values[0]:g}; give one with none below 0.")
+        kept = values > 1e-12 * max(values[-1], 1e-300)
+        return cls(vectors[:, kept] * np.sqrt(values[kept]), rank=rank)
+
+    def validate(self) -> None:
+        if self.factor.ndim != 2 or 0 in self.factor.shape:
+            raise ValueError(
+                f"MatrixFactorization(factor of shape {self.factor.shape}): give V as (size, true_rank), or use "
+                f"MatrixFactorization.random(size=20, rank=3) or .of(matrix, rank)."
+            )
+        size, columns = self.factor.shape
+        if self.size not in (None, size) or self.true_rank not in (None, columns):
+            raise ValueError(
+                f"MatrixFactorization(size={self.size}, true_rank={self.true_rank}): factor is {self.factor.shape}; leave both out."
+            )
+        if self.rank > size:
+            raise ValueError(f"MatrixFactorization(rank={self.rank}): M is {size} x {size}; give a rank of at most {size}.")
+        object.__setattr__(self, "size", size)
+        object.__setattr__(self, "true_rank", columns)
+
+    @property
+    def dimension(self) -> int:
+        return cast(int, self.size) * self.rank
+
+    def _matrix(self, x: Array) -> Array:
+        return x.reshape(x.shape[0], cast(int, self.size), self.rank)
+
+    def _factor(self, x: Array) -> Array:
+        return self.factor.astype(x.dtype)
+
+    def value(self, x: Array, now: Any = None) -> Array:
+        u, f = self._matrix(x), self._factor(x)
+        squares = np.zeros_like(u)
+        for k in range(u.shape[1]):
+            ours = np.zeros_like(u[:, :, 0])
+            for a in range(u.shape[2]):
+                ours = ours + u[:, :, a] * u[:, k, a : a + 1]
+            theirs = np.zeros(u.shape[1], dtype=x.dtype)
+            for a in range(f.shape[1]):
+                theirs = theirs + f[:, a] * f[k, a]
+            rest = ours - theirs
+            squares[:, :, 0] = squares[:, :, 0] + rest * rest
+        return 0.25 * total(squares.reshape(x.shape))
+
+    def gradient(self, x: Array, now: Any = None) -> Array:
+        u, f = self._matrix(x), self._factor(x)
+        return (times(u, gram(u, u, True)) - times_factor(f, gram_with(f, u))).reshape(x.shape)
+
+    def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
+        u, d, f = self._matrix(x), self._matrix(v), self._factor(x)
+        cross = gram(d, u)
+        result = times(d, gram(u, u, True)) + times(u, cross + transposed(cross))
+        return (result - times_factor(f, gram_with(f, d))).reshape(x.shape)
+
+    def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
+        u, f = self._matrix(x), self._factor(x)
+        inner = gram(u, u, True)
+        rows, known = np.zeros_like(u[:, :, :1]), np.zeros_like(f[:, :1])
+        for a in range(u.shape[2]):
+            rows = rows + u[:, :, a : a + 1] * u[:, :, a : a + 1]
+        for a in range(f.shape[1]):
+            known = known + f[:, a : a + 1] * f[:, a : a + 1]
+        own = np.stack([inner[:, a, a] for a in range(u.shape[2])], axis=1)[:, None, :]
+        return (own + u * u + (rows - known[None])).reshape(x.shape)
+
+    def _stationary_points(self) -> tuple[StationaryPoint, ...]:
+        values, vectors = np.linalg.eigh(self.factor @ self.factor.T)
+        values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
+        positive = int(np.sum(values > 1e-12 * max(values[0], 1e-300)))
+        points = []
+        for k in range(min(self.rank, positive) + 1):
+            u = np.zeros((cast(int, self.size), self.rank))
+            u[:, :k] = vectors[:, :k] * np.sqrt(values[:k])
+            index, value = (self.rank - k) * (positive - k), float(np.sum(values[k:positive] ** 2)) / 4
+            name = f"rank {k}" if index else "minimum"
+            bend = numbers(np.repeat(-values, self.rank)) if k == 0 else None
+            points.append(StationaryPoint(name, numbers(u), value, index, bend))
+        return tuple(points)
+
+    def _smoothness(self) -> float:
+        # |Hessian| <= 3 |U|^2 + |M|, and |U|^2 is at most the sum of its squares.
+        low, high = cast(tuple[float, float], self._box())
+        return float(3 * self.dimension * max(low**2, high**2) + np.linalg.norm(self.factor, 2) ** 2)
+
+    def _box(self) -> Box:
+        return -1.0, 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class PhaseRetrieval(Tabled):
+    """``f(x) = 1/(4 m) sum_i ((a_i . x)^2 - y_i)^2``: a real signal from magnitudes alone.
+
+    ``sensing`` is A (m, dim), ``squares`` y (m). Candes, Li and Soltanolkotabi (2015), arXiv:1407.1065, eq. 1.4, for real
+    numbers; without spurious minima for m large enough: Sun, Qu and Wright (2018), arXiv:1602.06664. With ``y_i = (a_i . s)^2`` the
+    global minima are s and -s, of value 0; ``signal`` says s where it is known. 0 is a maximum: the Hessian there is
+    ``-1/m sum y_i a_i a_i^T``.
+    """
+
+    sensing: Any = array()
+    squares: Any = array()
+    signal: tuple[float, ...] | None = None
+    dim: int | None = structure(None, low=1)
+    measurements: int | None = structure(None, low=1)
+
+    @classmethod
+    def random(cls, dim: int = 16, measurements: int = 128, seed: int = 0) -> Self:
+        """Normal sensing vectors, and a signal uniform on the unit sphere."""
+        draw = np.random.default_rng(seed)
+        a, s = draw.normal(size=(measurements, dim)), draw.normal(size=dim)
+        s = s / np.linalg.norm(s)
+        return cls(a, (a @ s) ** 2, numbers(s))
+
+    def validate(self) -> None:
+        a = self.sensing
+        if a.ndim != 2 or 0 in a.shape or self.squares.shape != a.shape[:1]:
+            raise ValueError(
+                f"PhaseRetrieval(sensing of shape {a.shape}, squares of shape {self.squares.shape}): give (measurements, dim) and "
+                f"(measurements,), or use PhaseRetrieval.random(dim=16, measurements=128)."
+            )
+        if self.dim not in (None, a.shape[1]) or self.measurements not in (None, a.shape[0]):
+            raise ValueError(
+                f"PhaseRetrieval(dim={self.dim}, measurements={self.measurements}): sensing is {a.shape}; leave both out."
+            )
+        object.__setattr__(self, "dim", a.shape[1])
+        object.__setattr__(self, "measurements", a.shape[0])
+        if self.signal is not None:
+            signal = numbers(self.signal)
+            if len(signal) != self.dim:
+                raise ValueError(f"PhaseRetrieval(signal of {len(signal)} numbers): give {self.dim}, or None.")
+            object.__setattr__(self, "signal", signal)
+
+    def _tables(self, x: Array) -> Any:
+        """Each sensing vector (dim) with its square, in the dtype of x."""
+        return zip(self.sensing.astype(x.dtype), self.squares.astype(x.dtype), strict=True)
+
+    def value(self, x: Array, now: Any = None) -> Array:
+        whole = np.zeros_like(x[:, :1])
+        for a, y in self._tables(x):
+            p = total(a * x)
+            rest = p * p - y
+            whole = whole + rest * rest
+        return whole / (4.0 * cast(int, self.measurements))
+
+    def gradient(self, x: Array, now: Any = None) -> Array:
+        g = np.zeros_like(x)
+        for a, y in self._tables(x):
+            p = total(a * x)
+            g = g + ((p * p - y) * p) * a
+        return g / cast(int, self.measurements)
+
+    def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
+        h = np.zeros_like(x)
+        for a, y in self._tables(x):
+            p = total(a * x)
+            h = h + ((3.0 * (p * p) - y) * total(a * v)) * a
+        return h / cast(int, self.measurements)
+
+    def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
+        h = np.zeros_like(x)
+        for a, y in self._tables(x):
+            p = total(a * x)
+            h = h + (3.0 * (p * p) - y) * (a * a)
+        return h / cast(int, self.measurements)
+
+    def _stationary_points(self) -> tuple[StationaryPoint, ...]:
+        weighted = self.sensing * self.squares[:, None]
+        bend = np.linalg.eigvalsh(-(weighted.T @ self.sensing) / cast(int, self.measurements))
+        top = StationaryPoint(
+            "maximum" if bend[-1] < 0 else "origin",
+            everywhere(0.0, self.dimension),
+            float(np.mean(self.squares**2) / 4),
+            int(np.sum(bend < 0)),
+            numbers(bend),
+        )
+        if self.signal is None:
+            return (top,)
+        signal = np.asarray(self.signal)
+        p = self.sensing @ signal
+        bends = numbers(np.linalg.eigvalsh(2 * (self.sensing * (p**2)[:, None]).T @ self.sensing / p.size))
+        return (
+            top,
+            StationaryPoint("signal", numbers(signal), 0.0, 0, bends),
+            StationaryPoint("minus signal", numbers(-signal), 0.0, 0, bends),
+        )
+
+    def _smoothness(self) -> float:
+        reach = np.abs(self.sensing).sum(axis=1)  # of a . x on the box
+        weight = np.maximum(3 * reach**2 - self.squares, self.squares)
+        return float(np.linalg.norm((self.sensing * weight[:, None]).T @ self.sensing, 2) / len(weight))
+
+    def _box(self) -> Box:
+        return -1.0, 1.0
