@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .backends.numpy import seen_by_kernel
+from .backends.numpy import seen_by_kernel, state_names
 from .backends.program import ROLES, Engine, Program
 from .grids import RESERVED, Sweep, sweep
 from .part import Part
@@ -95,6 +95,8 @@ class Outcome:
     started_inside: int = 0
     interrupted: bool = False
     device: dict[str, Any] = field(default_factory=dict)
+    reported: NDArray[Any] | None = None
+    """What is shown in place of x, where the optimizer averages."""
 
     @property
     def instances(self) -> int:
@@ -277,6 +279,16 @@ class _Batch:
         self.reached = earlier.reached
         self.started_inside = earlier.started_inside
 
+    def _shown(self) -> Any:
+        """What records and the final x show: the iterate, or the average that the optimizer reports."""
+        state, optimizer = self.state, self.program.part("optimizer")
+        path = optimizer.reported()  # type: ignore[attr-defined]
+        if path is None or not self.reached:
+            return state.x
+        average = state.vectors[state_names(optimizer)[0].index(path)].copy()
+        average[state.diverged_step >= 0] = np.nan
+        return average
+
     # ---- along the way
 
     def _record_now(self) -> None:
@@ -284,7 +296,7 @@ class _Batch:
             return
         recorder, program, engine = self.recorder, self.program, self.engine
         shape = (len(self.configurations), program.instances)
-        x = self.state.x
+        x = self._shown()
         wanted = tuple(q for q in recorder.record.quantities if q in ("value", "gradient_norm"))
         seen = engine.observe(program, x, wanted, self.reached) if wanted else {}
 
@@ -357,6 +369,9 @@ class _Batch:
             interrupted=self.reached < self.setting.steps,
             device=self.engine.describe(program),
         )
+        shown = self._shown()
+        if shown is not self.state.x:
+            found.reported = host(shown).reshape(*shape, program.dim)
         if self.recorder is not None and self.recorder.taken:
             found.records = self.recorder.arrays()
             found.record_steps = np.array(self.recorder.taken, dtype=np.int64)
@@ -382,6 +397,7 @@ def _joined(parts: list[Outcome], setting: Setting, before: Outcome | None) -> O
         found = replace(
             found,
             x=np.concatenate([p.x for p in parts], axis=1),
+            reported=None if found.reported is None else np.concatenate([p.reported for p in parts], axis=1),  # type: ignore[arg-type]
             vectors=np.concatenate([p.vectors for p in parts], axis=2),
             integers=np.concatenate([p.integers for p in parts], axis=2),
             event_step=np.concatenate([p.event_step for p in parts], axis=1),
