@@ -5,10 +5,7 @@
 // After each update divergence is watched and, every `check_every` steps, the event is asked. An instance that is
 // finished is written out at that moment; what its lane does afterwards, while its neighbours go on, is never read.
 #pragma once
-#include "events.cuh"
-#include "landscapes.cuh"
-#include "noises.cuh"
-#include "optimizers.cuh"
+#include "random.cuh"
 #include "rows.cuh"
 
 template <class Landscape, class Optimizer, class Noise, class Event>
