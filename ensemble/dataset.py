@@ -156,7 +156,13 @@ def assemble(settings: dict[str, Setting], outcomes: dict[str, Outcome], keep_x:
         along = stack.dims[:1]
         variables["horizon"] = (along, stacked if stack.axes is None else stacked.reshape(len(found), -1)[:, 0])
     if keep_x:
-        add("x", (*dims, "coordinate"), [o.x for o in found], long_name="final iterate", units="units of x")
+        add(
+            "x",
+            (*dims, "coordinate"),
+            [o.x if o.reported is None else o.reported for o in found],
+            long_name="final iterate",
+            units="units of x",
+        )
     if any(o.records for o in found):
         _add_records(stack, found, first_setting, coords, variables)
     dataset = xr.Dataset(variables, coords=coords)

@@ -66,6 +66,11 @@ def structure(default: Any = dataclasses.MISSING, low: int = 0) -> Any:
     return field(default=default, metadata={"kind": "structure", "low": low})
 
 
+def flag(default: bool) -> Any:
+    """A field that chooses between two published variants, True or False: it selects code."""
+    return field(default=default, metadata={"kind": "structure", "flag": True})
+
+
 def scheduled(default: Any = dataclasses.MISSING, domain: Domain = ANY) -> Any:
     """A field of one number for each step: a number or a schedule."""
     return field(default=default, metadata={"kind": "scheduled", "domain": domain})
@@ -159,6 +164,10 @@ class Part:
             return _number(self, f.name, value, f.metadata["domain"])
         if kind == "inner" and not isinstance(value, Part):
             _fail(self, f.name, value, "the part to wrap, such as Adam(lr=1e-3)")
+        if kind == "structure" and f.metadata.get("flag"):
+            if not isinstance(value, (bool, np.bool_)):
+                _fail(self, f.name, value, "True or False")
+            return bool(value)
         if kind == "structure" and (value is not None or f.default is not None):
             low = f.metadata["low"]
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:

@@ -60,7 +60,7 @@ class Result:
         dataset = self.dataset.copy()
         if state and self.options["keep_x"]:
             for k, outcome in enumerate(self.outcomes.values()):
-                for name in ("vectors", "integers"):
+                for name in ("x", "vectors", "integers") if outcome.reported is not None else ("vectors", "integers"):
                     array = getattr(outcome, name)
                     dims = [f"_{name}_{k}_{axis}" for axis in range(array.ndim)]
                     if array.size:
@@ -118,7 +118,7 @@ def make_result(settings: dict[str, Setting], outcomes: dict[str, Outcome], opti
     dataset = assemble(settings, outcomes, keep_x=options["keep_x"])
     dataset.attrs |= _provenance(settings, outcomes, options)
     if not options["keep_x"]:
-        empty = {"x": np.empty(0), "vectors": np.empty(0), "integers": np.empty(0)}
+        empty = {"x": np.empty(0), "reported": None, "vectors": np.empty(0), "integers": np.empty(0)}
         outcomes = {name: dataclasses.replace(o, **empty) for name, o in outcomes.items()}  # type: ignore[arg-type]
     return Result(dataset, settings, outcomes, options)
 
@@ -290,6 +290,8 @@ def load(path: str | os.PathLike[str]) -> Result:
         for array in ("vectors", "integers"):
             if f"_{array}_{k}" in dataset:
                 setattr(outcomes[name], array, dataset[f"_{array}_{k}"].to_numpy())
+        if f"_x_{k}" in dataset:
+            outcomes[name].reported, outcomes[name].x = outcomes[name].x, dataset[f"_x_{k}"].to_numpy()
     return Result(dataset.drop_vars(own), settings, outcomes, options)
 
 

@@ -11,17 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .backends.numpy import seen_by_kernel
+from .backends.numpy import seen_by_kernel, state_names
 from .backends.program import ROLES, Engine, Program
 from .grids import RESERVED, Sweep, sweep
 from .part import Part
+from .pace import Pace
 from .progress import Interrupt, Reporter
 from .records import Record, Recorder, summarise
 from .starts import Source, Start
 from .vec import lengths
 
-SEGMENT_SECONDS = 0.2
-"""How long a segment should take: short enough for Ctrl-C and a display's watchdog, long enough to cost nothing."""
 FIRST_SEGMENT = 10_000_000
 """Coordinate-steps of the first segment, before it is known how fast the engine is; at most 32 steps."""
 MEMORY_SHARE = 0.7
@@ -95,6 +94,8 @@ class Outcome:
     started_inside: int = 0
     interrupted: bool = False
     device: dict[str, Any] = field(default_factory=dict)
+    reported: NDArray[Any] | None = None
+    """What is shown in place of x, where the optimizer averages."""
 
     @property
     def instances(self) -> int:
@@ -277,6 +278,16 @@ class _Batch:
         self.reached = earlier.reached
         self.started_inside = earlier.started_inside
 
+    def _shown(self) -> Any:
+        """What records and the final x show: the iterate, or the average that the optimizer reports."""
+        state, optimizer = self.state, self.program.part("optimizer")
+        path = optimizer.reported()  # type: ignore[attr-defined]
+        if path is None or not self.reached:
+            return state.x
+        average = state.vectors[state_names(optimizer)[0].index(path)].copy()
+        average[state.diverged_step >= 0] = np.nan
+        return average
+
     # ---- along the way
 
     def _record_now(self) -> None:
@@ -284,7 +295,7 @@ class _Batch:
             return
         recorder, program, engine = self.recorder, self.program, self.engine
         shape = (len(self.configurations), program.instances)
-        x = self.state.x
+        x = self._shown()
         wanted = tuple(q for q in recorder.record.quantities if q in ("value", "gradient_norm"))
         seen = engine.observe(program, x, wanted, self.reached) if wanted else {}
 
@@ -311,16 +322,16 @@ class _Batch:
 
     def run(self, reporter: Reporter, interrupt: Interrupt, offset: int, segment_steps: int | None) -> None:
         state, engine, xp, program = self.state, self.engine, self.engine.xp, self.program
-        size = segment_steps or max(1, min(32, FIRST_SEGMENT // (program.rows * program.dim)))
+        first = max(1, min(32, FIRST_SEGMENT // (program.rows * program.dim)))
         columns = max(1, len(program.column_names) * len(self.configurations))
-        most = segment_steps or max(32, 8_000_000 // columns)
+        pace = Pace(first, max(32, 8_000_000 // columns))
         for stop in self._stops(self.setting.steps):
             while self.reached < stop and not interrupt.asked:
                 running = state.diverged_step < 0
                 if program.stop:
                     running &= state.event_step < 0
                 active = xp.flatnonzero(running).astype(np.int32)
-                last = min(stop, self.reached + size)
+                last = min(stop, self.reached + (segment_steps or pace.steps))
                 if active.size == 0:
                     last = stop
                 began = time.perf_counter()
@@ -328,8 +339,8 @@ class _Batch:
                 took = time.perf_counter() - began
                 self.wall_time += took
                 self.segments += 1
-                if segment_steps is None and last - self.reached == size:
-                    size = int(min(most, max(1, size * min(8.0, SEGMENT_SECONDS / max(took, 1e-6)))))
+                if active.size:
+                    pace.took(last - self.reached, took)
                 self.reached = last
                 finished, diverged = int((state.event_step >= 0).sum()), int((state.diverged_step >= 0).sum())
                 reporter.update(offset + last, int(active.size), finished, diverged)
@@ -357,6 +368,9 @@ class _Batch:
             interrupted=self.reached < self.setting.steps,
             device=self.engine.describe(program),
         )
+        shown = self._shown()
+        if shown is not self.state.x:
+            found.reported = host(shown).reshape(*shape, program.dim)
         if self.recorder is not None and self.recorder.taken:
             found.records = self.recorder.arrays()
             found.record_steps = np.array(self.recorder.taken, dtype=np.int64)
@@ -382,6 +396,7 @@ def _joined(parts: list[Outcome], setting: Setting, before: Outcome | None) -> O
         found = replace(
             found,
             x=np.concatenate([p.x for p in parts], axis=1),
+            reported=None if found.reported is None else np.concatenate([p.reported for p in parts], axis=1),  # type: ignore[arg-type]
             vectors=np.concatenate([p.vectors for p in parts], axis=2),
             integers=np.concatenate([p.integers for p in parts], axis=2),
             event_step=np.concatenate([p.event_step for p in parts], axis=1),

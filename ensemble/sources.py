@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 
@@ -24,20 +25,63 @@ def kernels() -> Path:
     )
 
 
+_INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
+_STRUCT = re.compile(r"^struct (\w+)", re.MULTILINE)
+
+
 @cache
-def digest() -> str:
-    """A digest of every kernel source: compiled programs are kept under it."""
-    total = hashlib.sha256()
+def headers() -> dict[str, str]:
+    """Name of every struct in the kernel sources -> the header that defines it, relative to the folder."""
+    found: dict[str, str] = {}
     for path in sorted(kernels().rglob("*.cuh")):
-        total.update(path.relative_to(kernels()).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+        for name in _STRUCT.findall(path.read_text()):
+            found.setdefault(name, path.relative_to(kernels()).as_posix())
+    return found
+
+
+def headers_of(types: tuple[str, ...]) -> list[str]:
+    """The headers that define the structs named in ``types``, each once.
+
+    Raises:
+        RuntimeError: a part has no CUDA twin.
+    """
+    known, needed = headers(), []
+    for text in types:
+        for name in re.findall(r"[A-Za-z_]\w*", text):
+            if name in ("number", "Vector"):
+                continue
+            if name not in known:
+                raise RuntimeError(f"{name} has no twin: no header in {kernels()} defines a struct of that name.")
+            if known[name] not in needed:
+                needed.append(known[name])
+    return needed
+
+
+def digest(roots: tuple[str, ...]) -> str:
+    """A digest of the headers ``roots`` and everything they include: compiled programs are kept under it."""
+    total, waiting, seen = hashlib.sha256(), [kernels() / r for r in roots], set()
+    while waiting:
+        path = waiting.pop(0).resolve()
+        if path in seen:
+            continue
+        seen.add(path)
+        text = path.read_text()
+        total.update(path.relative_to(kernels().resolve()).as_posix().encode() + b"\0" + text.encode() + b"\0")
+        for name in _INCLUDE.findall(text):
+            waiting.append(next((f for f in (path.parent / name, kernels() / name) if f.is_file()), path))
     return total.hexdigest()
 
 
 def program_source(types: tuple[str, ...], macros: dict[str, int], entry: str) -> str:
-    """The text of one program: macros, the header of ``entry`` (advance, observe or draw) and its instantiation."""
-    lines = [f"// kernels {digest()}"]
+    """The text of one program: macros, the headers of its parts and of ``entry`` (advance, observe or draw), and its entry.
+
+    Only what the program uses is read, so an error in another part's header does not touch it. The digest makes a cache
+    that looks at this text alone see a changed header.
+    """
+    used = (*headers_of(types), f"{entry}.cuh")
+    lines = [f"// kernels {digest(used)}"]
     lines += [f"#define ENSEMBLE_{name} {value}" for name, value in macros.items()]
-    lines.append(f'#include "{entry}.cuh"')
+    lines += [f'#include "{name}"' for name in used]
     call = f"({', '.join(types)})" if types else ""
     lines.append(f"ENSEMBLE_{entry.upper()}{call}")
     return "\n".join(lines) + "\n"

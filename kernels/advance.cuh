@@ -5,10 +5,7 @@
 // After each update divergence is watched and, every `check_every` steps, the event is asked. An instance that is
 // finished is written out at that moment; what its lane does afterwards, while its neighbours go on, is never read.
 #pragma once
-#include "events.cuh"
-#include "landscapes.cuh"
-#include "noises.cuh"
-#include "optimizers.cuh"
+#include "random.cuh"
 #include "rows.cuh"
 
 template <class Landscape, class Optimizer, class Noise, class Event>
@@ -83,6 +80,10 @@ struct Gradient {
         return parts.noise.apply(y, parts.landscape.gradient(y, landscape_now), parts.landscape, noise_now);
     }
     void operator()(Vec&&) const = delete;  // the result refers to the point: name it
+    template <class E>
+    HD auto project(E&& y) const {
+        return parts.landscape.project(static_cast<E&&>(y), Now<P::landscape_at, P::columns>(clock));
+    }
     // Exact, without noise: for methods that use curvature.
     HD auto hessian_product(const Vec& y, const Vec& v) const {
         return parts.landscape.hessian_product(y, v, Now<P::landscape_at, P::columns>(clock));

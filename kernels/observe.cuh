@@ -1,6 +1,5 @@
 // Values, gradients, their norms and Hessian-vector products at a set of points, from the structs that the step uses.
 #pragma once
-#include "landscapes.cuh"
 #include "rows.cuh"
 
 // Points are listed in `active` like rows in a Launch; any output may be null.

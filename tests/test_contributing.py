@@ -64,7 +64,7 @@ def toy(h, x, lr, beta, softness, steps):
 
 
 def test_the_words_touch_exactly_two_files(checkout):
-    assert checkout[1] == {"ensemble/optimizers.py", "kernels/optimizers.cuh"}
+    assert checkout[1] == {"ensemble/optimizers/descent.py", "kernels/optimizers/descent.cuh"}
 
 
 def test_the_part_gives_the_right_numbers_and_equal_bits(checkout):

@@ -114,7 +114,7 @@ def test_there_is_no_python_among_the_kernels():
 def test_the_kernels_are_found_and_whole():
     folder = sources.kernels()
     names = {path.relative_to(folder) for path in folder.rglob("*.cuh")}
-    assert {Path("advance.cuh"), Path("observe.cuh"), Path("draw.cuh"), Path("optimizers.cuh")} <= names
+    assert {Path("advance.cuh"), Path("observe.cuh"), Path("draw.cuh"), Path("optimizers/descent.cuh")} <= names
     for path in names:
         for include in re.findall(r'#include "(.*?)"', (folder / path).read_text()):
             assert (folder / path).parent.joinpath(include).is_file() or (folder / include).is_file()

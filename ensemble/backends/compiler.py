@@ -101,7 +101,7 @@ def library(source: str) -> ctypes.CDLL:
         RuntimeError: the source does not compile; the message has the compiler's own.
     """
     flags = [*FLAGS, native_flag()]
-    text = "\0".join([source, *flags, compiler_version(), processor(), sources.digest()])
+    text = "\0".join([source, *flags, compiler_version(), processor()])
     key = hashlib.sha256(text.encode()).hexdigest()[:32]
     with _locks_lock:
         lock = _locks.setdefault(key, threading.Lock())

@@ -68,6 +68,9 @@ class Gradient:
     def hessian_product(self, y: NDArray[Any], v: NDArray[Any]) -> NDArray[Any]:
         return self.landscape.hessian_product(y, v, self.landscape_now)
 
+    def project(self, y: NDArray[Any]) -> NDArray[Any]:
+        return self.landscape.project(y, self.landscape_now)
+
     def hessian_diagonal(self, y: NDArray[Any]) -> NDArray[Any]:
         return self.landscape.hessian_diagonal(y, self.landscape_now)
 

@@ -114,7 +114,9 @@ class DeepLinear(Tabled):
         n = self.width
         strict = n * int(np.sum(sizes > 0)) if self.layers == 2 else 0
         flat = None
-        if self.layers == 2:  # the Hessian at 0 is -<target, W_2 W_1>: -s and +s, each width times, for each singular value s
+        if (
+            self.layers == 2
+        ):  # the Hessian at 0 is -<target, W_2 W_1>: -s and +s, each width times, for each singular value s
             flat = numbers([sign * s for s in sizes for sign in (-1.0, 1.0) for _ in range(n)])
         elif self.layers > 2:
             flat = everywhere(0.0, self.dimension)

@@ -49,7 +49,9 @@ class MatrixFactorization(Tabled):
             raise ValueError(f"MatrixFactorization.of(matrix of shape {m.shape}): give a symmetric matrix.")
         values, vectors = np.linalg.eigh(m)
         if values[0] < -1e-9 * max(1.0, abs(values[-1])):
-            raise ValueError(f"MatrixFactorization.of: the matrix has eigenvalue {values[0]:g}; give one with none below 0.")
+            raise ValueError(
+                f"MatrixFactorization.of: the matrix has eigenvalue {values[0]:g}; give one with none below 0."
+            )
         kept = values > 1e-12 * max(values[-1], 1e-300)
         return cls(vectors[:, kept] * np.sqrt(values[kept]), rank=rank)
 
@@ -65,7 +67,9 @@ class MatrixFactorization(Tabled):
                 f"MatrixFactorization(size={self.size}, true_rank={self.true_rank}): factor is {self.factor.shape}; leave both out."
             )
         if self.rank > size:
-            raise ValueError(f"MatrixFactorization(rank={self.rank}): M is {size} x {size}; give a rank of at most {size}.")
+            raise ValueError(
+                f"MatrixFactorization(rank={self.rank}): M is {size} x {size}; give a rank of at most {size}."
+            )
         object.__setattr__(self, "size", size)
         object.__setattr__(self, "true_rank", columns)
 

@@ -308,9 +308,7 @@ class Schwefel(Landscape):
     def _stationary_points(self) -> tuple[StationaryPoint, ...]:
         root = 20.517522909941686  # of tan(r) = -r/2
         bend = (root * math.sin(root) - 3 * math.cos(root)) / (4 * root)
-        return (
-            StationaryPoint("minimum", everywhere(root**2, self.dim), 0.0, 0, everywhere(bend, self.dim)),
-        )
+        return (StationaryPoint("minimum", everywhere(root**2, self.dim), 0.0, 0, everywhere(bend, self.dim)),)
 
     def _box(self) -> Box:
         return -500.0, 500.0

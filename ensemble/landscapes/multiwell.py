@@ -77,7 +77,9 @@ class MultiWell(Tabled):
         for name in ("curvatures", "depths"):
             values = getattr(self, name)
             if values.shape not in ((), (wells,)):
-                raise ValueError(f"MultiWell({name} of shape {values.shape}): give one number, or one for each of {wells} wells.")
+                raise ValueError(
+                    f"MultiWell({name} of shape {values.shape}): give one number, or one for each of {wells} wells."
+                )
             object.__setattr__(self, name, np.broadcast_to(values, (wells,)).copy())
         if not (self.curvatures > 0).all():
             raise ValueError(f"MultiWell(curvatures={self.curvatures.tolist()}): give numbers greater than 0.")

@@ -34,7 +34,9 @@ class Himmelblau(Landscape):
         a, b, u, w = self._terms(x)
         p, q = v[:, :1], v[:, 1:]
         cross = 4.0 * (a + b)
-        return along_first(x, (8.0 * (a * a) + 4.0 * u + 2.0) * p + cross * q, cross * p + (8.0 * (b * b) + 4.0 * w + 2.0) * q)
+        return along_first(
+            x, (8.0 * (a * a) + 4.0 * u + 2.0) * p + cross * q, cross * p + (8.0 * (b * b) + 4.0 * w + 2.0) * q
+        )
 
     def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
         a, b, u, w = self._terms(x)

@@ -196,7 +196,9 @@ class SmoothSharpFlat(SharpFlat):
         return found if apart else ()  # so much smoothing that fewer than two minima are left
 
     def _smoothness(self) -> float:
-        ends = (self.sharp * (s + self.sharp_at) - self.flat * (s - self.flat_at) for s in (-self._reach(), self._reach()))
+        ends = (
+            self.sharp * (s + self.sharp_at) - self.flat * (s - self.flat_at) for s in (-self._reach(), self._reach())
+        )
         dip = max(gap**2 for gap in ends) / (4 * self.smoothing)
         stiff = abs(self.stiffness) if self.dim > 1 else 0.0
         return max(self.sharp, self.flat, dip - min(self.sharp, self.flat), stiff)

@@ -1,31 +1,28 @@
-// Optimizers: the twins of ensemble/optimizers.py, fields in the same order. step() returns the new iterate.
-// `gradient` is a function of a Vec; now[lr] is the scheduled rate, other columns are the part's own tables.
-// A step that uses a local Vec in its result returns Vec; an expression of x and the state may return auto.
+// Plain descent, momentum, and methods that explore: twins of ensemble/optimizers/descent.py.
 #pragma once
-#include "random.cuh"
+#include "base.cuh"
 
 struct GradientDescent {
     enum Column { lr, columns };
-    struct State {
-        template <class Visit>
-        HD void each(Visit&&) {}
-    };
+    using State = Stateless;
     template <class Gradient, class Now>
     HD auto step(const Vec& x, const Gradient& gradient, State&, const Now& now) const {
         return x - now[lr] * gradient(x);
     }
 };
 
+struct Velocity {
+    Vec v;
+    template <class Visit>
+    HD void each(Visit&& visit) {
+        visit(v);
+    }
+};
+
 struct HeavyBall {
     number beta;
     enum Column { lr, columns };
-    struct State {
-        Vec v;
-        template <class Visit>
-        HD void each(Visit&& visit) {
-            visit(v);
-        }
-    };
+    using State = Velocity;
     template <class Gradient, class Now>
     HD auto step(const Vec& x, const Gradient& gradient, State& s, const Now& now) const {
         s.v = beta * s.v - now[lr] * gradient(x);
@@ -33,42 +30,67 @@ struct HeavyBall {
     }
 };
 
-struct Nesterov {
+struct Momentum {
     number beta;
+    number gain;
     enum Column { lr, columns };
-    struct State {
-        Vec v;
-        template <class Visit>
-        HD void each(Visit&& visit) {
-            visit(v);
-        }
-    };
+    using State = Velocity;
     template <class Gradient, class Now>
     HD auto step(const Vec& x, const Gradient& gradient, State& s, const Now& now) const {
-        Vec ahead = x + beta * s.v;
-        s.v = beta * s.v - now[lr] * gradient(ahead);
-        return x + s.v;
+        s.v = beta * s.v + gain * gradient(x);
+        return x - now[lr] * s.v;
     }
 };
 
-struct Adam {
-    number beta1, beta2, eps;
-    number gain1, gain2;
-    enum Column { lr, correction1, correction2, columns };
-    struct State {
-        Vec m, v;
-        template <class Visit>
-        HD void each(Visit&& visit) {
-            visit(m);
-            visit(v);
-        }
-    };
+template <int shifted>
+struct Nesterov {
+    number beta;
+    enum Column { lr, columns };
+    using State = Velocity;
     template <class Gradient, class Now>
-    HD auto step(const Vec& x, const Gradient& gradient, State& s, const Now& now) const {
+    HD Vec step(const Vec& x, const Gradient& gradient, State& s, const Now& now) const {
+        if constexpr (shifted) {
+            Vec g = gradient(x);
+            s.v = beta * s.v + g;
+            return x - now[lr] * (g + beta * s.v);
+        } else {
+            Vec ahead = x + beta * s.v;
+            s.v = beta * s.v - now[lr] * gradient(ahead);
+            return x + s.v;
+        }
+    }
+};
+
+struct SignSGD {
+    enum Column { lr, columns };
+    using State = Stateless;
+    template <class Gradient, class Now>
+    HD Vec step(const Vec& x, const Gradient& gradient, State&, const Now& now) const {
         Vec g = gradient(x);
-        s.m = beta1 * s.m + gain1 * g;
-        s.v = beta2 * s.v + gain2 * (g * g);
-        return x - (now[lr] * now[correction1]) * s.m / (sqrt(now[correction2] * s.v) + eps);
+        return x - now[lr] * sign(g);
+    }
+};
+
+struct Lion {
+    number beta1, beta2, weight_decay;
+    number gain1, gain2;
+    enum Column { lr, columns };
+    using State = Velocity;
+    template <class Gradient, class Now>
+    HD Vec step(const Vec& x, const Gradient& gradient, State& s, const Now& now) const {
+        Vec g = gradient(x);
+        Vec direction = beta1 * s.v + gain1 * g;
+        s.v = beta2 * s.v + gain2 * g;
+        return (x - (now[lr] * weight_decay) * x) - now[lr] * sign(direction);
+    }
+};
+
+struct SGLD {
+    enum Column { lr, spread, columns };
+    using State = Stateless;
+    template <class Gradient, class Now>
+    HD auto step(const Vec& x, const Gradient& gradient, State&, const Now& now) const {
+        return (x - now[lr] * gradient(x)) + now[spread] * Normals(now.random, PERTURBATION);
     }
 };
 

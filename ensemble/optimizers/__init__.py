@@ -1,0 +1,15 @@
+"""Optimizers. Twins in ``kernels/optimizers/``, files and fields in the same order."""
+
+from . import adaptive, base, curvature, descent, wrappers
+from .adaptive import *
+from .base import *
+from .curvature import *
+from .descent import *
+from .wrappers import *
+
+__all__: list[str] = []
+__all__ += base.__all__
+__all__ += descent.__all__
+__all__ += adaptive.__all__
+__all__ += curvature.__all__
+__all__ += wrappers.__all__

@@ -1,0 +1,305 @@
+"""Methods that scale each coordinate by its own gradients. Twins in ``kernels/optimizers/adaptive.cuh``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..part import FRACTION, NOT_NEGATIVE, flag, number, scheduled
+from ..vec import Array, total
+from .base import Gradient, Optimizer
+
+__all__ = [
+    "AMSGrad",
+    "AdaGrad",
+    "AdaGradRMS",
+    "Adadelta",
+    "Adai",
+    "Adam",
+    "AdamL2",
+    "AdamW",
+    "RMSProp",
+    "RMSPropMomentum",
+]
+
+
+def root(v: Array, eps: Any, inside: bool) -> Array:
+    """``sqrt(v + eps)`` or ``sqrt(v) + eps``: the two places where papers and libraries put epsilon."""
+    return np.sqrt(v + eps) if inside else np.sqrt(v) + eps
+
+
+@dataclass(frozen=True)
+class AdaGrad(Optimizer):
+    """AdaGrad: ``s <- s + g^2; x <- x - lr g / sqrt(s + eps)``.
+
+    Duchi, Hazan, Singer (2011), the diagonal form. ``eps_inside_root=False`` is ``sqrt(s) + eps``: torch.optim.Adagrad
+    (eps=1e-10). optax.adagrad has epsilon inside and starts s at 0.1.
+    """
+
+    lr: Any = scheduled(1e-2, NOT_NEGATIVE)
+    eps: float = number(1e-10, NOT_NEGATIVE)
+    eps_inside_root: bool = flag(True)
+    vectors = ("v",)
+
+    def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
+        g = gradient(x)
+        state.v = state.v + g * g
+        return x - (now.lr * g) / root(state.v, self.eps, self.eps_inside_root)
+
+
+@dataclass(frozen=True)
+class AdaGradRMS(Optimizer):
+    """AdaGrad with the mean of all squares: ``x <- x - lr g / (sqrt(sum g^2 / t) + eps)``.
+
+    The form taught in introductory courses: with a constant gradient every step is lr, where AdaGrad's shrink like 1/sqrt(t).
+    """
+
+    lr: Any = scheduled(1e-2, NOT_NEGATIVE)
+    eps: float = number(1e-10, NOT_NEGATIVE)
+    vectors = ("v",)
+
+    def tables(self, t: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
+        return {"share": 1.0 / t}
+
+    def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
+        g = gradient(x)
+        state.v = state.v + g * g
+        return x - (now.lr * g) / (np.sqrt(now.share * state.v) + self.eps)
+
+
+@dataclass(frozen=True)
+class RMSProp(Optimizer):
+    """RMSProp: ``s <- rho s + (1 - rho) g^2; x <- x - lr g / sqrt(s + eps)``.
+
+    Tieleman and Hinton (2012), lecture 6.5. ``eps_inside_root=False`` is ``sqrt(s) + eps``: torch.optim.RMSprop (rho = alpha =
+    0.99). optax.rmsprop has epsilon inside.
+    """
+
+    lr: Any = scheduled(1e-3, NOT_NEGATIVE)
+    rho: float = number(0.9, FRACTION)
+    eps: float = number(1e-8, NOT_NEGATIVE)
+    eps_inside_root: bool = flag(True)
+    vectors = ("v",)
+
+    def constants(self) -> Mapping[str, float]:
+        return {"gain": 1.0 - self.rho}
+
+    def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
+        g = gradient(x)
+        state.v = self.rho * state.v + self.gain * (g * g)  # type: ignore[attr-defined]
+        return x - (now.lr * g) / root(state.v, self.eps, self.eps_inside_root)
+
+
+@dataclass(frozen=True)
+class RMSPropMomentum(Optimizer):
+    """Averaged momentum over RMSProp's denominator: Adam without bias correction.
+
+    ``m <- beta m + (1 - beta) g; s <- rho s + (1 - rho) g^2; x <- x - lr m / sqrt(s + eps)``. Not torch's
+    RMSprop(momentum), which accumulates the scaled gradient.
+    """
+
+    lr: Any = scheduled(1e-3, NOT_NEGATIVE)
+    beta: float = number(0.9, FRACTION)
+    rho: float = number(0.999, FRACTION)
+    eps: float = number(1e-8, NOT_NEGATIVE)
+    eps_inside_root: bool = flag(True)
+    vectors = ("m", "v")
+
+    def constants(self) -> Mapping[str, float]:
+        return {"gain": 1.0 - self.beta, "square_gain": 1.0 - self.rho}
+
+    def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
+        g = gradient(x)
+        state.m = self.beta * state.m + self.gain * g  # type: ignore[attr-defined]
+        state.v = self.rho * state.v + self.square_gain * (g * g)  # type: ignore[attr-defined]
+        return x - (now.lr * state.m) / root(state.v, self.eps, self.eps_inside_root)
+
+
+@dataclass(frozen=True)
+class Adadelta(Optimizer):
+    """Adadelta: the update's own running square replaces the rate.
+
+    Zeiler (2012), algorithm 1 (arXiv:1212.5701)::
+
+        s <- rho s + (1 - rho) g^2;   d = g sqrt(u + eps) / sqrt(s + eps)
+        u <- rho u + (1 - rho) d^2;   x <- x - lr d
+
+    The paper's has lr = 1, the default here and in torch.optim.Adadelta; optax.adadelta asks for a rate.
+    """
+
+    lr: Any = scheduled(1.0, NOT_NEGATIVE)
+    rho: float = number(0.9, FRACTION)
+    eps: float = number(1e-6, NOT_NEGATIVE)
+    vectors = ("v", "u")
+
+    def constants(self) -> Mapping[str, float]:
+        return {"gain": 1.0 - self.rho}
+
+    def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
+        g = gradient(x)
+        state.v = self.rho * state.v + self.gain * (g * g)  # type: ignore[attr-defined]
+        delta = (np.sqrt(state.u + self.eps) / np.sqrt(state.v + self.eps)) * g
+        state.u = self.rho * state.u + self.gain * (delta * delta)  # type: ignore[attr-defined]
+        return x - now.lr * delta
+
+
+@dataclass(frozen=True)
+class _Moments(Optimizer):
+    """What Adam and its relatives share: two running moments and their bias corrections."""
+
+    vectors = ("m", "v")
+
+    def constants(self) -> Mapping[str, float]:
+        return {"gain1": 1.0 - self.beta1, "gain2": 1.0 - self.beta2}  # type: ignore[attr-defined]
+
+    def tables(self, t: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
+        return {
+            "correction1": 1.0 / (1.0 - self.beta1**t),  # type: ignore[attr-defined]
+            "correction2": 1.0 / (1.0 - self.beta2**t),  # type: ignore[attr-defined]
+        }
+
+    def _update(self, g: Array, state: Any) -> None:
+        seen: Any = self
+        state.m = seen.beta1 * state.m + seen.gain1 * g
+        state.v = seen.beta2 * state.v + seen.gain2 * (g * g)
+
+
+@dataclass(frozen=True)
+class Adam(_Moments):
+    """Adam with bias correction, epsilon outside the root.
+
+    Kingma and Ba (2015), algorithm 1 (arXiv:1412.6980)::
+
+        m <- beta1 m + (1 - beta1) g;   v <- beta2 v + (1 - beta2) g^2
+        x <- x - lr (m / (1 - beta1^t)) / (sqrt(v / (1 - beta2^t)) + eps)
+
+    The same as torch.optim.Adam and optax.adam. ``eps_inside_root=True`` has ``sqrt(v / (1 - beta2^t) + eps)``, as some
+    lecture notes print it and optax.adam(eps=0, eps_root=eps) computes it. A step is at most about ``lr`` per coordinate.
+    """
+
+    lr: Any = scheduled(1e-3, NOT_NEGATIVE)
+    beta1: float = number(0.9, FRACTION)
+    beta2: float = number(0.999, FRACTION)
+    eps: float = number(1e-8, NOT_NEGATIVE)
+    eps_inside_root: bool = flag(False)
+
+    def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
+        self._update(gradient(x), state)
+        return x - ((now.lr * now.correction1) * state.m) / root(
+            now.correction2 * state.v, self.eps, self.eps_inside_root
+        )
+
+
+@dataclass(frozen=True)
+class AMSGrad(_Moments):
+    """AMSGrad: Adam over the largest second moment so far.
+
+    Reddi, Kale, Kumar (2018), algorithm 2 (arXiv:1904.09237): ``vmax <- max(vmax, v); x <- x - lr m / (sqrt(vmax) + eps)``,
+    printed without bias correction: ``bias_correction=False``. The default corrects like torch.optim.Adam(amsgrad=True): the
+    maximum of the plain v, corrected afterwards. ``max_of_corrected=True`` takes the maximum of the corrected v: optax.amsgrad.
+    """
+
+    lr: Any = scheduled(1e-3, NOT_NEGATIVE)
+    beta1: float = number(0.9, FRACTION)
+    beta2: float = number(0.999, FRACTION)
+    eps: float = number(1e-8, NOT_NEGATIVE)
+    bias_correction: bool = flag(True)
+    max_of_corrected: bool = flag(False)
+    vectors = ("m", "v", "vmax")
+
+    def validate(self) -> None:
+        if self.max_of_corrected and not self.bias_correction:
+            raise ValueError(
+                "AMSGrad(bias_correction=False, max_of_corrected=True): without correction there is nothing corrected to take "
+                "the maximum of; give bias_correction=True or max_of_corrected=False."
+            )
+
+    def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
+        self._update(gradient(x), state)
+        if self.bias_correction and self.max_of_corrected:
+            corrected = now.correction2 * state.v
+            state.vmax = np.where(corrected > state.vmax, corrected, state.vmax)
+            return x - ((now.lr * now.correction1) * state.m) / (np.sqrt(state.vmax) + self.eps)
+        state.vmax = np.where(state.v > state.vmax, state.v, state.vmax)
+        if self.bias_correction:
+            return x - ((now.lr * now.correction1) * state.m) / (np.sqrt(now.correction2 * state.vmax) + self.eps)
+        return x - (now.lr * state.m) / (np.sqrt(state.vmax) + self.eps)
+
+
+@dataclass(frozen=True)
+class AdamL2(_Moments):
+    """Adam on the regularised gradient, weight decay coupled: ``g <- g + weight_decay x``, then Adam.
+
+    torch.optim.Adam(weight_decay). The decay is divided by sqrt(v) like everything else; compare :class:`AdamW`.
+    """
+
+    lr: Any = scheduled(1e-3, NOT_NEGATIVE)
+    weight_decay: float = number(1e-2, NOT_NEGATIVE)
+    beta1: float = number(0.9, FRACTION)
+    beta2: float = number(0.999, FRACTION)
+    eps: float = number(1e-8, NOT_NEGATIVE)
+
+    def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
+        self._update(gradient(x) + self.weight_decay * x, state)
+        return x - ((now.lr * now.correction1) * state.m) / (np.sqrt(now.correction2 * state.v) + self.eps)
+
+
+@dataclass(frozen=True)
+class AdamW(_Moments):
+    """Adam with decoupled weight decay: ``x <- x - lr (adam direction + weight_decay x)``, by the scheduled rate.
+
+    Loshchilov and Hutter (2019), algorithm 2 (arXiv:1711.05101), as torch.optim.AdamW and optax.adamw compute it: the decay
+    is multiplied by ``lr``.
+    """
+
+    lr: Any = scheduled(1e-3, NOT_NEGATIVE)
+    weight_decay: float = number(1e-2, NOT_NEGATIVE)
+    beta1: float = number(0.9, FRACTION)
+    beta2: float = number(0.999, FRACTION)
+    eps: float = number(1e-8, NOT_NEGATIVE)
+
+    def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
+        self._update(gradient(x), state)
+        kept = x - (now.lr * self.weight_decay) * x
+        return kept - ((now.lr * now.correction1) * state.m) / (np.sqrt(now.correction2 * state.v) + self.eps)
+
+
+@dataclass(frozen=True)
+class Adai(Optimizer):
+    """Adai, adaptive inertia: momentum per coordinate, adapted; the rate is not.
+
+    Xie, Wang, Zhang, Sato, Sugiyama (2022), algorithm 2 (arXiv:2006.15815)::
+
+        v <- beta2 v + (1 - beta2) g^2;  v^ = v / (1 - beta2^t);  vbar = mean of v^ over the coordinates
+        beta1 = clip(1 - beta0 v^ / vbar, 0, 1 - eps)
+        m <- beta1 m + (1 - beta1) g;   x <- x - lr m / (1 - prod of beta1 so far)
+    """
+
+    lr: Any = scheduled(1.0, NOT_NEGATIVE)
+    beta0: float = number(0.1, NOT_NEGATIVE)
+    beta2: float = number(0.99, FRACTION)
+    eps: float = number(1e-3, FRACTION)
+    vectors = ("m", "v", "lost")
+
+    def constants(self) -> Mapping[str, float]:
+        return {"gain2": 1.0 - self.beta2, "most": 1.0 - self.eps}
+
+    def tables(self, t: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
+        return {"correction2": 1.0 / (1.0 - self.beta2**t)}
+
+    def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
+        seen: Any = self
+        g = gradient(x)
+        state.v = self.beta2 * state.v + seen.gain2 * (g * g)
+        mean = total(now.correction2 * state.v) / x.dtype.type(x.shape[1])
+        ratio = (now.correction2 * state.v) / mean
+        beta1 = 1.0 - self.beta0 * ratio
+        beta1 = np.where(beta1 > 0, beta1, x.dtype.type(0))
+        beta1 = np.where(beta1 < seen.most, beta1, seen.most)
+        state.m = beta1 * state.m + (1.0 - beta1) * g
+        state.lost = 1.0 - beta1 * (1.0 - state.lost)
+        return x - now.lr * (state.m / state.lost)

@@ -1,0 +1,185 @@
+"""Wrappers on any optimizer: ``Clip(Average(Adam()))``. Twins in ``kernels/optimizers/wrappers.cuh``.
+
+A wrapper acts on the gradient handed down (:class:`Clip`, :class:`ClipValue`, :class:`L2`, :class:`SAM`), on the result
+handed up (:class:`WeightDecay`) or on what is reported (:class:`Average`, :class:`EMA`). Clipping acts on the noisy
+gradient; coupled decay enters where it is nested: ``Clip(L2(Adam()))`` adds the decay after clipping, ``L2(Clip(Adam()))``
+before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..part import FRACTION, NOT_NEGATIVE, POSITIVE, inner, number, scheduled
+from ..vec import Array, dot
+from .base import Gradient, Optimizer
+
+__all__ = ["Average", "Clip", "ClipValue", "EMA", "L2", "SAM", "WeightDecay"]
+
+
+@dataclass(frozen=True)
+class Passed:
+    """A gradient whose call is changed; curvature and constraint pass through."""
+
+    gradient: Gradient
+    call: Callable[[Array], Array]
+
+    def __call__(self, y: Array) -> Array:
+        return self.call(y)
+
+    def hessian_product(self, y: Array, v: Array) -> Array:
+        return self.gradient.hessian_product(y, v)
+
+    def hessian_diagonal(self, y: Array) -> Array:
+        return self.gradient.hessian_diagonal(y)
+
+    def project(self, y: Array) -> Array:
+        return self.gradient.project(y)
+
+
+@dataclass(frozen=True)
+class Wrapper(Optimizer):
+    """An optimizer around another, its ``base``."""
+
+    def reported(self) -> str | None:
+        path = self.base.reported()  # type: ignore[attr-defined]
+        return None if path is None else f"base.{path}"
+
+
+@dataclass(frozen=True)
+class Clip(Wrapper):
+    """Gradient clipping by norm: ``g <- g min(1, norm/|g|)``.
+
+    Pascanu, Mikolov, Bengio (2013), algorithm 1. torch.nn.utils.clip_grad_norm_ divides by ``|g| + 1e-6``;
+    optax.clip_by_global_norm does not.
+    """
+
+    base: Optimizer = inner()
+    norm: float = number(1.0, POSITIVE)
+
+    def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
+        def clipped(y: Array) -> Array:
+            g = gradient(y)
+            length = np.sqrt(dot(g, g))
+            return np.where(length > self.norm, self.norm / length, x.dtype.type(1)) * g
+
+        return self.base.step(x, Passed(gradient, clipped), state.base, now.base)
+
+
+@dataclass(frozen=True)
+class ClipValue(Wrapper):
+    """Gradient clipping by value: every coordinate of g to [-limit, limit]. torch.nn.utils.clip_grad_value_, optax.clip."""
+
+    base: Optimizer = inner()
+    limit: float = number(1.0, POSITIVE)
+
+    def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
+        def clipped(y: Array) -> Array:
+            g = gradient(y)
+            g = np.where(g < self.limit, g, self.limit)
+            return np.where(g > -self.limit, g, -self.limit)
+
+        return self.base.step(x, Passed(gradient, clipped), state.base, now.base)
+
+
+@dataclass(frozen=True)
+class L2(Wrapper):
+    """L2 regularisation, weight decay coupled: ``g <- g + weight_decay x``. torch's ``weight_decay`` of SGD and Adam.
+
+    For plain gradient descent the same as :class:`WeightDecay`; with momentum or adaptive scaling it is not.
+    """
+
+    base: Optimizer = inner()
+    weight_decay: float = number(1e-2, NOT_NEGATIVE)
+
+    def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
+        def decayed(y: Array) -> Array:
+            return gradient(y) + self.weight_decay * y
+
+        return self.base.step(x, Passed(gradient, decayed), state.base, now.base)
+
+
+@dataclass(frozen=True)
+class WeightDecay(Wrapper):
+    """Decoupled weight decay: ``x <- base's step - lr weight_decay x``, with its own (scheduled) ``lr``.
+
+    Loshchilov and Hutter (2019). Give ``lr`` the base's rate for torch's and optax's convention, 1 for a decay that no rate
+    multiplies.
+    """
+
+    base: Optimizer = inner()
+    lr: Any = scheduled(1.0, NOT_NEGATIVE)
+    weight_decay: float = number(1e-2, NOT_NEGATIVE)
+
+    def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
+        y = self.base.step(x, gradient, state.base, now.base)
+        return y - (now.lr * self.weight_decay) * x
+
+
+@dataclass(frozen=True)
+class SAM(Wrapper):
+    """Sharpness-aware minimization: the gradient is taken at ``x + rho g/|g|``.
+
+    Foret, Kleiner, Mobahi, Neyshabur (2021), algorithm 1 (arXiv:2010.01412). Both gradients of a step see the same noise.
+    """
+
+    base: Optimizer = inner()
+    rho: float = number(0.05, NOT_NEGATIVE)
+
+    def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
+        def worst(y: Array) -> Array:
+            g = gradient(y)
+            length = np.sqrt(dot(g, g))
+            with np.errstate(divide="ignore"):
+                reach = np.where(length > 0, self.rho / length, x.dtype.type(0))
+            return gradient(y + reach * g)
+
+        return self.base.step(x, Passed(gradient, worst), state.base, now.base)
+
+
+@dataclass(frozen=True)
+class _Averaged(Wrapper):
+    vectors = ("mean",)
+
+    def reported(self) -> str | None:
+        return "mean"
+
+    def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
+        base: Any = self.base  # type: ignore[attr-defined]
+        y = gradient.project(base.step(x, gradient, state.base, now.base))
+        state.mean = state.mean + now.weight * (y - state.mean)
+        return y
+
+
+@dataclass(frozen=True)
+class Average(_Averaged):
+    """Polyak-Ruppert averaging: reports the mean of the iterates x_1 ... x_t, or of those past step ``after``.
+
+    Polyak and Juditsky (1992). The dynamics are the base's; records and the final x show the mean, events see x.
+    """
+
+    base: Optimizer = inner()
+    after: float = number(0.0, NOT_NEGATIVE)
+
+    def tables(self, t: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
+        return {"weight": 1.0 / np.maximum(t - self.after, 1.0)}
+
+
+@dataclass(frozen=True)
+class EMA(_Averaged):
+    """Exponential moving average of the iterates, bias-corrected: ``(1 - beta) sum_s beta^(t-s) x_s / (1 - beta^t)``.
+
+    The correction is in the weight of the newest iterate, ``(1 - beta)/(1 - beta^t)``, so step 1 reports x_1. The dynamics
+    are the base's; records and the final x show the average, events see x.
+    """
+
+    base: Optimizer = inner()
+    beta: float = number(0.999, FRACTION)
+
+    def tables(self, t: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
+        return {"weight": (1.0 - self.beta) / (1.0 - self.beta**t)}

@@ -1,0 +1,51 @@
+// Methods that use the exact Hessian: twins of ensemble/optimizers/curvature.py.
+#pragma once
+#include "base.cuh"
+
+template <int absolute_values>
+struct Preconditioned {
+    number damping;
+    enum Column { lr, columns };
+    using State = Stateless;
+    template <class Gradient, class Now>
+    HD Vec step(const Vec& x, const Gradient& gradient, State&, const Now& now) const {
+        Vec g = gradient(x);
+        if constexpr (absolute_values) {
+            Vec h = abs(gradient.hessian_diagonal(x)) + damping;
+            return x - now[lr] * g / h;
+        } else {
+            Vec h = gradient.hessian_diagonal(x) + damping;
+            return x - now[lr] * g / h;
+        }
+    }
+};
+
+template <int iterations>
+struct Newton {
+    number damping;
+    enum Column { lr, columns };
+    using State = Stateless;
+    // Conjugate residuals (Stiefel 1955) on (H + damping) p = g: H may have eigenvalues of both signs.
+    template <class Gradient, class Now>
+    HD Vec step(const Vec& x, const Gradient& gradient, State&, const Now& now) const {
+        Vec r = gradient(x);
+        Vec p = real(0) * r;
+        Vec d = r;
+        Vec h_r = gradient.hessian_product(x, r) + damping * r;
+        Vec h_d = h_r;
+        scalar r_h_r = dot(r, h_r);
+        ROLLED for (int k = 0; k < iterations; ++k) {
+            scalar square = dot(h_d, h_d);
+            scalar rate = where(square > real(0), r_h_r / square, broadcast(real(0)));
+            p = p + rate * d;
+            r = r - rate * h_d;
+            h_r = gradient.hessian_product(x, r) + damping * r;
+            scalar next = dot(r, h_r);
+            scalar turn = where(absolute(r_h_r) > real(0), next / r_h_r, broadcast(real(0)));
+            d = r + turn * d;
+            h_d = h_r + turn * h_d;
+            r_h_r = next;
+        }
+        return x - now[lr] * p;
+    }
+};

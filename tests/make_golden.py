@@ -1,0 +1,149 @@
+"""Makes ``tests/golden/optimizers.npz``: trajectories of optimizers that nobody here wrote, PyTorch's and optax's.
+
+Needs torch, jax and optax, which the ordinary tests do not. ``python tests/make_golden.py --check`` makes the trajectories
+again and compares them with the file, so that neither side can drift unseen.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import torch
+
+jax.config.update("jax_enable_x64", True)
+
+FILE = Path(__file__).parent / "golden" / "optimizers.npz"
+STEPS = 300
+KEEP = np.arange(0, STEPS + 1, 10)
+START = np.array([-0.7, 0.9, 0.3, -0.2, 1.1])
+B = 3.0
+
+
+def by_torch(make: Callable[[list[Any]], Any], scheduler: Any = None, clip: Any = None) -> np.ndarray:
+    """The path of a torch optimizer on the chained Rosenbrock function."""
+    x = torch.tensor(START, dtype=torch.float64, requires_grad=True)
+    optimizer = make([x])
+    schedule = scheduler(optimizer) if scheduler else None
+    path = [x.detach().numpy().copy()]
+    for _ in range(STEPS):
+        optimizer.zero_grad()
+        f = (B * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
+        f.backward()
+        if clip:
+            clip([x])
+        optimizer.step()
+        if schedule:
+            schedule.step()
+        path.append(x.detach().numpy().copy())
+    return np.array(path)[KEEP]
+
+
+def rosenbrock(x: Any) -> Any:
+    return (B * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
+
+
+def by_optax(transformation: Any) -> np.ndarray:
+    """The path of an optax optimizer on the same function."""
+    gradient = jax.grad(rosenbrock)
+    x = jnp.array(START)
+    state = transformation.init(x)
+
+    @jax.jit
+    def step(x: Any, state: Any) -> Any:
+        updates, state = transformation.update(gradient(x), state, x)
+        return optax.apply_updates(x, updates), state
+
+    path = [np.array(x)]
+    for _ in range(STEPS):
+        x, state = step(x, state)
+        path.append(np.array(x))
+    return np.array(path)[KEEP]
+
+
+def by_optax_sam(rho: float, base: Any) -> np.ndarray:
+    """Sharpness-aware minimization, the gradient at the worst point given to an optax optimizer."""
+    gradient = jax.grad(rosenbrock)
+    x = jnp.array(START)
+    state = base.init(x)
+    normalize = optax.contrib.normalize()
+    path = [np.array(x)]
+    for _ in range(STEPS):
+        direction, _ = normalize.update(gradient(x), normalize.init(x))
+        updates, state = base.update(gradient(x + rho * direction), state, x)
+        x = optax.apply_updates(x, updates)
+        path.append(np.array(x))
+    return np.array(path)[KEEP]
+
+
+def trajectories() -> dict[str, np.ndarray]:
+    """Name -> (kept steps, dim). The names are those of the cases in ``tests/test_optimizers.py``."""
+    t, schedules = torch.optim, torch.optim.lr_scheduler
+    return {
+        "sgd": by_torch(lambda p: t.SGD(p, lr=0.01)),
+        "sgd momentum": by_torch(lambda p: t.SGD(p, lr=0.003, momentum=0.9)),
+        "sgd nesterov": by_torch(lambda p: t.SGD(p, lr=0.003, momentum=0.9, nesterov=True)),
+        "sgd weight decay": by_torch(lambda p: t.SGD(p, lr=0.01, weight_decay=0.1)),
+        "sgd momentum weight decay": by_torch(lambda p: t.SGD(p, lr=0.003, momentum=0.9, weight_decay=0.1)),
+        "adagrad": by_torch(lambda p: t.Adagrad(p, lr=0.1)),
+        "rmsprop": by_torch(lambda p: t.RMSprop(p, lr=0.0004, alpha=0.9)),
+        "adadelta": by_torch(lambda p: t.Adadelta(p, lr=0.5, rho=0.9, eps=1e-6)),
+        "adam": by_torch(lambda p: t.Adam(p, lr=0.01)),
+        "adam amsgrad": by_torch(lambda p: t.Adam(p, lr=0.01, amsgrad=True)),
+        "adam weight decay": by_torch(lambda p: t.Adam(p, lr=0.01, weight_decay=0.1)),
+        "adamw": by_torch(lambda p: t.AdamW(p, lr=0.01, weight_decay=0.1)),
+        "adam cosine": by_torch(lambda p: t.Adam(p, lr=0.002), lambda o: schedules.CosineAnnealingLR(o, STEPS)),
+        "sgd step decay": by_torch(lambda p: t.SGD(p, lr=0.01), lambda o: schedules.StepLR(o, 70, 0.5)),
+        "adamw exponential": by_torch(
+            lambda p: t.AdamW(p, lr=0.02, weight_decay=0.1), lambda o: schedules.ExponentialLR(o, 0.99)
+        ),
+        "rmsprop linear": by_torch(
+            lambda p: t.RMSprop(p, lr=0.0008, alpha=0.9), lambda o: schedules.LinearLR(o, 1.0, 0.1, 200)
+        ),
+        "adam warmup": by_torch(lambda p: t.Adam(p, lr=0.02), lambda o: schedules.LinearLR(o, 1 / 50, 1.0, 49)),
+        "sgd clip value": by_torch(
+            lambda p: t.SGD(p, lr=0.01, momentum=0.9), clip=lambda p: torch.nn.utils.clip_grad_value_(p, 0.5)
+        ),
+        "optax clip norm": by_optax(optax.chain(optax.clip_by_global_norm(1.5), optax.sgd(0.01, momentum=0.9))),
+        "optax adam eps_root": by_optax(optax.adam(0.01, eps=0.0, eps_root=1e-4)),
+        "optax amsgrad": by_optax(optax.amsgrad(0.01)),
+        "optax adagrad": by_optax(optax.adagrad(0.1, initial_accumulator_value=0.0, eps=1e-7)),
+        "optax rmsprop": by_optax(optax.rmsprop(0.0004, decay=0.9, eps=1e-8)),
+        "optax adadelta": by_optax(optax.adadelta(0.5, rho=0.9, eps=1e-6)),
+        "optax ema momentum": by_optax(optax.chain(optax.ema(0.9, debias=False), optax.scale(-0.02))),
+        "optax lion": by_optax(optax.lion(0.002, b1=0.9, b2=0.99, weight_decay=0.1)),
+        "optax sign": by_optax(optax.sign_sgd(0.002)),
+        "optax nesterov": by_optax(optax.sgd(0.003, momentum=0.9, nesterov=True)),
+        "optax adamw warmup cosine": by_optax(
+            optax.adamw(optax.warmup_cosine_decay_schedule(0.0, 0.01, 50, 250), weight_decay=0.1)
+        ),
+        "optax weight decay": by_optax(
+            optax.chain(optax.trace(0.9), optax.add_decayed_weights(0.1), optax.scale(-0.003))
+        ),
+        "optax sam": by_optax_sam(0.05, optax.sgd(0.003)),
+        "optax sam adam": by_optax_sam(0.05, optax.adam(0.01)),
+    }
+
+
+def main() -> None:
+    made = trajectories()
+    if "--check" in sys.argv:
+        with np.load(FILE) as kept:
+            for name, path in made.items():
+                np.testing.assert_allclose(path, kept[name], rtol=1e-9, atol=1e-12, err_msg=name)
+        print(f"{len(made)} trajectories agree with {FILE.name}")
+        return
+    versions = f"torch {torch.__version__}, jax {jax.__version__}, optax {optax.__version__}, numpy {np.__version__}"
+    FILE.parent.mkdir(exist_ok=True)
+    np.savez_compressed(FILE, versions=np.array(versions), steps=KEEP, start=START, **made)
+    print(f"{FILE}: {len(made)} trajectories, {FILE.stat().st_size} bytes, {versions}")
+
+
+if __name__ == "__main__":
+    main()
