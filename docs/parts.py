@@ -1,0 +1,64 @@
+"""Writes the tables of parts in README.md from the parts themselves. ``--check`` says whether they are up to date."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import sys
+from pathlib import Path
+
+import ensemble as en
+from ensemble.part import Part
+
+README = Path(__file__).parent.parent / "README.md"
+BEGIN, END = "<!-- parts: written by docs/parts.py -->", "<!-- end of parts -->"
+KINDS: dict[str, type[Part]] = {
+    "landscape": en.Landscape,
+    "optimizer": en.Optimizer,
+    "noise of the gradient": en.Noise,
+    "start": en.Start,
+    "event, the first step at which": en.Event,
+    "schedule": en.Schedule,
+}
+
+
+def signature(part: type[Part]) -> str:
+    """``Adam(lr=0.001, beta1=0.9)``."""
+    given = []
+    for f in dataclasses.fields(part):
+        given.append(f.name if f.default is dataclasses.MISSING else f"{f.name}={f.default!r}")
+    return f"{part.__name__}({', '.join(given)})"
+
+
+def first_line(part: type[Part]) -> str:
+    """The docstring's first line, as Markdown in a table."""
+    line = (inspect.getdoc(part) or "").splitlines()[0].rstrip(".")
+    return line.replace("``", "`").replace("|", "\\|")
+
+
+def tables() -> str:
+    """Every public part, a table for each kind."""
+    public = [getattr(en, name) for name in en.__all__]
+    lines = []
+    for title, kind in KINDS.items():
+        parts = [p for p in public if inspect.isclass(p) and issubclass(p, kind) and p is not kind]
+        lines += [f"| {title} | |", "|---|---|"]
+        lines += [f"| `{signature(p)}` | {first_line(p)} |" for p in sorted(parts, key=lambda p: p.__name__.lower())]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    text = README.read_text()
+    before, rest = text.split(BEGIN)
+    _, after = rest.split(END)
+    written = f"{before}{BEGIN}\n\n{tables()}\n{END}{after}"
+    if "--check" in sys.argv:
+        if written != text:
+            sys.exit("README.md: the tables of parts are stale; run python docs/parts.py.")
+        return
+    README.write_text(written)
+
+
+if __name__ == "__main__":
+    main()
