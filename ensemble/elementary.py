@@ -449,7 +449,8 @@ def _cos(form: Format, x: Real) -> Real:
 def sin(x: ArrayLike) -> Real:
     """Sine of x radians; NaN beyond 2^22 (float32) or 2^51 (float64), where x has no fraction of a turn left.
 
-    sin(-0) is +0. n = round(2 x / pi), r = x - n pi/2 in three parts (Cody and Waite 1980), then a polynomial in r for the quadrant.
+    sin(-0) is +0. n = round(2 x / pi), r = x - n pi/2 in three parts (Cody and Waite 1980), then a polynomial in r for
+    the quadrant.
     """
     x = np.asarray(x)
     return _in_blocks(_sin, format_of(x.dtype), x)

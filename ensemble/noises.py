@@ -1,16 +1,37 @@
-"""Gradient noise: what the optimizer sees in place of the exact gradient. Twins in ``kernels/noises.cuh``."""
+"""Gradient noise: what the optimizer sees in place of the exact gradient. Twins in ``kernels/noises.cuh``.
+
+Every noise but :class:`Spikes` draws for each coordinate by itself, and consumes the same random words at each step whatever
+they turn out to be.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from .elementary import exp, log, log_uniform, sin, sin_cos_turn, tanh
 from .landscapes.base import Landscape
-from .part import NOT_NEGATIVE, Part, number
-from .random import Stream
+from .part import FRACTION, NOT_NEGATIVE, POSITIVE, Domain, Part, number, scheduled, vector
+from .random import Stream, uniform
 from .vec import Array
 
-__all__ = ["Gaussian", "NoNoise", "Noise"]
+__all__ = [
+    "AlphaStable",
+    "DiagonalGaussian",
+    "Gaussian",
+    "HessianAligned",
+    "Multiplicative",
+    "NoNoise",
+    "Noise",
+    "Rademacher",
+    "Spikes",
+    "StudentT",
+]
 
 
 @dataclass(frozen=True)
@@ -44,3 +65,154 @@ class Gaussian(Noise):
 
     def apply(self, x: Array, gradient: Array, landscape: Landscape, now: Any) -> Array:
         return gradient + self.sigma * now.random.normals(Stream.NOISE)
+
+
+@dataclass(frozen=True)
+class DiagonalGaussian(Noise):
+    """Gaussian noise with a size for each coordinate, ``g_k + sigma_k z_k``. It sees the same z as :class:`Gaussian`."""
+
+    sigma: Any = vector(domain=NOT_NEGATIVE)
+
+    def apply(self, x: Array, gradient: Array, landscape: Landscape, now: Any) -> Array:
+        return gradient + self.sigma * now.random.normals(Stream.NOISE)
+
+
+@dataclass(frozen=True)
+class HessianAligned(Noise):
+    """Noise of a minibatch near a minimum: covariance ``|H(x)| / batch``, ``g_k + sqrt(|h_kk| / batch) z_k``.
+
+    Near a minimum of an average log-loss the covariance of the gradient of one example is the Fisher information, which is the
+    Hessian (Jastrzebski et al. 2017, section 3, arXiv:1711.04623; Zhu et al. 2019, arXiv:1803.00195). h_kk is the
+    landscape's exact Hessian diagonal at x: where the Hessian is diagonal the covariance is ``|H| / batch`` exactly; elsewhere
+    it is the diagonal of that, without the correlations. ``batch`` may be a schedule.
+    """
+
+    batch: Any = scheduled(domain=POSITIVE)
+
+    def columns(self, t: NDArray[np.float64], prefix: str = "") -> Iterator[tuple[str, NDArray[np.float64]]]:
+        yield f"{prefix}share", 1.0 / dict(super().columns(t, prefix))[f"{prefix}batch"]
+
+    def apply(self, x: Array, gradient: Array, landscape: Landscape, now: Any) -> Array:
+        size = np.sqrt(np.abs(landscape.hessian_diagonal(x, now)) * now.share)
+        return gradient + size * now.random.normals(Stream.NOISE)
+
+
+@dataclass(frozen=True)
+class Multiplicative(Noise):
+    """Noise in proportion to the gradient, ``g_k (1 + sigma z_k)``: it vanishes at stationary points, as where a model
+    interpolates its data.
+    """
+
+    sigma: float = number(domain=NOT_NEGATIVE)
+
+    def apply(self, x: Array, gradient: Array, landscape: Landscape, now: Any) -> Array:
+        return gradient * (self.sigma * now.random.normals(Stream.NOISE) + x.dtype.type(1))
+
+
+@dataclass(frozen=True)
+class Rademacher(Noise):
+    """Two-point noise, ``g_k +- sigma`` with equal chances: the cheapest noise, from the top bit of one word."""
+
+    sigma: float = number(domain=NOT_NEGATIVE)
+
+    def apply(self, x: Array, gradient: Array, landscape: Landscape, now: Any) -> Array:
+        one = x.dtype.type(1)
+        return gradient + self.sigma * np.where(now.random.words(Stream.NOISE) >> np.uint32(31), one, -one)
+
+
+def _expm1(y: Array) -> Array:
+    """``exp(y) - 1`` for y >= 0, to a few units in the last place."""
+    one, two = y.dtype.type(1), y.dtype.type(2)
+    h = tanh(y * y.dtype.type(0.5))
+    return np.where(y < one, two * h / (one - h), exp(y) - one)
+
+
+@dataclass(frozen=True)
+class StudentT(Noise):
+    """Student's t noise, ``g_k + scale t_k`` with ``df`` degrees of freedom: a power-law tail ``|t|^-df``.
+
+    Bailey (1994), eq. 2.1: ``t = sqrt(df (u^(-2/df) - 1)) cos(2 pi v)`` from two uniforms per coordinate. The variance is
+    ``scale^2 df/(df - 2)`` for df > 2 and infinite below; there is no mean for df <= 1. Uniforms end at 2^-33, so ``|t|`` ends
+    near ``sqrt(df) 2^(33/df)``.
+    """
+
+    df: float = number(domain=POSITIVE)
+    scale: float = number(1.0, NOT_NEGATIVE)
+
+    def constants(self) -> Mapping[str, float]:
+        return {"exponent": -2.0 / self.df, "spread": self.scale * math.sqrt(self.df)}
+
+    def apply(self, x: Array, gradient: Array, landscape: Landscape, now: Any) -> Array:
+        first, second = now.random.words(Stream.NOISE), now.random.words(Stream.NOISE_SECOND)
+        radius = np.sqrt(_expm1(self.exponent * log_uniform(first, x.dtype)))  # type: ignore[attr-defined]
+        return gradient + self.spread * (radius * sin_cos_turn(second, x.dtype)[1])  # type: ignore[attr-defined]
+
+
+_TO_TWO = Domain(lambda v: 0 < v <= 2, "a number greater than 0 and at most 2")
+
+
+@dataclass(frozen=True)
+class AlphaStable(Noise):
+    """Symmetric alpha-stable (Levy) noise, ``g_k + scale s_k`` with ``E exp(i t s) = exp(-|t|^alpha)``.
+
+    alpha = 2 is the normal with variance 2, alpha = 1 Cauchy's law; below 2 the variance is infinite, the tail ``|s|^-alpha``. The
+    model of Simsekli, Sagun, Gurbuzbalaban (2019), eq. 5 (arXiv:1901.06053). Chambers, Mallows, Stuck (1976): with V uniform on
+    (-pi/2, pi/2) and W exponential, ``s = sin(alpha V) / cos(V)^(1/alpha) (cos((1 - alpha) V) / W)^((1 - alpha)/alpha)``, from two
+    words per coordinate. The angles are taken from the nearer end, d = pi/2 - |V|, and W near 0 from 1 - u, so that both tails keep
+    their relative accuracy. Stationary SGD on ``h x^2/2`` is alpha-stable with scale ``lr scale / (1 - |1 - lr h|^alpha)^(1/alpha)``.
+    """
+
+    alpha: float = number(domain=_TO_TWO)
+    scale: float = number(1.0, NOT_NEGATIVE)
+
+    def constants(self) -> Mapping[str, float]:
+        a = self.alpha
+        return {
+            "sine_start": (2.0 - a) * (math.pi / 2),
+            "ratio_start": (1.0 - abs(1.0 - a)) * (math.pi / 2),
+            "ratio_slope": abs(1.0 - a),
+            "of_cosine": -1.0 / a,
+            "of_ratio": (1.0 - a) / a,
+        }
+
+    def apply(self, x: Array, gradient: Array, landscape: Landscape, now: Any) -> Array:
+        k: Any = self
+        kind = x.dtype.type
+        sign, low = _folded(now.random.words(Stream.NOISE))
+        upper, rest = _folded(now.random.words(Stream.NOISE_SECOND))
+        d = low.astype(x.dtype) * kind(math.pi * 2.0**-32) + kind(math.pi * 2.0**-33)  # pi/2 - |V|
+        v = uniform(rest, x.dtype)  # u, or 1 - u where u > 1/2
+        u = kind(1) - v
+        log_u = log(np.where(upper, u, v))
+        near_one = np.where(u < kind(1), -(log_u * (v / (kind(1) - u))), v)
+        w = np.where(upper, near_one, -log_u)
+        ratio = log(sin(k.ratio_slope * d + k.ratio_start)) - log(w)
+        size = sin(k.alpha * d + k.sine_start) * exp(k.of_cosine * log(sin(d)) + k.of_ratio * ratio)
+        return gradient + self.scale * np.where(sign, size, -size)
+
+
+def _folded(words: NDArray[np.uint32]) -> tuple[NDArray[np.bool_], NDArray[np.uint32]]:
+    """Whether a word's top bit is set, and the word's distance from the nearer end."""
+    upper = (words >> np.uint32(31)) != 0
+    return upper, np.where(upper, ~words, words)
+
+
+@dataclass(frozen=True)
+class Spikes(Noise):
+    """Rare large gradients: with ``probability``, once per instance and step, g is multiplied by ``1 + size``.
+
+    Else it is multiplied by ``1 - size probability / (1 - probability)``, so the mean is g: the seldom, large and informative
+    gradients of Reddi et al. (2018), example 1. Below probability 1/(1 + size) every gradient keeps its direction.
+    """
+
+    probability: float = number(domain=FRACTION)
+    size: float = number(domain=NOT_NEGATIVE)
+
+    def constants(self) -> Mapping[str, float]:
+        p = self.probability
+        return {"spike": 1.0 + self.size, "usual": 1.0 - self.size * p / (1.0 - p)}
+
+    def apply(self, x: Array, gradient: Array, landscape: Landscape, now: Any) -> Array:
+        k: Any = self
+        spiked = now.random.uniform_of_instance(Stream.NOISE) <= self.probability
+        return gradient * np.where(spiked, k.spike, k.usual)

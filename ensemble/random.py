@@ -43,6 +43,7 @@ class Stream(IntEnum):
     MINIBATCH = 3
     PROBE = 4
     EVENT = 5
+    NOISE_SECOND = 6  # of noises that take two words for each coordinate
 
 
 def round_keys(seed: int) -> NDArray[np.uint32]:
@@ -110,13 +111,16 @@ class Random:
         result[..., 2], result[..., 3] = box_muller(w[2], w[3], self.dtype)
         return result.reshape(rows, count * vec.BLOCK)[:, :dim]
 
-    def uniforms(self, stream: Stream) -> NDArray[Any]:
-        """Independent uniforms on (0, 1], (instances, dim)."""
+    def words(self, stream: Stream) -> Words:
+        """Independent words, (instances, dim)."""
         count = vec.blocks(self.dim)
         offset = self.stream_offset + np.uint64(stream)
         w = philox(self.step, np.arange(count, dtype=np.uint64)[None, :], self.instance, offset, self.keys)
-        words = np.stack(w, axis=-1).reshape(self.instance.shape[0], count * vec.BLOCK)[:, : self.dim]
-        return uniform(words, self.dtype)
+        return np.stack(w, axis=-1).reshape(self.instance.shape[0], count * vec.BLOCK)[:, : self.dim]
+
+    def uniforms(self, stream: Stream) -> NDArray[Any]:
+        """Independent uniforms on (0, 1], (instances, dim)."""
+        return uniform(self.words(stream), self.dtype)
 
     def uniform_of_instance(self, stream: Stream) -> NDArray[Any]:
         """One uniform on (0, 1] for each instance, (instances, 1)."""

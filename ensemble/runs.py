@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from .backends.numpy import seen_by_kernel, state_names
 from .backends.program import ROLES, Engine, Program
 from .grids import RESERVED, Sweep, sweep
-from .part import Part
 from .pace import Pace
+from .part import Part
 from .progress import Interrupt, Reporter
 from .records import Record, Recorder, summarise
 from .starts import Source, Start
@@ -396,7 +396,7 @@ def _joined(parts: list[Outcome], setting: Setting, before: Outcome | None) -> O
         found = replace(
             found,
             x=np.concatenate([p.x for p in parts], axis=1),
-            reported=None if found.reported is None else np.concatenate([p.reported for p in parts], axis=1),  # type: ignore[arg-type]
+            reported=None if found.reported is None else np.concatenate([p.reported for p in parts], axis=1),
             vectors=np.concatenate([p.vectors for p in parts], axis=2),
             integers=np.concatenate([p.integers for p in parts], axis=2),
             event_step=np.concatenate([p.event_step for p in parts], axis=1),

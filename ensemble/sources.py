@@ -57,6 +57,7 @@ def headers_of(types: tuple[str, ...]) -> list[str]:
     return needed
 
 
+@cache
 def digest(roots: tuple[str, ...]) -> str:
     """A digest of the headers ``roots`` and everything they include: compiled programs are kept under it."""
     total, waiting, seen = hashlib.sha256(), [kernels() / r for r in roots], set()

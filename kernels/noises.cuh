@@ -19,3 +19,127 @@ struct Gaussian {
         return static_cast<G&&>(gradient) + sigma * Normals(now.random, NOISE);
     }
 };
+
+template <class Sigma>
+struct DiagonalGaussian {
+    Sigma sigma;
+    enum Column { columns };
+    template <class G, class Landscape, class Now>
+    HD auto apply(const Vec&, G&& gradient, const Landscape&, const Now& now) const {
+        return static_cast<G&&>(gradient) + sigma * Normals(now.random, NOISE);
+    }
+};
+
+struct HessianAligned {
+    enum Column { share, columns };  // share: 1/batch
+    template <class G, class Landscape, class Now>
+    HD auto apply(const Vec& y, G&& gradient, const Landscape& landscape, const Now& now) const {
+        // The landscape's columns come after the noise's.
+        return static_cast<G&&>(gradient) +
+               sqrt(abs(landscape.hessian_diagonal(y, now.template after<int(columns)>())) * now[share]) *
+                   Normals(now.random, NOISE);
+    }
+};
+
+struct Multiplicative {
+    number sigma;
+    enum Column { columns };
+    template <class G, class Landscape, class Now>
+    HD auto apply(const Vec&, G&& gradient, const Landscape&, const Now& now) const {
+        return static_cast<G&&>(gradient) * (sigma * Normals(now.random, NOISE) + real(1));
+    }
+};
+
+// One number per coordinate from one word of its own, or from two: Law::words says how many, Law::deviate what it makes.
+template <class Law>
+struct Deviates : Expression {
+    static constexpr bool pointwise = true;
+    const Random& random;
+    const Law& law;
+    HD Deviates(const Random& random_, const Law& law_) : random(random_), law(law_) {}
+    HD Quad<scalar> at(int j) const {
+        Quad<scalar> r;
+        Words first = random.words(NOISE, unsigned(block_of(j)));
+        if constexpr (Law::words == 2) {
+            Words second = random.words(NOISE_SECOND, unsigned(block_of(j)));
+            EACH_COORDINATE r.c[c] = law.deviate(first.w[c], second.w[c]);
+        } else {
+            EACH_COORDINATE r.c[c] = law.deviate(first.w[c]);
+        }
+        zero_padding(r, j);
+        return r;
+    }
+};
+HD mask top_bit_of(const word& w) { return as_mask(as_integer(w >> 31) != 0); }
+// A word's distance from the nearer end, below 2^31.
+HD word folded(const word& w, const mask& upper) {
+    return as_word(where(upper, as_integer(w ^ 0xffffffffu), as_integer(w)));
+}
+
+struct Rademacher {
+    number sigma;
+    enum Column { columns };
+    static constexpr int words = 1;
+    HD scalar deviate(const word& w) const {
+        return where(top_bit_of(w), broadcast(real(1)), broadcast(real(-1)));
+    }
+    template <class G, class Landscape, class Now>
+    HD auto apply(const Vec&, G&& gradient, const Landscape&, const Now& now) const {
+        return static_cast<G&&>(gradient) + sigma * Deviates<Rademacher>(now.random, *this);
+    }
+};
+
+// exp(y) - 1 for y >= 0
+HD scalar expm1_of(const scalar& y) {
+    scalar h = elementary::tanh(y * real(0.5));
+    return where(y < real(1), real(2) * h / (real(1) - h), elementary::exp(y) - real(1));
+}
+
+struct StudentT {
+    number df, scale;
+    number exponent, spread;
+    enum Column { columns };
+    static constexpr int words = 2;
+    HD scalar deviate(const word& first, const word& second) const {
+        return square_root(expm1_of(exponent * log_uniform(first))) * sin_cos_turn(second).cos;
+    }
+    template <class G, class Landscape, class Now>
+    HD auto apply(const Vec&, G&& gradient, const Landscape&, const Now& now) const {
+        return static_cast<G&&>(gradient) + spread * Deviates<StudentT>(now.random, *this);
+    }
+};
+
+struct AlphaStable {
+    number alpha, scale;
+    number sine_start, ratio_start, ratio_slope, of_cosine, of_ratio;
+    enum Column { columns };
+    static constexpr int words = 2;
+    HD scalar deviate(const word& first, const word& second) const {
+        mask sign = top_bit_of(first), upper = top_bit_of(second);
+        scalar d = muladd(to_real(folded(first, sign)), real(7.314590396335798e-10), real(3.657295198167899e-10));
+        scalar v = uniform(folded(second, upper));  // u, or 1 - u where u > 1/2
+        scalar u = real(1) - v;
+        scalar log_u = elementary::log(where(upper, u, v));
+        scalar near_one = where(u < real(1), -(log_u * (v / (real(1) - u))), v);
+        scalar w = where(upper, near_one, -log_u);
+        scalar ratio = elementary::log(elementary::sin(muladd(ratio_slope, d, ratio_start))) - elementary::log(w);
+        scalar power = muladd(of_cosine, elementary::log(elementary::sin(d)), of_ratio * ratio);
+        scalar size = elementary::sin(muladd(alpha, d, sine_start)) * elementary::exp(power);
+        return where(sign, size, -size);
+    }
+    template <class G, class Landscape, class Now>
+    HD auto apply(const Vec&, G&& gradient, const Landscape&, const Now& now) const {
+        return static_cast<G&&>(gradient) + scale * Deviates<AlphaStable>(now.random, *this);
+    }
+};
+
+struct Spikes {
+    number probability, size;
+    number spike, usual;
+    enum Column { columns };
+    template <class G, class Landscape, class Now>
+    HD auto apply(const Vec&, G&& gradient, const Landscape&, const Now& now) const {
+        scalar factor = where(uniform_of_instance(now.random, NOISE) <= probability, broadcast(spike), broadcast(usual));
+        return static_cast<G&&>(gradient) * factor;
+    }
+};

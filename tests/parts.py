@@ -102,5 +102,8 @@ def combined(kind_of_role, dim, per_coordinate):
 def covering(dim):
     """Few combinations of parts in which every basic landscape, every optimizer, noise and event occurs."""
     lists = {"landscape": BASIC, **{role: kinds(role) for role in ("optimizer", "noise", "event")}}
-    for i in range(max(map(len, lists.values()))):
-        yield combined({role: some[i % len(some)] for role, some in lists.items()}, dim, i % 2 == 1)
+    for i in range(len(kinds("optimizer"))):
+        chosen = {role: some[i % len(some)] for role, some in lists.items()}
+        if i >= max(len(BASIC), len(kinds("noise")), len(kinds("event"))):  # the rest are new optimizers alone
+            chosen |= {"landscape": en.Quadratic, "noise": en.Gaussian, "event": en.Never}
+        yield combined(chosen, dim, i % 2 == 1)

@@ -250,6 +250,7 @@ WRONG = {
     "vector": ("1.0", None, True, float("nan"), [[1.0, 2.0]], [], ["a"], [1.0, float("inf")], [1.0, [2.0]], {}),
     "scheduled": ("1.0", None, float("nan"), [0.1, 0.2]),
     "structure": (-1, 1.5, "2", True, [2]),
+    "flag": (1, "yes", None),
     "array": ("text", [[1.0], [1.0, 2.0]], [float("nan")], None),
     "inner": (None, 0.1, "base"),
 }
@@ -263,7 +264,7 @@ def outside(field):
 
 @pytest.mark.parametrize(("kind", "field"), FIELDS, ids=[f"{k.__name__}.{f.name}" for k, f in FIELDS])
 def test_every_field_of_every_part_refuses_what_it_cannot_use(kind, field):
-    what = field.metadata.get("kind")
+    what = "flag" if field.metadata.get("flag") else field.metadata.get("kind")
     wrong = [*WRONG.get(what, (None, 0.5)), *(outside(field) if what != "array" else [])]
     good = example(kind)
     for bad in wrong:

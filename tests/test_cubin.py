@@ -5,7 +5,6 @@ import platform
 from pathlib import Path
 
 import pytest
-
 from cubin import CompilationError, Report, compile_cubin, functions, instructions_per_coordinate, report
 
 pytestmark = pytest.mark.skipif(

@@ -355,7 +355,7 @@ def cut(x):
 
 
 def with_edges(x, dtype):
-    """x with every kind of special value and every exponent among it."""
+    """X with every kind of special value and every exponent among it."""
     form = elementary.format_of(dtype)
     special = [0.0, -0.0, np.inf, -np.inf, np.nan, 1, -1, 0.625, -0.625, form.smallest, -form.smallest, form.largest]
     special += [-form.largest, form.smallest / 2, form.exp_high, form.exp_low, form.sin_limit, 2 * form.sin_limit]

@@ -69,7 +69,8 @@ def path_of(
 
 def close(ours: np.ndarray, theirs: np.ndarray, bound: float = 1e-12) -> None:
     """Over the whole path. The rates are small enough that no path has entered its final jitter around a minimum, where
-    steps no longer shrink with the gradient and a difference in the last bit grows to the size of a step."""
+    steps no longer shrink with the gradient and a difference in the last bit grows to the size of a step.
+    """
     scale = np.abs(theirs).max()
     assert np.abs(ours - theirs).max() / scale < bound
 

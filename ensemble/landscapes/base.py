@@ -176,6 +176,6 @@ def everywhere(value: float, dim: int) -> tuple[float, ...]:
     return (float(value),) * dim
 
 
-def along_first(x: Array, first: Array | float, others: Array) -> Array:
+def along_first(x: Array, first: Array | float, others: Array | float) -> Array:
     """``first`` in coordinate 0, ``others`` elsewhere."""
     return np.where(np.arange(x.shape[1]) < 1, first, others)

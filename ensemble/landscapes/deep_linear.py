@@ -42,7 +42,8 @@ class DeepLinear(Tabled):
             target = target.reshape(()) * np.eye(self.width)
         if target.shape != (self.width, self.width):
             raise ValueError(
-                f"DeepLinear(width={self.width}, target of shape {target.shape}): give a number or a {self.width} x {self.width} matrix."
+                f"DeepLinear(width={self.width}, target of shape {target.shape}): give a number or a "
+                f"{self.width} x {self.width} matrix."
             )
         object.__setattr__(self, "target", np.ascontiguousarray(target))
 

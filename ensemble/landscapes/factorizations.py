@@ -220,11 +220,12 @@ class PhaseRetrieval(Tabled):
     def _stationary_points(self) -> tuple[StationaryPoint, ...]:
         weighted = self.sensing * self.squares[:, None]
         bend = np.linalg.eigvalsh(-(weighted.T @ self.sensing) / cast(int, self.measurements))
+        below = int(np.sum(bend < 1e-12 * bend[0]))
         top = StationaryPoint(
-            "maximum" if bend[-1] < 0 else "origin",
+            "maximum" if below == self.dimension else "origin",
             everywhere(0.0, self.dimension),
             float(np.mean(self.squares**2) / 4),
-            int(np.sum(bend < 0)),
+            below,
             numbers(bend),
         )
         if self.signal is None:

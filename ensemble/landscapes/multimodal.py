@@ -229,7 +229,7 @@ class Levy(Landscape):
     dim: int = structure(2, low=1)
 
     def _terms(self, x: Array) -> tuple[Array, ...]:
-        """w - 1 and, of the second factor 1 + height sin^2(angle): height, rate of the angle, its sine and cosine."""
+        """Rise w - 1; of the second factor 1 + height sin^2(angle): height, rate of the angle, its sine and cosine."""
         last = np.arange(x.shape[1]) == x.shape[1] - 1
         rise = 0.25 * (x - 1.0)
         height, rate = np.where(last, 1.0, 10.0).astype(x.dtype), np.where(last, 2.0, 1.0).astype(x.dtype)

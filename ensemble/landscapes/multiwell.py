@@ -19,10 +19,11 @@ from .base import Box, Picture, StationaryPoint, Tabled, numbers
 class MultiWell(Tabled):
     """The soft minimum of parabolas: ``f(x) = -smoothing log sum_k exp(-E_k/smoothing)``, ``E_k = h_k |x - c_k|^2/2 - depth_k``.
 
-    ``centers`` (wells, dim); ``curvatures`` and ``depths``, one number for each well or one for all. At temperature ``smoothing`` the
-    Gibbs measure exp(-f/T) is a mixture of Gaussians around the centres with weights in proportion to
-    ``exp(depth_k/T) h_k^(-dim/2)`` (:meth:`gibbs_weights`): occupancy against curvature, exactly known. Where wells are further apart
-    than their widths ``sqrt(smoothing/h_k)``, each has a minimum near its centre; those are listed as Newton's method finds them.
+    ``centers`` (wells, dim); ``curvatures`` and ``depths``, one number for each well or one for all. At temperature
+    ``smoothing`` the Gibbs measure exp(-f/T) is a mixture of Gaussians around the centres, with weights in proportion to
+    ``exp(depth_k/T) h_k^(-dim/2)`` (:meth:`gibbs_weights`): occupancy against curvature, exactly known. Where wells are
+    further apart than their widths ``sqrt(smoothing/h_k)``, each has a minimum near its centre; those are listed as
+    Newton's method finds them.
     """
 
     centers: Any = array()

@@ -16,10 +16,10 @@ from .base import Box, Landscape
 class OnlineLinear(Landscape):
     """``f_t(x) = C sum_k x_k`` where t mod ``period`` = 1, else ``-small sum_k x_k``, on the box ``|x_k| <= 1``.
 
-    Reddi, Kale and Kumar (2018), "On the convergence of Adam and beyond", arXiv:1904.09237: theorem 1 with C = 3 and period 3 (C > 2),
-    section 5 with C = 1010, small = 10 and period 101. While ``C > (period - 1) small`` the best fixed point is -1 in every
-    coordinate; Adam goes to +1, AMSGrad to -1. The iterate is projected onto the box after every step. A point that is looked at
-    without a step (``now`` is None) has the mean loss of a period.
+    Reddi, Kale and Kumar (2018), "On the convergence of Adam and beyond", arXiv:1904.09237: theorem 1 with C = 3 and period 3
+    (C > 2), section 5 with C = 1010, small = 10 and period 101. While ``C > (period - 1) small`` the best fixed point is -1 in
+    every coordinate; Adam goes to +1, AMSGrad to -1. The iterate is projected onto the box after every step. A point that is
+    looked at without a step (``now`` is None) has the mean loss of a period.
     """
 
     dim: int = structure(1, low=1)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ..part import inner
-from ..rotations import random_signs, rotate, rotate_back
+from ..rotations import random_frame, rotate, rotate_back
 from ..vec import Array, dot
 from .base import Box, Landscape, Picture, StationaryPoint, derived_array, numbers
 from .slopes import unconstrained
@@ -20,19 +20,20 @@ class Rotated(Landscape):
     """``f(x) = base(R x)`` with a random orthogonal R, the same for the same ``seed`` and dimension.
 
     Gradient descent, heavy ball and Nesterov see no difference; methods with a rate for each coordinate (Adam and its kin) do.
-    R is a product of random signs and butterflies: O(dim log dim), no dim x dim matrix; see :mod:`ensemble.rotations`. The
+    R is a product of random signs, butterflies and reflections: O(dim log dim), no dim x dim matrix; see
+    :mod:`ensemble.rotations`. The
     Hessian's diagonal takes dim Hessian products.
     """
 
     base: Landscape = inner()
     seed: int = 0
-    signs: Any = derived_array()
+    frame: Any = derived_array()
 
     def validate(self) -> None:
         unconstrained(self, self.base)
         if isinstance(self.seed, bool) or not isinstance(self.seed, (int, np.integer)) or self.seed < 0:
             raise ValueError(f"Rotated(seed={self.seed!r}): seed must be a whole number of at least 0.")
-        object.__setattr__(self, "signs", random_signs(self.dimension, int(self.seed)))
+        object.__setattr__(self, "frame", random_frame(self.dimension, int(self.seed)))
 
     @property
     def dimension(self) -> int:
@@ -44,33 +45,33 @@ class Rotated(Landscape):
 
     def turned(self, x: ArrayLike) -> Array:
         """R x, for points (instances, dim)."""
-        return rotate(np.asarray(x, dtype=np.float64), self.signs)
+        return rotate(np.asarray(x, dtype=np.float64), self.frame)
 
     def turned_back(self, y: ArrayLike) -> Array:
         """R^T y, for points (instances, dim): where a point of ``base`` lies here."""
-        return rotate_back(np.asarray(y, dtype=np.float64), self.signs)
+        return rotate_back(np.asarray(y, dtype=np.float64), self.frame)
 
-    def _signs(self, x: Array) -> Array:
-        return self.signs.astype(x.dtype)
+    def _frame(self, x: Array) -> Array:
+        return self.frame.astype(x.dtype)
 
     def value(self, x: Array, now: Any = None) -> Array:
-        return self.base.value(rotate(x, self._signs(x)), now)
+        return self.base.value(rotate(x, self._frame(x)), now)
 
     def gradient(self, x: Array, now: Any = None) -> Array:
-        signs = self._signs(x)
-        return rotate_back(self.base.gradient(rotate(x, signs), now), signs)
+        frame = self._frame(x)
+        return rotate_back(self.base.gradient(rotate(x, frame), now), frame)
 
     def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
-        signs = self._signs(x)
-        return rotate_back(self.base.hessian_product(rotate(x, signs), rotate(v, signs), now), signs)
+        frame = self._frame(x)
+        return rotate_back(self.base.hessian_product(rotate(x, frame), rotate(v, frame), now), frame)
 
     def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
-        signs = self._signs(x)
-        y, diagonal = rotate(x, signs), np.empty_like(x)
+        frame = self._frame(x)
+        y, diagonal = rotate(x, frame), np.empty_like(x)
         for i in range(x.shape[1]):
             e = np.zeros_like(x)
             e[:, i] = 1
-            e = rotate(e, signs)
+            e = rotate(e, frame)
             diagonal[:, i : i + 1] = dot(e, self.base.hessian_product(y, e, now))
         return diagonal
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..elementary import exp, log, sin, tanh
 from ..elementary import cos as cosine
+from ..elementary import exp, log, sin, tanh
 from ..part import POSITIVE, inner, number, structure
 from ..vec import Array, dot, total
 from .base import Box, Landscape, Picture, StationaryPoint, along_first, everywhere
@@ -160,7 +160,7 @@ class PolyakLojasiewicz(Landscape):
 
     @property
     def pl_constant(self) -> float:
-        """mu of the Polyak-Lojasiewicz inequality."""
+        """The mu of the Polyak-Lojasiewicz inequality."""
         return 1 / 32
 
     def value(self, x: Array, now: Any = None) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..part import POSITIVE, number, structure
 from ..vec import Array, shift, total
-from .base import Landscape
+from .base import Box, Landscape, Picture, StationaryPoint, numbers
 
 
 @dataclass(frozen=True)
@@ -47,3 +47,21 @@ class Rosenbrock(Landscape):
     def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
         ahead = (12.0 * (x * x) - 4.0 * shift(x, 1)) * self.b + 2.0
         return self._but_last(x, ahead) + self._but_first(x, 2.0 * self.b * np.ones_like(x))
+
+    def _stationary_points(self) -> tuple[StationaryPoint, ...]:
+        if self.dim > 2 and self.a not in (0.0, 1.0):
+            return ()  # (a, a^2, a^4, ...) is the end of the valley, but only for these a a minimum
+        x = tuple(self.a ** (2**k) for k in range(self.dim)) if self.dim == 2 else (self.a,) * self.dim
+        bend = numbers(np.linalg.eigvalsh(self.hessian(x)))
+        return (StationaryPoint("minimum", x, 0.0, 0, bend),)
+
+    def _smoothness(self) -> float:
+        return (
+            74 * self.b + 2
+        )  # Gershgorin at |x_k| = 2: (12 x^2 + 4 |x| + 2) b + 2 on the diagonal, 4 b |x| beside it, twice
+
+    def _box(self) -> Box:
+        return -2.0, 2.0
+
+    def _picture(self) -> Picture:
+        return (-2.0, 2.0), (-1.0, 3.0)

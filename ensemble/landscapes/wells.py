@@ -99,7 +99,7 @@ class SharpFlat(Landscape):
         level = (self.sharp * a**2 - self.flat * b**2) / 2 - self.sharp_depth + self.flat_depth
         root = math.sqrt(slope**2 - 4 * square * level)
         # At the crossing the first parabola overtakes the second: the root where 2 square x + slope > 0.
-        return -2 * level / (slope + root) if slope >= 0 else (root - slope) / (2 * square)
+        return 2 * (0.0 - level) / (slope + root) if slope >= 0 else (root - slope) / (2 * square)
 
     @property
     def barriers(self) -> tuple[float, float]:
@@ -138,8 +138,10 @@ class SharpFlat(Landscape):
         below = rest if self.stiffness < 0 else 0
         stiff, zeros = everywhere(self.stiffness, rest), everywhere(0.0, rest)
         return (
-            StationaryPoint("sharp minimum", (-self.sharp_at, *zeros), -self.sharp_depth, below, (self.sharp, *stiff)),
-            StationaryPoint("flat minimum", (self.flat_at, *zeros), -self.flat_depth, below, (self.flat, *stiff)),
+            StationaryPoint(
+                "sharp minimum", (-self.sharp_at, *zeros), 0.0 - self.sharp_depth, below, (self.sharp, *stiff)
+            ),
+            StationaryPoint("flat minimum", (self.flat_at, *zeros), 0.0 - self.flat_depth, below, (self.flat, *stiff)),
         )
 
     def _stationary_points(self) -> tuple[StationaryPoint, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,7 +151,7 @@ class Adadelta(Optimizer):
 class _Moments(Optimizer):
     """What Adam and its relatives share: two running moments and their bias corrections."""
 
-    vectors = ("m", "v")
+    vectors: ClassVar[tuple[str, ...]] = ("m", "v")
 
     def constants(self) -> Mapping[str, float]:
         return {"gain1": 1.0 - self.beta1, "gain2": 1.0 - self.beta2}  # type: ignore[attr-defined]
@@ -209,7 +209,7 @@ class AMSGrad(_Moments):
     eps: float = number(1e-8, NOT_NEGATIVE)
     bias_correction: bool = flag(True)
     max_of_corrected: bool = flag(False)
-    vectors = ("m", "v", "vmax")
+    vectors: ClassVar[tuple[str, ...]] = ("m", "v", "vmax")
 
     def validate(self) -> None:
         if self.max_of_corrected and not self.bias_correction:

@@ -15,7 +15,7 @@ from ..random import Stream
 from ..vec import Array, dot
 from .base import Gradient, Optimizer
 
-__all__ = ["GradientDescent", "HeavyBall", "Lion", "Momentum", "Nesterov", "PerturbedGD", "SGLD", "SignSGD"]
+__all__ = ["SGLD", "GradientDescent", "HeavyBall", "Lion", "Momentum", "Nesterov", "PerturbedGD", "SignSGD"]
 
 
 @dataclass(frozen=True)

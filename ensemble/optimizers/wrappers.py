@@ -19,7 +19,7 @@ from ..part import FRACTION, NOT_NEGATIVE, POSITIVE, inner, number, scheduled
 from ..vec import Array, dot
 from .base import Gradient, Optimizer
 
-__all__ = ["Average", "Clip", "ClipValue", "EMA", "L2", "SAM", "WeightDecay"]
+__all__ = ["EMA", "L2", "SAM", "Average", "Clip", "ClipValue", "WeightDecay"]
 
 
 @dataclass(frozen=True)

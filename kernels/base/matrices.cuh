@@ -193,9 +193,7 @@ template <int n>
 struct Everything {
     scalar e[n];
     HD Everything() {}
-    HD explicit Everything(const Vec& x) {
-        UNROLL for (int i = 0; i < n; ++i) e[i] = at(x, i);
-    }
+    HD explicit Everything(const Vec& x) { UNROLL for (int i = 0; i < n; ++i) e[i] = at(x, i); }
     HD Vec spread() const {
         Vec r;
         EACH_BLOCK(j) {

@@ -19,9 +19,7 @@ HD scalar product(E&& e) {
 struct Dual {
     scalar value, slope;
 };
-HD Dual operator*(const Dual& a, const Dual& b) {
-    return {a.value * b.value, a.value * b.slope + a.slope * b.value};
-}
+HD Dual operator*(const Dual& a, const Dual& b) { return {a.value * b.value, a.value * b.slope + a.slope * b.value}; }
 HD Dual from_lane(const Dual& a, int source) { return {from_lane(a.value, source), from_lane(a.slope, source)}; }
 struct One {
     HD operator scalar() const { return broadcast(real(1)); }
@@ -100,13 +98,11 @@ HD void products_of_others(const Get& get, const Put& put) {
     workspace.top = mark;
 #endif
 }
-// others(a): coordinate i is the product of a's coordinates but the i-th; no division, so zeros are welcome.
-HD Vec others(const Vec& a) {
-    Vec rest;
+// Coordinate i of `rest` is the product of a's coordinates but the i-th; no division, so zeros are welcome.
+HD void others(const Vec& a, Vec& rest) {
     products_of_others<scalar>([&](int j, int c) { return a.block[j].c[c]; },
                                [&](int j, int c, const scalar& r) { rest.block[j].c[c] = r; });
     EACH_BLOCK(j) zero_padding(rest.block[j], j);
-    return rest;
 }
 // The same, and its derivative as a changes along `slope`.
 HD void others(const Vec& a, const Vec& slope, Vec& rest, Vec& change) {

@@ -1,6 +1,6 @@
-// Cheap orthogonal maps: signs, a mix of all coordinates, signs again; O(dim log dim) and no matrix.
+// Cheap orthogonal maps: signs, mixes of all coordinates, reflections; O(dim log dim) and no matrix.
 #pragma once
-#include "../base.cuh"
+#include "arrays.cuh"
 #include "calls.cuh"
 
 // One stage: coordinates i and i xor s become (sum, difference) / sqrt(2) where both exist; others stay as they are.
@@ -48,7 +48,6 @@ CALLED void mix_stage(Vec& x, int s) {
 // A power of two has all partners: the Walsh-Hadamard transform over sqrt(dim), its own inverse. Else the stages from
 // small strides to large; back: the other way round.
 HD bool is_power_of_two() { return (dim() & (dim() - 1)) == 0; }
-HD int mixing_passes() { return is_power_of_two() ? 1 : 3; }
 CALLED void mix(Vec& x, bool back) {
     if (is_power_of_two()) {
         butterfly(x);
@@ -72,20 +71,31 @@ CALLED void mix(Vec& x, bool back) {
     }
 #endif
 }
-// x <- R x and x <- R^T x; signs(p) is the expression of the p-th vector of signs, p = 0 ... mixing_passes().
-template <class Signs>
-HD void rotate(Vec& x, const Signs& signs) {
-    for (int p = 0; p < mixing_passes(); ++p) {
-        x = signs(p) * x;
+HD void mirror(Vec& x, const Slice& u) {
+    scalar along = sum(u * x);
+    x = x - (along + along) * u;
+}
+// x <- R x and x <- R^T x. `frame` holds vectors (2 or 4, dim): signs, two unit vectors to reflect at unless dim is a
+// power of two, signs.
+CALLED void rotate(Vec& x, const Array& frame) {
+    x = frame.row(0) * x;
+    mix(x, false);
+    if (!is_power_of_two()) {
+        mirror(x, frame.row(1));
+        mix(x, false);
+        mirror(x, frame.row(2));
         mix(x, false);
     }
-    x = signs(mixing_passes()) * x;
+    x = frame.row(is_power_of_two() ? 1 : 3) * x;
 }
-template <class Signs>
-HD void rotate_back(Vec& x, const Signs& signs) {
-    x = signs(mixing_passes()) * x;
-    for (int p = mixing_passes() - 1; p >= 0; --p) {
+CALLED void rotate_back(Vec& x, const Array& frame) {
+    x = frame.row(is_power_of_two() ? 1 : 3) * x;
+    mix(x, true);
+    if (!is_power_of_two()) {
+        mirror(x, frame.row(2));
         mix(x, true);
-        x = signs(p) * x;
+        mirror(x, frame.row(1));
+        mix(x, true);
     }
+    x = frame.row(0) * x;
 }

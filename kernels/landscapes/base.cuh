@@ -1,6 +1,10 @@
 // What landscapes share: no constraint, arrays of parameters, and elementary functions of whole vectors.
+//
+// A function that returns a Vec declares it before all others: on the CPU they are taken from an arena like a stack, and
+// one that is still needed keeps those below it.
 #pragma once
-#include "../base.cuh"
+#include "../base/arrays.cuh"
+#include "../base/calls.cuh"
 #include "../elementary.cuh"
 
 // No constraint: the projection is the identity. A landscape on a set declares its own project(), which returns an
@@ -21,27 +25,4 @@ ELEMENTWISE_FUNCTION(sin, SinOf, elementary::sin(broadcast(a)))
 ELEMENTWISE_FUNCTION(cos, CosOf, elementary::cos(broadcast(a)))
 ELEMENTWISE_FUNCTION(tanh, TanhOf, elementary::tanh(broadcast(a)))
 
-// One number for each coordinate, from numbers that nobody padded.
-struct Slice : Expression {
-    static constexpr bool pointwise = true;
-    const real* numbers;
-    HD Slice(const real* numbers_) : numbers(numbers_) {}
-    HD Quad<real> at(int j) const {
-        Quad<real> r;
-        EACH_COORDINATE r.c[c] = is_coordinate(j, c) ? numbers[block_width * block_of(j) + c] : real(0);
-        return r;
-    }
-};
-// Numbers of any shape in C order, the same for every configuration.
-struct Array {
-#if !ENSEMBLE_DEVICE && ENSEMBLE_MIXED
-    const real* numbers[width];
-    HD const real* data() const { return numbers[0]; }
-#else
-    const real* numbers;
-    HD const real* data() const { return numbers; }
-#endif
-    HD real operator[](int i) const { return data()[i]; }
-    HD Slice row(int i) const { return Slice(data() + (long long)i * dim()); }  // of an array (rows, dim)
-};
 HD Same<real> zero() { return Same<real>(real(0)); }

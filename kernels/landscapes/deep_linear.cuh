@@ -12,9 +12,7 @@ struct DeepLinear : Unconstrained {
         scalar e[n][n];
         HD Matrix transposed() const {
             Matrix r;
-            UNROLL for (int i = 0; i < n; ++i) {
-                UNROLL for (int j = 0; j < n; ++j) r.e[i][j] = e[j][i];
-            }
+            UNROLL for (int i = 0; i < n; ++i) { UNROLL for (int j = 0; j < n; ++j) r.e[i][j] = e[j][i]; }
             return r;
         }
         friend HD Matrix operator*(const Matrix& a, const Matrix& b) {
@@ -29,9 +27,7 @@ struct DeepLinear : Unconstrained {
         }
         friend HD Matrix operator+(const Matrix& a, const Matrix& b) {
             Matrix r;
-            UNROLL for (int i = 0; i < n; ++i) {
-                UNROLL for (int j = 0; j < n; ++j) r.e[i][j] = a.e[i][j] + b.e[i][j];
-            }
+            UNROLL for (int i = 0; i < n; ++i) { UNROLL for (int j = 0; j < n; ++j) r.e[i][j] = a.e[i][j] + b.e[i][j]; }
             return r;
         }
     };
@@ -76,7 +72,7 @@ struct DeepLinear : Unconstrained {
         return real(0.5) * whole;
     }
     template <class Now>
-    HD Vec gradient(const Vec& x, const Now&) const {
+    CALLED Vec gradient(const Vec& x, const Now&) const {
         Weights w(x), g;
         Forward f = forward(w);
         Matrix back = f.residual;
@@ -87,7 +83,7 @@ struct DeepLinear : Unconstrained {
         return g.all.spread();
     }
     template <class Now>
-    HD Vec hessian_product(const Vec& x, const Vec& v, const Now&) const {
+    CALLED Vec hessian_product(const Vec& x, const Vec& v, const Now&) const {
         Weights w(x), turn(v), h;
         Forward f = forward(w);
         Matrix change[layers];
@@ -98,21 +94,19 @@ struct DeepLinear : Unconstrained {
         Matrix back = f.residual, back_change = change[layers - 1];
         UNROLL for (int l = layers - 1; l >= 0; --l) {
             int before = l ? l - 1 : 0;
-            h.set(l, l ? back_change * f.passed[before].transposed() + back * change[before].transposed()
-                       : back_change);
+            h.set(l,
+                  l ? back_change * f.passed[before].transposed() + back * change[before].transposed() : back_change);
             back_change = turn.layer(l).transposed() * back + w.layer(l).transposed() * back_change;
             back = w.layer(l).transposed() * back;
         }
         return h.all.spread();
     }
     template <class Now>
-    HD Vec hessian_diagonal(const Vec& x, const Now&) const {
+    CALLED Vec hessian_diagonal(const Vec& x, const Now&) const {
         Weights w(x), h;
         Forward f = forward(w);
         Matrix one;
-        UNROLL for (int i = 0; i < n; ++i) {
-            UNROLL for (int j = 0; j < n; ++j) one.e[i][j] = broadcast(real(i == j));
-        }
+        UNROLL for (int i = 0; i < n; ++i) { UNROLL for (int j = 0; j < n; ++j) one.e[i][j] = broadcast(real(i == j)); }
         Matrix ahead = one;
         UNROLL for (int l = layers - 1; l >= 0; --l) {
             const Matrix& before = l ? f.passed[l ? l - 1 : 0] : one;

@@ -22,7 +22,7 @@ struct MatrixFactorization : Unconstrained {
         return real(0.25) * sum(squares);
     }
     template <class Now>
-    HD Vec gradient(const Vec& x, const Now&) const {
+    CALLED Vec gradient(const Vec& x, const Now&) const {
         Small<rank, rank> inner;
         Small<true_rank, rank> with;
         gram<rank, true>(inner, x, x);
@@ -30,7 +30,7 @@ struct MatrixFactorization : Unconstrained {
         return times(x, inner) - TimesFactor<rank, true_rank>(factor.data(), with);
     }
     template <class Now>
-    HD Vec hessian_product(const Vec& x, const Vec& v, const Now&) const {
+    CALLED Vec hessian_product(const Vec& x, const Vec& v, const Now&) const {
         Small<rank, rank> inner, cross, both;
         Small<true_rank, rank> with;
         gram<rank, true>(inner, x, x);
@@ -41,13 +41,14 @@ struct MatrixFactorization : Unconstrained {
         return times(v, inner) + times(x, both) - TimesFactor<rank, true_rank>(factor.data(), with);
     }
     template <class Now>
-    HD Vec hessian_diagonal(const Vec& x, const Now&) const {
+    CALLED Vec hessian_diagonal(const Vec& x, const Now&) const {
         Small<rank, rank> inner, ones;
         gram<rank, true>(inner, x, x);
         for (int a = 0; a < rank; ++a)
             for (int b = 0; b < rank; ++b) ones.e[a][b] = broadcast(real(1));
-        Vec square = x * x;
-        return Own{inner} + square + (times(square, ones) - Rows{factor.data()});
+        Vec result, square = x * x;
+        result = Own{inner} + square + (times(square, ones) - Rows{factor.data()});
+        return result;
     }
 
 private:
@@ -101,31 +102,34 @@ struct PhaseRetrieval : Unconstrained {
         return whole / real(4 * measurements);
     }
     template <class Now>
-    HD Vec gradient(const Vec& x, const Now&) const {
+    CALLED Vec gradient(const Vec& x, const Now&) const {
         Vec g = zero();
         ROLLED for (int i = 0; i < measurements; ++i) {
             scalar p = sum(sensing.row(i) * x);
             g = g + ((p * p - squares[i]) * p) * sensing.row(i);
         }
-        return g / real(measurements);
+        g = g / real(measurements);
+        return g;
     }
     template <class Now>
-    HD Vec hessian_product(const Vec& x, const Vec& v, const Now&) const {
+    CALLED Vec hessian_product(const Vec& x, const Vec& v, const Now&) const {
         Vec h = zero();
         ROLLED for (int i = 0; i < measurements; ++i) {
             scalar p = sum(sensing.row(i) * x);
             scalar along = sum(sensing.row(i) * v);
             h = h + ((real(3) * (p * p) - squares[i]) * along) * sensing.row(i);
         }
-        return h / real(measurements);
+        h = h / real(measurements);
+        return h;
     }
     template <class Now>
-    HD Vec hessian_diagonal(const Vec& x, const Now&) const {
+    CALLED Vec hessian_diagonal(const Vec& x, const Now&) const {
         Vec h = zero();
         ROLLED for (int i = 0; i < measurements; ++i) {
             scalar p = sum(sensing.row(i) * x);
             h = h + (real(3) * (p * p) - squares[i]) * (sensing.row(i) * sensing.row(i));
         }
-        return h / real(measurements);
+        h = h / real(measurements);
+        return h;
     }
 };

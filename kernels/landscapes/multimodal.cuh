@@ -84,21 +84,26 @@ struct Griewank : Unconstrained {
         return real(1) + sum(x * x) / real(4000) - product(cos(x / root()));
     }
     template <class Now>
-    HD Vec gradient(const Vec& x, const Now&) const {
-        Vec rest = others(cos(x / root()));
-        return x / real(2000) + rest * sin(x / root()) / root();
+    CALLED Vec gradient(const Vec& x, const Now&) const {
+        Vec result, cosine = cos(x / root());
+        others(cosine, result);
+        result = x / real(2000) + result * sin(x / root()) / root();
+        return result;
     }
     template <class Now>
-    HD Vec hessian_product(const Vec& x, const Vec& v, const Now&) const {
+    CALLED Vec hessian_product(const Vec& x, const Vec& v, const Now&) const {
         auto turn = v / root();
-        Vec cosine = cos(x / root()), sine = sin(x / root()), slope = -sine * turn, rest, change;
+        Vec rest, change, cosine = cos(x / root()), sine = sin(x / root()), slope = -sine * turn;
         others(cosine, slope, rest, change);
-        return v / real(2000) + (change * sine + rest * (cosine * turn)) / root();
+        rest = v / real(2000) + (change * sine + rest * (cosine * turn)) / root();
+        return rest;
     }
     template <class Now>
-    HD Vec hessian_diagonal(const Vec& x, const Now&) const {
-        Vec cosine = cos(x / root());
-        return real(1) / real(2000) + others(cosine) * cosine / (root() * root());
+    CALLED Vec hessian_diagonal(const Vec& x, const Now&) const {
+        Vec rest, cosine = cos(x / root());
+        others(cosine, rest);
+        rest = real(1) / real(2000) + rest * cosine / (root() * root());
+        return rest;
     }
 };
 
@@ -140,29 +145,32 @@ struct Levy : Unconstrained {
     HD scalar value(const Vec& x, const Now&) const {
         Vec phase = angle(x), s = sin(phase);
         scalar head = elementary::sin(pi * first(x));
-        return sum(where(index() < 1, head * head, real(0)) +
-                   (rise(x) * rise(x)) * (real(1) + height() * (s * s)));
+        return sum(where(index() < 1, head * head, real(0)) + (rise(x) * rise(x)) * (real(1) + height() * (s * s)));
     }
     template <class Now>
-    HD Vec gradient(const Vec& x, const Now&) const {
-        Vec phase = angle(x), s = sin(phase), c = cos(phase);
+    CALLED Vec gradient(const Vec& x, const Now&) const {
+        Vec result, phase = angle(x), s = sin(phase), c = cos(phase);
         scalar head = (real(0.25) * pi) * elementary::sin(two_pi * first(x));
         auto slope = real(2) * rise(x) * (real(1) + height() * (s * s)) +
                      (two_pi * (height() * rate())) * (rise(x) * rise(x)) * (s * c);
-        return where(index() < 1, head, real(0)) + real(0.25) * slope;
+        result = where(index() < 1, head, real(0)) + real(0.25) * slope;
+        return result;
     }
     template <class Now>
-    HD Vec hessian_diagonal(const Vec& x, const Now&) const {
-        Vec phase = angle(x), s = sin(phase), c = cos(phase);
+    CALLED Vec hessian_diagonal(const Vec& x, const Now&) const {
+        Vec result, phase = angle(x), s = sin(phase), c = cos(phase);
         scalar head = real(1.2337005501361697) * elementary::cos(two_pi * first(x));
         auto turn = pi * rate();
         auto bend = real(2) * (real(1) + height() * (s * s)) + (real(8) * (height() * turn)) * rise(x) * (s * c);
         auto whole = bend + (real(2) * (height() * turn * turn)) * (rise(x) * rise(x)) * (c * c - s * s);
-        return where(index() < 1, head, real(0)) + real(0.0625) * whole;
+        result = where(index() < 1, head, real(0)) + real(0.0625) * whole;
+        return result;
     }
     template <class Now>
-    HD Vec hessian_product(const Vec& x, const Vec& v, const Now& now) const {
-        return hessian_diagonal(x, now) * v;
+    CALLED Vec hessian_product(const Vec& x, const Vec& v, const Now& now) const {
+        Vec result = hessian_diagonal(x, now);
+        result = result * v;
+        return result;
     }
 };
 

@@ -30,7 +30,7 @@ struct MultiWell : Unconstrained {
         for (int k = 0; k < wells; ++k) s.share[k] = s.share[k] / s.whole;
         return s;
     }
-    HD Vec slope(const Vec& x, const Shares& s) const {
+    CALLED Vec slope(const Vec& x, const Shares& s) const {
         Vec g = zero();
         for (int k = 0; k < wells; ++k) g = g + (s.share[k] * curvatures[k]) * (x - centers.row(k));
         return g;
@@ -46,11 +46,11 @@ struct MultiWell : Unconstrained {
         return s.lowest - smoothing * elementary::log(s.whole);
     }
     template <class Now>
-    HD Vec gradient(const Vec& x, const Now&) const {
+    CALLED Vec gradient(const Vec& x, const Now&) const {
         return slope(x, shares(x));
     }
     template <class Now>
-    HD Vec hessian_product(const Vec& x, const Vec& v, const Now&) const {
+    CALLED Vec hessian_product(const Vec& x, const Vec& v, const Now&) const {
         Shares s = shares(x);
         Vec spread = zero(), g = slope(x, s);
         scalar mean = dot(g, v);
@@ -59,16 +59,18 @@ struct MultiWell : Unconstrained {
             scalar off = s.share[k] * (curvatures[k] * dot(away, v) - mean) * curvatures[k];
             spread = spread + off * away;
         }
-        return bend(s) * v - spread / smoothing;
+        spread = bend(s) * v - spread / smoothing;
+        return spread;
     }
     template <class Now>
-    HD Vec hessian_diagonal(const Vec& x, const Now&) const {
+    CALLED Vec hessian_diagonal(const Vec& x, const Now&) const {
         Shares s = shares(x);
         Vec spread = zero(), g = slope(x, s);
         for (int k = 0; k < wells; ++k) {
             auto off = curvatures[k] * (x - centers.row(k)) - g;
             spread = spread + s.share[k] * (off * off);
         }
-        return bend(s) - spread / smoothing;
+        spread = bend(s) - spread / smoothing;
+        return spread;
     }
 };

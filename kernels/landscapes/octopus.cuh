@@ -69,8 +69,7 @@ struct Octopus : Unconstrained {
         auto sign = where(x < real(0), real(-1), real(1));
         auto waiting = (real(2) * L) * x;
         auto turning = (g1_slope(a) + g2_slope(a) * (after * after)) * sign;
-        return choose(x, (real(2) * L) * (a - real(4) * tau) * sign,
-                      where(a <= tau, (real(-2) * gamma) * x, turning),
+        return choose(x, (real(2) * L) * (a - real(4) * tau) * sign, where(a <= tau, (real(-2) * gamma) * x, turning),
                       where(before <= tau, waiting, real(2) * g2(before) * x), waiting);
     }
     template <class Now>
@@ -84,8 +83,7 @@ struct Octopus : Unconstrained {
         auto waiting = (real(2) * L) * v;
         auto bent = (g1_bend(a) + g2_bend(a) * (after * after)) * v;
         auto turning = bent + (real(2) * g2_slope(a) * sign) * (after * shift<1>(v));
-        auto turned =
-            real(2) * g2(before) * v + (real(2) * g2_slope(before) * sign_before) * (x * shift<-1>(v));
+        auto turned = real(2) * g2(before) * v + (real(2) * g2_slope(before) * sign_before) * (x * shift<-1>(v));
         return choose(x, waiting, where(a <= tau, (real(-2) * gamma) * v, turning),
                       where(before <= tau, waiting, turned), waiting);
     }
@@ -95,8 +93,7 @@ struct Octopus : Unconstrained {
         auto after = shift<1>(x);
         auto before = abs(shift<-1>(x));
         auto waiting = real(2) * L;
-        return choose(x, waiting,
-                      where(a <= tau, real(-2) * gamma, g1_bend(a) + g2_bend(a) * (after * after)),
+        return choose(x, waiting, where(a <= tau, real(-2) * gamma, g1_bend(a) + g2_bend(a) * (after * after)),
                       where(before <= tau, waiting, real(2) * g2(before)), waiting);
     }
 };

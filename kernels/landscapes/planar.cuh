@@ -46,8 +46,8 @@ struct Beale : Unconstrained {
         HD scalar turn() const { return t1 + real(2) * (b * t2) + real(3) * (square * t3); }
         HD scalar first() const { return real(2) * (d1 * d1 + d2 * d2 + d3 * d3); }
         HD scalar second() const {
-            scalar bend = a * (real(1) + real(4) * square + real(9) * (square * square)) + real(2) * t2 +
-                          real(6) * (b * t3);
+            scalar bend =
+                a * (real(1) + real(4) * square + real(9) * (square * square)) + real(2) * t2 + real(6) * (b * t3);
             return real(2) * (a * bend);
         }
         HD scalar cross() const {

@@ -2,19 +2,16 @@
 #include "../base/rotations.cuh"
 #include "base.cuh"
 
-// base(R x), R orthogonal; signs is (mixing_passes() + 1, dim)
+// base(R x), R orthogonal
 template <class Base>
 struct Rotated : NoConstraint<Rotated<Base>> {
     Base base;
-    Array signs;
+    Array frame;
     enum Column { columns = Base::columns };
-    HD Vec turned(const Vec& x) const {
+    CALLED Vec turned(const Vec& x) const {
         Vec y = x;
-        rotate(y, [&](int p) { return signs.row(p); });
+        rotate(y, frame);
         return y;
-    }
-    HD void turn_back(Vec& y) const {
-        rotate_back(y, [&](int p) { return signs.row(p); });
     }
     template <class Now>
     HD scalar value(const Vec& x, const Now& now) const {
@@ -22,25 +19,25 @@ struct Rotated : NoConstraint<Rotated<Base>> {
         return base.value(y, now);
     }
     template <class Now>
-    HD Vec gradient(const Vec& x, const Now& now) const {
-        Vec y = turned(x);
-        Vec g = base.gradient(y, now);
-        turn_back(g);
+    CALLED Vec gradient(const Vec& x, const Now& now) const {
+        Vec g, y = turned(x);
+        g = base.gradient(y, now);
+        rotate_back(g, frame);
         return g;
     }
     template <class Now>
-    HD Vec hessian_product(const Vec& x, const Vec& v, const Now& now) const {
-        Vec y = turned(x), direction = turned(v);
-        Vec product = base.hessian_product(y, direction, now);
-        turn_back(product);
+    CALLED Vec hessian_product(const Vec& x, const Vec& v, const Now& now) const {
+        Vec product, y = turned(x), direction = turned(v);
+        product = base.hessian_product(y, direction, now);
+        rotate_back(product, frame);
         return product;
     }
     template <class Now>
-    HD Vec hessian_diagonal(const Vec& x, const Now& now) const {
+    CALLED Vec hessian_diagonal(const Vec& x, const Now& now) const {
         Vec diagonal = zero(), y = turned(x);
         ROLLED for (int i = 0; i < dim(); ++i) {
             Vec e = where(index() == i, real(1), real(0));
-            rotate(e, [&](int p) { return signs.row(p); });
+            rotate(e, frame);
             Vec product = base.hessian_product(y, e, now);
             scalar own = dot(e, product);
             diagonal = where(index() == i, own, diagonal);

@@ -58,17 +58,19 @@ struct Plateau : NoConstraint<Plateau<Base>> {
         return level_at(x, now).slope * base.gradient(x, now);
     }
     template <class Now>
-    HD Vec hessian_product(const Vec& x, const Vec& v, const Now& now) const {
+    CALLED Vec hessian_product(const Vec& x, const Vec& v, const Now& now) const {
         Level k = level_at(x, now);
-        Vec g = base.gradient(x, now);
+        Vec result = base.hessian_product(x, v, now), g = base.gradient(x, now);
         scalar along = dot(g, v);
-        return k.slope * base.hessian_product(x, v, now) - (real(2) * k.level * k.slope / height * along) * g;
+        result = k.slope * result - (real(2) * k.level * k.slope / height * along) * g;
+        return result;
     }
     template <class Now>
-    HD Vec hessian_diagonal(const Vec& x, const Now& now) const {
+    CALLED Vec hessian_diagonal(const Vec& x, const Now& now) const {
         Level k = level_at(x, now);
-        Vec g = base.gradient(x, now);
-        return k.slope * base.hessian_diagonal(x, now) - (real(2) * k.level * k.slope / height) * (g * g);
+        Vec result = base.hessian_diagonal(x, now), g = base.gradient(x, now);
+        result = k.slope * result - (real(2) * k.level * k.slope / height) * (g * g);
+        return result;
     }
 };
 

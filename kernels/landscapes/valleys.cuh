@@ -20,7 +20,8 @@ struct Rosenbrock : Unconstrained {
     }
     template <class Now>
     HD auto hessian_product(const Vec& x, const Vec& v, const Now&) const {
-        auto ahead = (real(12) * (x * x) - real(4) * shift<1>(x)) * b * v - real(4) * b * (x * shift<1>(v)) + real(2) * v;
+        auto ahead =
+            (real(12) * (x * x) - real(4) * shift<1>(x)) * b * v - real(4) * b * (x * shift<1>(v)) + real(2) * v;
         auto behind = (real(2) * b) * v - real(4) * b * (shift<-1>(x) * shift<-1>(v));
         return where(index() < dim() - 1, ahead, real(0)) + where(index() > 0, behind, real(0));
     }
