@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from .landscapes.base import Landscape
-from .part import POSITIVE, Part, number, vector
+from .part import NOT_NEGATIVE, POSITIVE, Part, array, inner, number, structure, vector
+from .random import Random, Stream, round_keys
 from .vec import Array, dot, total
 
-__all__ = ["Below", "Crossed", "Event", "LeftBall", "LeftSlab", "Never"]
+__all__ = [
+    "AllOf",
+    "AnyOf",
+    "Below",
+    "Crossed",
+    "Event",
+    "GradientBelow",
+    "LeftBall",
+    "LeftSlab",
+    "NearMinimum",
+    "Never",
+    "SecondOrderStationary",
+]
 
 
 @dataclass(frozen=True)
@@ -20,6 +34,11 @@ class Event(Part):
     """A predicate on the iterate. ``stop=False`` (where a class offers it) labels and lets the instance go on."""
 
     stops: ClassVar[bool] = True
+
+    @property
+    def labels(self) -> int:
+        """How many labels there are: 1 ... labels."""
+        return 1
 
     def check(self, x: Array, landscape: Landscape, now: Any) -> Array:
         """The label that holds at ``x`` (instances, dim): int32 (instances,), 0 where none does."""
@@ -86,3 +105,196 @@ class Below(Event):
 
     def check(self, x: Array, landscape: Landscape, now: Any) -> Array:
         return _label(landscape.value(x) <= self.value)
+
+
+def _derived() -> Any:
+    """A whole number that selects code and that ``validate`` fills in."""
+    return dataclasses.field(default=0, init=False, repr=False, metadata={"kind": "structure", "low": 0})
+
+
+@dataclass(frozen=True, eq=False)
+class NearMinimum(Event):
+    """The iterate is near point j of ``minima`` (points, dim), ``|x - minima_j| <= radius``: the label is the first such j, from 1."""
+
+    minima: Any = array()
+    radius: float = number(domain=POSITIVE)
+    wells: int = _derived()
+
+    @classmethod
+    def of(cls, landscape: Landscape, radius: float) -> Self:
+        """Near the minima that a landscape lists, in the order of its ``stationary_points()``.
+
+        Raises:
+            ValueError: it lists none.
+        """
+        points = [p for p in landscape.stationary_points() if p.index == 0 and "saddle" not in p.name]
+        if not points:
+            raise ValueError(
+                f"NearMinimum.of({type(landscape).__name__}): the landscape lists no minimum; give NearMinimum(minima, radius)."
+            )
+        return cls(np.array([p.x for p in points]), radius)
+
+    def validate(self) -> None:
+        if self.minima.ndim != 2 or 0 in self.minima.shape:
+            raise ValueError(
+                f"NearMinimum(minima of shape {self.minima.shape}): give an array (points, dim), such as [[-1.0, 0.0], [1.0, 0.0]]."
+            )
+        object.__setattr__(self, "wells", len(self.minima))
+
+    @property
+    def labels(self) -> int:
+        return self.wells
+
+    def at_dim(self, dim: int) -> Self:
+        if self.minima.shape[1] != dim:
+            raise ValueError(
+                f"NearMinimum(minima of shape {self.minima.shape}): give {dim} numbers for each point, the landscape's dimension."
+            )
+        return super().at_dim(dim)
+
+    def constants(self) -> Mapping[str, float]:
+        return {"radius_squared": self.radius**2}
+
+    def check(self, x: Array, landscape: Landscape, now: Any) -> Array:
+        label = np.zeros(x.shape[0], dtype=np.int32)
+        for k in range(self.wells - 1, -1, -1):
+            away = x - self.minima[k]
+            near = total(away * away) <= self.radius_squared  # type: ignore[attr-defined]
+            label = np.where(near[:, 0], np.int32(k + 1), label)
+        return label
+
+    def _content(self) -> tuple[Any, ...]:
+        return self.minima.shape, self.minima.tobytes(), self.radius
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NearMinimum) and type(self) is type(other) and self._content() == other._content()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._content()))
+
+
+@dataclass(frozen=True)
+class GradientBelow(Event):
+    """The exact gradient, without noise, is small: ``|grad f(x)| <= eps``, compared as squares."""
+
+    eps: float = number(domain=NOT_NEGATIVE)
+
+    def constants(self) -> Mapping[str, float]:
+        return {"eps_squared": self.eps**2}
+
+    def check(self, x: Array, landscape: Landscape, now: Any) -> Array:
+        g = landscape.gradient(x, now)
+        return _label(dot(g, g) <= self.eps_squared)  # type: ignore[attr-defined]
+
+
+def _unit(v: Array) -> Array:
+    """``v / |v|``; where v is zero, v."""
+    square = dot(v, v)
+    return v / np.where(square > 0, np.sqrt(square), v.dtype.type(1))
+
+
+@dataclass(frozen=True)
+class SecondOrderStationary(Event):
+    """Second-order stationary: ``|grad f(x)| <= eps`` and ``lambda_min(Hessian) >= -sqrt(rho eps)``, both without noise.
+
+    Nesterov and Polyak (2006); Jin et al. (2017), definition 3 (arXiv:1703.00887). ``rho`` is the Lipschitz constant of the
+    Hessian. lambda_min is the Rayleigh quotient after ``iterations`` power steps on ``s - Hessian``, where s is the Hessian's
+    size from as many power steps on itself, from a normal probe that is the same at every step and another for each instance: never
+    below the true one, near it where ``iterations`` is several times ``s/sqrt(rho eps)``. It is found only where the gradient is
+    small.
+    """
+
+    eps: float = number(domain=NOT_NEGATIVE)
+    rho: float = number(domain=NOT_NEGATIVE)
+    iterations: int = structure(20, low=1)
+
+    def constants(self) -> Mapping[str, float]:
+        return {"eps_squared": self.eps**2, "level": -float(np.sqrt(self.rho * self.eps))}
+
+    def lowest(self, x: Array, landscape: Landscape, now: Any) -> Array:
+        """The estimate of lambda_min at x, (instances, 1)."""
+        if now is None:  # the point is only looked at: the probes of seed 0
+            ids = np.arange(x.shape[0], dtype=np.uint64)[:, None]
+            random = Random(round_keys(0), ids, np.uint64(0), 0, x.shape[1], x.dtype)
+        else:
+            random = dataclasses.replace(now.random, step=0)
+        v = _unit(random.normals(Stream.PROBE))
+        h = landscape.hessian_product(x, v, now)
+        size = np.sqrt(dot(h, h))
+        for _ in range(self.iterations):
+            h = landscape.hessian_product(x, _unit(h), now)
+            found = np.sqrt(dot(h, h))
+            size = np.where(found > size, found, size)
+        for _ in range(self.iterations):
+            v = _unit(size * v - landscape.hessian_product(x, v, now))
+        return dot(v, landscape.hessian_product(x, v, now))
+
+    def check(self, x: Array, landscape: Landscape, now: Any) -> Array:
+        g = landscape.gradient(x, now)
+        flat = dot(g, g) <= self.eps_squared  # type: ignore[attr-defined]
+        if not flat.any():
+            return np.zeros(x.shape[0], dtype=np.int32)
+        return _label(flat & (self.lowest(x, landscape, now) >= self.level))  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class _Two(Event):
+    def validate(self) -> None:
+        for name in ("first", "second"):
+            given = getattr(self, name)
+            if not isinstance(given, Event):
+                raise ValueError(f"{type(self).__name__}({name}={given!r}): give an event, such as Below(0.1).")
+
+    @classmethod
+    def each(cls, *events: Event) -> Any:
+        """Of any number of events, nested from the left."""
+        if not events:
+            raise ValueError(f"{cls.__name__}.each() was given no event; give one or more.")
+        whole = events[0]
+        for event in events[1:]:
+            whole = cls(whole, event)  # type: ignore[call-arg]
+        return whole
+
+    def _both(self, x: Array, landscape: Landscape, now: Any) -> tuple[Array, Array]:
+        a = self.first.check(x, landscape, getattr(now, "first", now))  # type: ignore[attr-defined]
+        return a, self.second.check(x, landscape, getattr(now, "second", now))  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class AnyOf(_Two):
+    """Either of two events. The label is the first's; where only the second holds, its label after those of the first.
+
+    ``AnyOf.each(a, b, c)`` labels them 1, 2, 3 where each has one label; ties go to the lowest.
+    """
+
+    first: Event = inner()
+    second: Event = inner()
+    labels_of_first: int = _derived()
+
+    def validate(self) -> None:
+        super().validate()
+        object.__setattr__(self, "labels_of_first", self.first.labels)
+
+    @property
+    def labels(self) -> int:
+        return self.first.labels + self.second.labels
+
+    def check(self, x: Array, landscape: Landscape, now: Any) -> Array:
+        a, b = self._both(x, landscape, now)
+        return np.where(a != 0, a, np.where(b != 0, b + np.int32(self.labels_of_first), b))
+
+
+@dataclass(frozen=True)
+class AllOf(_Two):
+    """Two events at the same step. The label is the first's: ``AllOf(NearMinimum.of(f, 0.1), GradientBelow(1e-3))``."""
+
+    first: Event = inner()
+    second: Event = inner()
+
+    @property
+    def labels(self) -> int:
+        return self.first.labels
+
+    def check(self, x: Array, landscape: Landscape, now: Any) -> Array:
+        a, b = self._both(x, landscape, now)
+        return np.where(b != 0, a, np.int32(0))

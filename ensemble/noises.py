@@ -159,7 +159,7 @@ class AlphaStable(Noise):
     model of Simsekli, Sagun, Gurbuzbalaban (2019), eq. 5 (arXiv:1901.06053). Chambers, Mallows, Stuck (1976): with V uniform on
     (-pi/2, pi/2) and W exponential, ``s = sin(alpha V) / cos(V)^(1/alpha) (cos((1 - alpha) V) / W)^((1 - alpha)/alpha)``, from two
     words per coordinate. The angles are taken from the nearer end, d = pi/2 - |V|, and W near 0 from 1 - u, so that both tails keep
-    their relative accuracy. Stationary SGD on ``h x^2/2`` is alpha-stable with scale ``lr scale / (1 - |1 - lr h|^alpha)^(1/alpha)``.
+    their relative accuracy. SGD on ``h x^2/2`` ends alpha-stable with scale ``lr scale / (1 - |1 - lr h|^alpha)^(1/alpha)``.
     """
 
     alpha: float = number(domain=_TO_TWO)

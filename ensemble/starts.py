@@ -6,18 +6,34 @@ A start is a function of an instance's id, the seed and its own parameters: neve
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .backends.program import Engine, Program
 from .elementary import pow as power
-from .part import NOT_NEGATIVE, POSITIVE, Part, number, vector
-from .random import Random, Stream
-from .vec import lengths
+from .landscapes.base import Landscape
+from .part import NOT_NEGATIVE, POSITIVE, Domain, Part, array, number, structure, vector
+from .random import Random, Stream, philox, uniform
+from .vec import blocks, lengths
 
-__all__ = ["Ball", "NormalCloud", "Point", "Sphere", "Start", "UniformBox"]
+__all__ = [
+    "Ball",
+    "LatinHypercube",
+    "NearStationary",
+    "NormalCloud",
+    "Point",
+    "Points",
+    "Sobol",
+    "Sphere",
+    "Start",
+    "UniformBox",
+]
+
+
+NOBODY = 0xFFFFFFFF
+"""The instance id of draws that all instances share."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +59,12 @@ class Source:
         ids = self.ids.astype(np.uint64).reshape(-1, 1)
         random = Random(self.program.keys, ids, offset, 0, self.program.dim, self.program.dtype)
         return random.uniform_of_instance(Stream.START)
+
+    def shared_words(self) -> NDArray[np.uint32]:
+        """One word for each coordinate, (dim,), the same for all instances: from the seed and the stream alone."""
+        stream = np.uint64(Stream.START + self.stream_offset)
+        w = philox(0, np.arange(blocks(self.program.dim)), NOBODY, stream, self.program.keys)
+        return np.stack(w, axis=-1).reshape(-1)[: self.program.dim]
 
     def as_row(self, value: Any) -> Any:
         """A number or one number per coordinate, (1, dim), in the ensemble's dtype and the engine's library."""
@@ -81,23 +103,31 @@ class NormalCloud(Start):
 
 
 @dataclass(frozen=True)
-class UniformBox(Start):
+class _Box(Start):
+    def validate(self) -> None:
+        from .grids import Grid
+
+        given: Any = self
+        if not isinstance(given.low, Grid) and not isinstance(given.high, Grid):
+            name, low, high = type(self).__name__, np.asarray(given.low), np.asarray(given.high)
+            if low.ndim and high.ndim and low.shape != high.shape:
+                raise ValueError(f"{name}: low has {low.size} numbers and high {high.size}; give one or equally many.")
+            if np.any(low > high):
+                raise ValueError(f"{name}(low={given.low}, high={given.high}): give low <= high in every coordinate.")
+
+    def between(self, source: Source, shares: NDArray[np.float64]) -> Any:
+        """The points at ``shares`` (ids, dim) of the way from low to high."""
+        given: Any = self
+        low, high = np.asarray(given.low, dtype=np.float64), np.asarray(given.high, dtype=np.float64)
+        return source.engine.to_device((low + (high - low) * shares).astype(source.program.dtype))
+
+
+@dataclass(frozen=True)
+class UniformBox(_Box):
     """Uniform between ``low`` and ``high``, numbers for all coordinates or for each."""
 
     low: Any = vector()
     high: Any = vector()
-
-    def validate(self) -> None:
-        from .grids import Grid
-
-        if not isinstance(self.low, Grid) and not isinstance(self.high, Grid):
-            low, high = np.asarray(self.low), np.asarray(self.high)
-            if low.ndim and high.ndim and low.shape != high.shape:
-                raise ValueError(
-                    f"UniformBox: low has {low.size} numbers and high {high.size}; give one or equally many."
-                )
-            if np.any(low > high):
-                raise ValueError(f"UniformBox(low={self.low}, high={self.high}): give low <= high in every coordinate.")
 
     def draw(self, source: Source) -> Any:
         width = np.asarray(self.high, dtype=np.float64) - np.asarray(self.low, dtype=np.float64)
@@ -129,3 +159,136 @@ class Ball(Start):
         length = share * u.dtype.type(self.radius)
         z = source.normals()
         return z / lengths(z, source.engine.xp) * source.engine.to_device(length) + source.as_row(self.center)
+
+
+@dataclass(frozen=True, eq=False)
+class Points(Start):
+    """Listed ``points`` (points, dim), dealt out in turn: instance i starts at ``points[i mod len(points)]``."""
+
+    points: Any = array()
+
+    def validate(self) -> None:
+        if self.points.ndim != 2 or 0 in self.points.shape:
+            raise ValueError(
+                f"Points(points of shape {self.points.shape}): give an array (points, dim), such as [[-1.0, 0.0], [1.0, 0.0]]."
+            )
+
+    def at_dim(self, dim: int) -> Self:
+        if self.points.shape[1] != dim:
+            raise ValueError(
+                f"Points(points of shape {self.points.shape}): give {dim} numbers for each point, the landscape's dimension."
+            )
+        return super().at_dim(dim)
+
+    def draw(self, source: Source) -> Any:
+        chosen = self.points[source.ids.astype(np.int64) % len(self.points)]
+        return source.engine.to_device(chosen.astype(source.program.dtype))
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and isinstance(other, Points) and np.array_equal(self.points, other.points)
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.points.shape, self.points.tobytes()))
+
+
+_SHARE = Domain(lambda v: 0 <= v <= 1, "a number from 0 to 1")
+
+
+@dataclass(frozen=True)
+class NearStationary(Start):
+    """Normal around a point: ``x + scale along z``, z standard normal in each coordinate.
+
+    ``along`` says in which coordinates: 1 for all of them, or 1 and 0 for each. :meth:`of` takes a stationary point that a
+    landscape lists, and may keep to its stable manifold's tangent.
+    """
+
+    x: Any = vector()
+    scale: float = number(domain=NOT_NEGATIVE)
+    along: Any = vector(1.0, _SHARE)
+
+    @classmethod
+    def of(cls, landscape: Landscape, name: str, scale: float, stable_only: bool = False) -> Self:
+        """Around the stationary point of that name.
+
+        ``stable_only``: only along the coordinates of positive curvature, which span the stable directions where the Hessian at
+        the point is diagonal.
+
+        Raises:
+            ValueError: there is no such point, or its Hessian is not diagonal.
+        """
+        points = {p.name: p for p in reversed(landscape.stationary_points())}
+        kind = type(landscape).__name__
+        if name not in points:
+            known = ", ".join(repr(n) for n in reversed(points)) or "none"
+            raise ValueError(
+                f"NearStationary.of({kind}, name={name!r}): the landscape lists no such point, but {known}; "
+                f"give one of them or NearStationary(x, scale)."
+            )
+        x = points[name].x
+        if not stable_only:
+            return cls(x, scale)
+        at = np.array([x])
+        diagonal = landscape.hessian_diagonal(at)
+        for probe in np.random.default_rng(0).normal(size=(2, 1, len(x))):
+            off = np.abs(landscape.hessian_product(at, probe) - diagonal * probe).max()
+            if off > 1e-9 * np.abs(diagonal * probe).max():
+                raise ValueError(
+                    f"NearStationary.of({kind}, {name!r}, stable_only=True): the Hessian there is not diagonal, so the "
+                    f"stable directions are no coordinates; give points of that subspace as Points(points)."
+                )
+        return cls(x, scale, tuple((diagonal[0] > 0).astype(float)))
+
+    def draw(self, source: Source) -> Any:
+        size = np.asarray(self.along, dtype=np.float64) * self.scale
+        return source.normals() * source.as_row(size) + source.as_row(self.x)
+
+
+@dataclass(frozen=True)
+class Sobol(_Box):
+    """A Sobol sequence between ``low`` and ``high``: instance i starts at its point i. More even than :class:`UniformBox`.
+
+    Sobol (1967), with the direction numbers of Joe and Kuo (2008), from scipy.stats.qmc; up to 21,201 coordinates. The seed
+    shifts it: an exclusive or with one random word for each coordinate, which keeps every power of two of points as even as before
+    and makes each point uniform. Most even for a power of two of instances.
+    """
+
+    low: Any = vector()
+    high: Any = vector()
+
+    def draw(self, source: Source) -> Any:
+        from scipy.stats import qmc
+
+        dim, ids = source.program.dim, source.ids.astype(np.int64)
+        if dim > qmc.Sobol.MAXDIM:
+            raise ValueError(
+                f"Sobol: at most {qmc.Sobol.MAXDIM} coordinates, not {dim}; use UniformBox or LatinHypercube."
+            )
+        block, words = 1 << 10, np.empty((ids.size, dim), dtype=np.uint32)
+        sequence = qmc.Sobol(d=dim, scramble=False, bits=32)
+        for b in np.unique(ids // block):
+            if b * block > sequence.num_generated:
+                sequence.fast_forward(int(b * block - sequence.num_generated))
+            points = sequence.random(block)
+            here = ids // block == b
+            words[here] = (points * 2.0**32).astype(np.uint32)[ids[here] % block]
+        return self.between(source, uniform(words ^ source.shared_words(), np.float64))
+
+
+@dataclass(frozen=True)
+class LatinHypercube(_Box):
+    """A Latin hypercube of ``points`` points between ``low`` and ``high``; instance i starts at point ``i mod points``.
+
+    McKay, Beckman, Conover (1979), from scipy.stats.qmc: in every coordinate each of ``points`` equal slices holds one point.
+    Give as many points as instances; the design is one of the seed and of ``points``.
+    """
+
+    low: Any = vector()
+    high: Any = vector()
+    points: int = structure(low=1)
+
+    def draw(self, source: Source) -> Any:
+        from scipy.stats import qmc
+
+        generator = np.random.default_rng(source.shared_words())
+        design = qmc.LatinHypercube(d=source.program.dim, seed=generator).random(self.points)
+        return self.between(source, design[source.ids.astype(np.int64) % self.points])

@@ -60,7 +60,8 @@ void advance_tile(const Launch& launch, int tile) {
         state.each(Loader{launch, rows});
     }
     int event_step[width], event[width];
-    for (int w = 0; w < width; ++w) event_step[w] = launch.event_step[rows.row[w]], event[w] = launch.event[rows.row[w]];
+    for (int w = 0; w < width; ++w)
+        event_step[w] = launch.event_step[rows.row[w]], event[w] = launch.event[rows.row[w]];
 
     auto write_out = [&](const bool* which) {
         save_rows(x, rows, which, launch.x);
@@ -81,8 +82,7 @@ void advance_tile(const Launch& launch, int tile) {
         clock.random.step = unsigned(t);
 #if ENSEMBLE_MIXED
         for (int k = 0; k < P::columns; ++k)
-            for (int w = 0; w < width; ++w)
-                clock.column[k].set(w, tables[w][(t - launch.first) * P::table_row + k]);
+            for (int w = 0; w < width; ++w) clock.column[k].set(w, tables[w][(t - launch.first) * P::table_row + k]);
 #else
         for (int k = 0; k < P::columns; ++k) clock.column[k] = table[k];
         table += P::table_row;
@@ -136,9 +136,9 @@ int advance_tiles(const Launch& launch, int first_tile, int last_tile, char* are
     for (int tile = first_tile; tile < last_tile; ++tile) advance_tile<P>(launch, tile);
     return 0;
 }
-#define ENSEMBLE_ADVANCE(...)                                                                                     \
-    extern "C" int advance(const Launch* launch, int first_tile, int last_tile, char* arena, long long bytes) {  \
-        return advance_tiles<Parts<__VA_ARGS__>>(*launch, first_tile, last_tile, arena, bytes);                  \
-    }                                                                                                            \
-    extern "C" long long size_of_parts() { return sizeof(Parts<__VA_ARGS__>); }                                  \
+#define ENSEMBLE_ADVANCE(...)                                                                                   \
+    extern "C" int advance(const Launch* launch, int first_tile, int last_tile, char* arena, long long bytes) { \
+        return advance_tiles<Parts<__VA_ARGS__>>(*launch, first_tile, last_tile, arena, bytes);                 \
+    }                                                                                                           \
+    extern "C" long long size_of_parts() { return sizeof(Parts<__VA_ARGS__>); }                                 \
     extern "C" long long size_of_launch() { return sizeof(Launch); }

@@ -80,9 +80,7 @@ struct Rademacher {
     number sigma;
     enum Column { columns };
     static constexpr int words = 1;
-    HD scalar deviate(const word& w) const {
-        return where(top_bit_of(w), broadcast(real(1)), broadcast(real(-1)));
-    }
+    HD scalar deviate(const word& w) const { return where(top_bit_of(w), broadcast(real(1)), broadcast(real(-1))); }
     template <class G, class Landscape, class Now>
     HD auto apply(const Vec&, G&& gradient, const Landscape&, const Now& now) const {
         return static_cast<G&&>(gradient) + sigma * Deviates<Rademacher>(now.random, *this);
@@ -139,7 +137,8 @@ struct Spikes {
     enum Column { columns };
     template <class G, class Landscape, class Now>
     HD auto apply(const Vec&, G&& gradient, const Landscape&, const Now& now) const {
-        scalar factor = where(uniform_of_instance(now.random, NOISE) <= probability, broadcast(spike), broadcast(usual));
+        scalar factor =
+            where(uniform_of_instance(now.random, NOISE) <= probability, broadcast(spike), broadcast(usual));
         return static_cast<G&&>(gradient) * factor;
     }
 };

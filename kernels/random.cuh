@@ -7,7 +7,15 @@
 #include "elementary.cuh"
 
 // The one list of streams. A configuration that must not share randomness adds its number times 256.
-enum Stream : unsigned { NOISE = 0, START = 1, PERTURBATION = 2, MINIBATCH = 3, PROBE = 4, EVENT = 5, NOISE_SECOND = 6 };
+enum Stream : unsigned {
+    NOISE = 0,
+    START = 1,
+    PERTURBATION = 2,
+    MINIBATCH = 3,
+    PROBE = 4,
+    EVENT = 5,
+    NOISE_SECOND = 6
+};
 
 constexpr int philox_rounds = 10;
 struct RoundKeys {  // derived on the host once: two words for each round

@@ -333,7 +333,7 @@ class Watchdog {
     bool done = false;
     std::thread thread;
 
-   public:
+public:
     explicit Watchdog(const Block& block) {
         thread = std::thread([this, &block] {
             std::unique_lock lock(mutex);

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 import random
+from datetime import date
 from functools import partial
 
 import numpy as np
@@ -298,14 +300,27 @@ ROLES = ("landscape", "optimizer", "noise", "event")
 ALL = list(itertools.product(*map(kinds, ROLES)))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("combination", random.Random(0).sample(ALL, min(200, len(ALL))), ids=named)
-def test_many_combinations_have_the_same_bits_on_numpy_and_cpu(cpu, combination, dtype):
+def agree(combination, dtype):
     for per_coordinate in (False, True):
         made = combined(dict(zip(ROLES, combination, strict=True)), 11, per_coordinate)
         arguments = [covered(0, backend, dtype, made) for backend in ("numpy", "cpu")]
         assert same_result(*map(quietly, arguments))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("combination", random.Random(0).sample(ALL, min(200, len(ALL))), ids=named)
+def test_many_combinations_have_the_same_bits_on_numpy_and_cpu(cpu, combination, dtype):
+    agree(combination, dtype)
+
+
+# So many more, drawn anew each day: ENSEMBLE_COMBINATIONS=4 pytest
+DRAWN = random.Random(date.today().isoformat()).sample(ALL, int(os.environ.get("ENSEMBLE_COMBINATIONS", "0")))
+
+
+@pytest.mark.parametrize("combination", DRAWN, ids=named)
+def test_combinations_of_the_day_have_the_same_bits_on_numpy_and_cpu(cpu, combination):
+    agree(combination, "float32")
 
 
 def test_perturbations_have_the_same_bits_on_numpy_and_cpu(cpu):

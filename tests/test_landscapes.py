@@ -208,6 +208,7 @@ def _examples():
         Example(TURNED, lambda x, torch: rosenbrock(x @ torch.tensor(TURNED.turned(np.eye(8))), b=3.0), 1e-3),
         Example(WELLS, lambda x, torch: wells(x, torch, WELLS)),
         Example(en.OnlineLinear(dim=2, C=5.0), lambda x, torch: 5 * x.sum(1), 0.1),
+        Example(en.StochasticLinear(dim=2), lambda x, torch: 0.2 * x.sum(1), 1e-3),
         Example(MATRIX, lambda x, torch: factorization(x, torch, MATRIX)),
         Example(WAVES, lambda x, torch: phases(x, torch, WAVES), 1e-3),
         Example(NETWORK, lambda x, torch: network(x, torch, NETWORK)),
@@ -220,7 +221,7 @@ LARGER = (
     en.Rosenbrock(dim=9, b=7.0), en.Rastrigin(dim=13), en.Ackley(dim=13), en.Griewank(dim=23), en.StyblinskiTang(dim=9),
     en.Levy(dim=13), en.Schwefel(dim=9), en.DoubleWell(dim=9), en.SharpFlat(dim=9), en.SmoothSharpFlat(dim=9), en.Cliff(dim=9),
     en.Plateau(en.Griewank(dim=9)), en.PolyakLojasiewicz(dim=9), en.Rotated(en.Rosenbrock(dim=16, b=3.0)),
-    en.Rotated(en.Rosenbrock(dim=23, b=3.0)), en.MultiWell.scattered(dim=9, wells=4), en.OnlineLinear(dim=9),
+    en.Rotated(en.Rosenbrock(dim=23, b=3.0)), en.MultiWell.scattered(dim=9, wells=4), en.OnlineLinear(dim=9), en.StochasticLinear(dim=9),
     en.MatrixFactorization.random(20, 3), en.MatrixFactorization.random(7, 5, 6), en.PhaseRetrieval.random(9, 20),
     en.DeepLinear(3, 3), en.DeepLinear(12, 1),
 )  # fmt: skip
@@ -309,7 +310,7 @@ def test_derivatives_are_those_of_automatic_differentiation(example):
 
 
 KNOWN = (
-    *(example.landscape for example in EXAMPLES if not isinstance(example.landscape, en.OnlineLinear)),
+    *(example.landscape for example in EXAMPLES if not isinstance(example.landscape, (en.OnlineLinear, en.StochasticLinear))),
     en.Quadratic.bowl(), en.Quadratic.ravine(), en.Quadratic.cross_ravine(), en.Quadratic((1.0, -2.0, 3.0)),
     en.QuarticSaddle(dim=12, unstable=10, stiffness=-0.5), en.Octopus(dim=3), en.Octopus(dim=1, gamma=0.3), en.Rosenbrock(),
     en.Rosenbrock(dim=6), en.DegenerateSaddle(dim=1, confinement=0.0), en.StyblinskiTang(dim=6), en.Levy(dim=1),
@@ -475,6 +476,21 @@ def test_the_online_loss_turns_with_the_step_and_stays_in_its_box():
     assert f.gradient(x)[0, 0] == pytest.approx(1 / 3)
 
 
+def test_the_stochastic_loss_is_drawn_once_for_each_instance_and_step():
+    f, instances = en.StochasticLinear(dim=3, probability=0.2), 20_000
+    p = program(f, "float64", instances, 0.001, en.GradientDescent)
+    engine, x = NumpyEngine(), []
+    for steps in (1, 2):
+        state = engine.new_state(p)
+        engine.advance(p, state, np.arange(instances, dtype=np.int32), 1, steps)
+        assert (state.x == state.x[:, :1]).all()
+        x.append(state.x[:, 0])
+    assert set(x[0]) == {-1.0, 0.01}  # -1.01 is projected
+    for moved in (x[0], x[1] - x[0]):
+        share = np.mean(moved < 0) if moved is x[0] else np.mean(moved[x[0] > 0] < 0)
+        assert abs(share - 0.2) < 4 * math.sqrt(0.16 / (0.8 * instances))
+
+
 def test_others_multiply_without_dividing():
     rng = np.random.default_rng(0)
     for dim in (1, 2, 3, 4, 5, 8, 13, 40):
@@ -574,11 +590,16 @@ struct Probe {
 def probed():
     """Programs may use the probe; they are compiled in a hurry, since the bits do not depend on it."""
     written, flags = sources.program_source, compiler.FLAGS
+
+    def with_probe(types, macros, entry):
+        if "Probe" not in types:
+            return written(types, macros, entry)
+        text = written(tuple("GradientDescent" if name == "Probe" else name for name in types), macros, entry)
+        before, after = text.split('#include "advance.cuh"\n')
+        return f'{before}#include "advance.cuh"\n{PROBE}{after.replace("GradientDescent", "Probe")}'
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            sources, "program_source",
-            lambda *given: written(*given).replace('#include "advance.cuh"\n', f'#include "advance.cuh"\n{PROBE}'),
-        )  # fmt: skip
+        patch.setattr(sources, "program_source", with_probe)
         patch.setattr(compiler, "FLAGS", tuple("-O0" if flag == "-O3" else flag for flag in flags))
         yield
 

@@ -6,7 +6,7 @@ from .factorizations import MatrixFactorization, PhaseRetrieval
 from .multimodal import Ackley, Griewank, Levy, Rastrigin, Schwefel, StyblinskiTang
 from .multiwell import MultiWell
 from .octopus import Octopus
-from .online import OnlineLinear
+from .online import OnlineLinear, StochasticLinear
 from .planar import Beale, Booth, Himmelblau
 from .quadratic import Quadratic
 from .rotated import Rotated
@@ -44,5 +44,6 @@ __all__ = [
     "SharpFlat",
     "SmoothSharpFlat",
     "StationaryPoint",
+    "StochasticLinear",
     "StyblinskiTang",
 ]

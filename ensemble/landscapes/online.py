@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..part import POSITIVE, number, structure
+from ..part import FRACTION, POSITIVE, number, structure
+from ..random import Stream
 from ..vec import Array, total
 from .base import Box, Landscape
+
+
+def _into_box(x: Array) -> Array:
+    one = x.dtype.type(1)
+    below = np.where(x > one, one, x)  # NaN stays NaN, so that divergence is seen
+    return np.where(below < -one, -one, below)
 
 
 @dataclass(frozen=True)
@@ -47,9 +55,57 @@ class OnlineLinear(Landscape):
         return np.zeros_like(x)
 
     def project(self, x: Array, now: Any = None) -> Array:
-        one = x.dtype.type(1)
-        below = np.where(x > one, one, x)  # NaN stays NaN, so that divergence is seen
-        return np.where(below < -one, -one, below)
+        return _into_box(x)
+
+    def _smoothness(self) -> float:
+        return 0.0
+
+    def _box(self) -> Box:
+        return -1.0, 1.0
+
+
+@dataclass(frozen=True)
+class StochasticLinear(Landscape):
+    """The losses of :class:`OnlineLinear` in random order: ``C sum_k x_k`` with ``probability``, else ``-small sum_k x_k``, ``|x_k| <= 1``.
+
+    Reddi, Kale and Kumar (2018), arXiv:1904.09237, theorem 3, and section 5 with C = 1010, small = 10 and probability 0.01. The mean
+    loss ``(probability C - (1 - probability) small) sum_k x_k`` is what the value says; where its slope is positive the best point is
+    -1 in every coordinate. Each step an instance draws one of the two losses from the minibatch stream, the same for every gradient
+    in that step; a gradient that is looked at outside a step is the mean one.
+    """
+
+    dim: int = structure(1, low=1)
+    C: float = number(1010.0, POSITIVE)
+    small: float = number(10.0, POSITIVE)
+    probability: float = number(0.01, FRACTION)
+
+    smooth_everywhere = True
+
+    def constants(self) -> Mapping[str, float]:
+        return {"mean": self.probability * self.C - (1 - self.probability) * self.small}
+
+    def _mean(self) -> Any:
+        own = self.__dict__
+        return own["mean"] if "mean" in own else self.constants()["mean"]
+
+    def value(self, x: Array, now: Any = None) -> Array:
+        return self._mean() * total(x)
+
+    def gradient(self, x: Array, now: Any = None) -> Array:
+        random = getattr(now, "random", None)
+        if random is None:
+            return self._mean() * np.ones_like(x)
+        large = random.uniform_of_instance(Stream.MINIBATCH) < self.probability
+        return np.where(large, self.C, -self.small) * np.ones_like(x)
+
+    def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
+        return np.zeros_like(x)
+
+    def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
+        return np.zeros_like(x)
+
+    def project(self, x: Array, now: Any = None) -> Array:
+        return _into_box(x)
 
     def _smoothness(self) -> float:
         return 0.0

@@ -2,6 +2,14 @@
 #pragma once
 #include "../base.cuh"
 
+// Numbers that are read again in every step: a compiler that kept them all in registers would spill what matters more.
+HD const real* read_again(const real* numbers) {
+#if defined(__CUDACC__)
+    asm volatile("" : "+l"(numbers));
+#endif
+    return numbers;
+}
+
 // One number for each coordinate, from numbers that nobody padded.
 struct Slice : Expression {
     static constexpr bool pointwise = true;
@@ -23,5 +31,5 @@ struct Array {
     HD const real* data() const { return numbers; }
 #endif
     HD real operator[](int i) const { return data()[i]; }
-    HD Slice row(int i) const { return Slice(data() + (long long)i * dim()); }  // of an array (rows, dim)
+    HD Slice row(int i) const { return Slice(read_again(data()) + (long long)i * dim()); }  // of an array (rows, dim)
 };

@@ -1,6 +1,6 @@
 // Small matrices kept in a Vec row by row: coordinate i*cols + a is entry (i, a). cols is small and known to the compiler.
 #pragma once
-#include "../base.cuh"
+#include "arrays.cuh"
 #include "calls.cuh"
 
 HD constexpr int floor_of(int a, int b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
@@ -43,13 +43,27 @@ private:
     }
 };
 
+// Row and column of coordinate c of held block j. In a group of lanes what depends on the lane is one remainder for all.
+template <int cols>
+HD int column_of(int j, int c) {
+    if constexpr (lanes == 1) {
+        return (block_width * block_of(j) + c) % cols;
+    } else {
+        int column = block_width * lane_in_group() % cols + (block_width * lanes * j + c) % cols;
+        return column >= cols ? column - cols : column;
+    }
+}
+template <int cols>
+HD int row_of(int j, int c) {
+    return is_coordinate(j, c) ? (block_width * block_of(j) + c) / cols : 0;
+}
 // The column of each coordinate.
 template <int cols>
 struct Column : Expression {
     static constexpr bool pointwise = true;
     HD Quad<int> at(int j) const {
         Quad<int> r;
-        EACH_COORDINATE r.c[c] = (block_width * block_of(j) + c) % cols;
+        EACH_COORDINATE r.c[c] = column_of<cols>(j, c);
         return r;
     }
 };
@@ -101,7 +115,7 @@ private:
         if constexpr (d < cols) {
             Quad<scalar> from = Moved<d>(u).at(j);
             EACH_COORDINATE {
-                int b = (block_width * block_of(j) + c) % cols;
+                int b = column_of<cols>(j, c);
                 scalar factor = broadcast(real(0));
                 UNROLL for (int k = 0; k < cols; ++k) {
                     if (k + d >= 0 && k + d < cols) factor = b == k ? s.e[k + d < 0 ? 0 : (k + d) % cols][k] : factor;
@@ -128,10 +142,7 @@ struct RowEntry : Expression {
     HD RowEntry(const real* f_, int entry_) : f(f_), entry(entry_) {}
     HD Quad<real> at(int j) const {
         Quad<real> r;
-        EACH_COORDINATE {
-            int i = (block_width * block_of(j) + c) / cols;
-            r.c[c] = is_coordinate(j, c) ? f[i * inside + entry] : real(0);
-        }
+        EACH_COORDINATE r.c[c] = f[row_of<cols>(j, c) * inside + entry];
         return r;
     }
 };
@@ -156,11 +167,10 @@ struct TimesFactor : Expression {
     HD Quad<scalar> at(int j) const {
         Quad<scalar> r;
         EACH_COORDINATE {
-            int coordinate = block_width * block_of(j) + c, i = coordinate / cols, b = coordinate % cols;
+            int i = row_of<cols>(j, c), b = column_of<cols>(j, c);
             scalar total = broadcast(real(0));
             UNROLL for (int a = 0; a < inside; ++a) {
-                real entry = is_coordinate(j, c) ? f[i * inside + a] : real(0);
-                total = muladd(broadcast(entry), s.column_entry(a, b), total);
+                total = muladd(broadcast(f[i * inside + a]), s.column_entry(a, b), total);
             }
             r.c[c] = total;
         }
@@ -177,11 +187,10 @@ struct RowProducts : Expression {
     HD Quad<real> at(int j) const {
         Quad<real> r;
         EACH_COORDINATE {
-            int coordinate = block_width * block_of(j) + c;
-            bool first = is_coordinate(j, c) && coordinate % cols == 0;
+            bool first = is_coordinate(j, c) && column_of<cols>(j, c) == 0;
+            const real* row = f + row_of<cols>(j, c) * inside;
             real total = 0;
-            for (int a = 0; a < inside; ++a)
-                total = first ? muladd(f[coordinate / cols * inside + a], f[k * inside + a], total) : total;
+            for (int a = 0; a < inside; ++a) total = first ? muladd(row[a], f[k * inside + a], total) : total;
             r.c[c] = total;
         }
         return r;

@@ -136,12 +136,12 @@ PACK_BINARY(|)
 PACK_BINARY(^)
 #undef PACK_BINARY
 
-#define PACK_SHIFT(OP)                                                    \
-    template <class N, class T>                                           \
-    HD Pack<N, T> operator OP(const Pack<N, T>& a, int n) {               \
-        Pack<N, T> r;                                                     \
-        for (int p = 0; p < parts; ++p) r.v[p] = a.v[p] OP n;             \
-        return r;                                                         \
+#define PACK_SHIFT(OP)                                        \
+    template <class N, class T>                               \
+    HD Pack<N, T> operator OP(const Pack<N, T>& a, int n) {   \
+        Pack<N, T> r;                                         \
+        for (int p = 0; p < parts; ++p) r.v[p] = a.v[p] OP n; \
+        return r;                                             \
     }
 PACK_SHIFT(<<)
 PACK_SHIFT(>>)
@@ -271,9 +271,7 @@ template <class A, class B, class C,
 HD scalar muladd(const A& a, const B& b, const C& c) {
     return muladd(broadcast(a), broadcast(b), broadcast(c));
 }
-HD real muladd(real a, real b, real c) {
-    return ENSEMBLE_FAST ? REAL_FMA(a, b, c) : a * b + c;
-}
+HD real muladd(real a, real b, real c) { return ENSEMBLE_FAST ? REAL_FMA(a, b, c) : a * b + c; }
 HD scalar square_root(const scalar& a) {
     scalar r;
     for (int p = 0; p < parts; ++p) r.v[p] = native_sqrt(a.v[p]);

@@ -359,22 +359,22 @@ private:
     }
 };
 
-#define ELEMENTWISE(NAME, OP)                                                                                     \
-    template <class A, class B, typename enable_if<is_operand<A> || is_operand<B>>::type = 0>                     \
-    HD auto NAME(A&& a, B&& b) {                                                                                  \
-        return Binary<OP, operand<A>, operand<B>>(make_operand<A>(static_cast<A&&>(a)),                           \
-                                                  make_operand<B>(static_cast<B&&>(b)));                          \
+#define ELEMENTWISE(NAME, OP)                                                                 \
+    template <class A, class B, typename enable_if<is_operand<A> || is_operand<B>>::type = 0> \
+    HD auto NAME(A&& a, B&& b) {                                                              \
+        return Binary<OP, operand<A>, operand<B>>(make_operand<A>(static_cast<A&&>(a)),       \
+                                                  make_operand<B>(static_cast<B&&>(b)));      \
     }
 ELEMENTWISE(operator+, Plus)
 ELEMENTWISE(operator-, Minus)
 ELEMENTWISE(operator*, Times)
 ELEMENTWISE(operator/, Over)
-#define OPERATION(NAME, EXPRESSION)              \
-    struct NAME {                                \
-        template <class A, class B>              \
+#define OPERATION(NAME, EXPRESSION)                    \
+    struct NAME {                                      \
+        template <class A, class B>                    \
         static HD auto apply(const A& a, const B& b) { \
-            return EXPRESSION;                   \
-        }                                        \
+            return EXPRESSION;                         \
+        }                                              \
     };
 OPERATION(Less, a < b)
 OPERATION(LessEqual, a <= b)

@@ -16,7 +16,7 @@ struct MatrixFactorization : Unconstrained {
                 for (int b = 0; b < rank; ++b) row.e[a][b] = broadcast(real(0));
                 row.e[a][0] = at(x, k * rank + a);
             }
-            Vec rest = times(x, row) - RowProducts<rank, true_rank>(factor.data(), k);
+            Vec rest = times(x, row) - RowProducts<rank, true_rank>(known(), k);
             squares = squares + rest * rest;
         }
         return real(0.25) * sum(squares);
@@ -26,8 +26,8 @@ struct MatrixFactorization : Unconstrained {
         Small<rank, rank> inner;
         Small<true_rank, rank> with;
         gram<rank, true>(inner, x, x);
-        gram_with<rank, true_rank>(with, factor.data(), x);
-        return times(x, inner) - TimesFactor<rank, true_rank>(factor.data(), with);
+        gram_with<rank, true_rank>(with, known(), x);
+        return times(x, inner) - TimesFactor<rank, true_rank>(known(), with);
     }
     template <class Now>
     CALLED Vec hessian_product(const Vec& x, const Vec& v, const Now&) const {
@@ -35,10 +35,10 @@ struct MatrixFactorization : Unconstrained {
         Small<true_rank, rank> with;
         gram<rank, true>(inner, x, x);
         gram<rank>(cross, v, x);
-        gram_with<rank, true_rank>(with, factor.data(), v);
+        gram_with<rank, true_rank>(with, known(), v);
         for (int a = 0; a < rank; ++a)
             for (int b = 0; b < rank; ++b) both.e[a][b] = cross.e[a][b] + cross.e[b][a];
-        return times(v, inner) + times(x, both) - TimesFactor<rank, true_rank>(factor.data(), with);
+        return times(v, inner) + times(x, both) - TimesFactor<rank, true_rank>(known(), with);
     }
     template <class Now>
     CALLED Vec hessian_diagonal(const Vec& x, const Now&) const {
@@ -47,11 +47,12 @@ struct MatrixFactorization : Unconstrained {
         for (int a = 0; a < rank; ++a)
             for (int b = 0; b < rank; ++b) ones.e[a][b] = broadcast(real(1));
         Vec result, square = x * x;
-        result = Own{inner} + square + (times(square, ones) - Rows{factor.data()});
+        result = Own{inner} + square + (times(square, ones) - Rows{known()});
         return result;
     }
 
 private:
+    HD const real* known() const { return read_again(factor.data()); }
     struct Own : Expression {  // entry (a, a) of a small matrix in column a
         static constexpr bool pointwise = true;
         const Small<rank, rank>& s;
@@ -59,7 +60,7 @@ private:
         HD Quad<scalar> at(int j) const {
             Quad<scalar> r;
             EACH_COORDINATE {
-                int b = (block_width * block_of(j) + c) % rank;
+                int b = column_of<rank>(j, c);
                 r.c[c] = s.e[0][0];
                 UNROLL for (int k = 1; k < rank; ++k) r.c[c] = b == k ? s.e[k][k] : r.c[c];
             }
@@ -73,11 +74,10 @@ private:
         HD Quad<real> at(int j) const {
             Quad<real> r;
             EACH_COORDINATE {
-                int i = (block_width * block_of(j) + c) / rank;
+                const real* row = f + row_of<rank>(j, c) * true_rank;
                 real total = 0;
                 for (int a = 0; a < true_rank; ++a) {
-                    real entry = is_coordinate(j, c) ? f[i * true_rank + a] : real(0);
-                    total = muladd(entry, entry, total);
+                    total = muladd(row[a], row[a], total);
                 }
                 r.c[c] = total;
             }

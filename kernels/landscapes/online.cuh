@@ -1,4 +1,5 @@
 #pragma once
+#include "../random.cuh"
 #include "base.cuh"
 
 // NaN stays NaN, so that divergence is seen.
@@ -35,5 +36,43 @@ struct OnlineLinear {
     template <class E, class Now>
     HD auto project(E&& x, const Now&) const {
         return at_least(at_most(static_cast<E&&>(x), real(1)), real(-1));
+    }
+};
+
+// The same losses in random order: C sum x with the probability given, else -small sum x. Each instance draws for itself,
+// once a step; looked at without a step's randomness, the mean.
+struct StochasticLinear {
+    number C, small, probability;
+    number mean;
+    enum Column { columns };
+    template <class Now>
+    HD scalar value(const Vec& x, const Now&) const {
+        return mean * sum(x);
+    }
+    template <class Now>
+    HD auto gradient(const Vec&, const Now& now) const {
+        return make_operand(slope(now, 0));
+    }
+    template <class Now>
+    HD auto hessian_product(const Vec&, const Vec&, const Now&) const {
+        return zero();
+    }
+    template <class Now>
+    HD auto hessian_diagonal(const Vec&, const Now&) const {
+        return zero();
+    }
+    template <class E, class Now>
+    HD auto project(E&& x, const Now&) const {
+        return at_least(at_most(static_cast<E&&>(x), real(1)), real(-1));
+    }
+
+private:
+    template <class Now, class = decltype(((const Now*)0)->random)>
+    HD scalar slope(const Now& now, int) const {
+        return where(uniform_of_instance(now.random, MINIBATCH) < probability, broadcast(C), broadcast(-small));
+    }
+    template <class Now>
+    HD scalar slope(const Now&, ...) const {
+        return broadcast(mean);
     }
 };

@@ -1,0 +1,232 @@
+"""Every noise against its law, and the same bits on numpy and cpu."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import ensemble as en
+
+DRAWS = 1_000_000
+DIM = 8
+"""Coordinates that take one million draws in 125,000 instances."""
+
+
+def noise_of(noise, curvature=0.0, at=0.0, dim=DIM, draws=DRAWS, dtype="float32", steps=1, lr=1.0, **more):
+    """What one step of descent at rate 1 adds, (instances, dim): minus the gradient that the optimizer saw."""
+    found = en.simulate(
+        landscape=en.Quadratic(curvature, dim=None if np.ndim(curvature) else dim),
+        optimizer=en.GradientDescent(lr=lr),
+        noise=noise,
+        start=en.Point(at),
+        event=en.Never(),
+        instances=draws // dim,
+        steps=steps,
+        seed=5,
+        backend="cpu",
+        dtype=dtype,
+        progress=False,
+        **more,
+    )
+    return np.asarray(found.dataset["x"], dtype=np.float64) - at
+
+
+def fits_moments(g, mean, variance, kurtosis):
+    """Whether mean and covariance (dim, dim) of g (draws, dim), coordinates independent, are within 4 standard errors."""
+    n, dim = g.shape
+    mean, variance = np.broadcast_to(mean, dim), np.broadcast_to(variance, dim)
+    assert (np.abs(g.mean(axis=0) - mean) <= 4 * np.sqrt(variance / n)).all()
+    covariance = np.cov(g.T)
+    spread = np.sqrt(np.outer(variance, variance) / n)
+    spread[np.diag_indices(dim)] *= np.sqrt(kurtosis - 1)
+    assert (np.abs(covariance - np.diag(variance)) <= 4.5 * spread + 20 / n * variance.max()).all()
+    return True
+
+
+def tail_fits(x, survival, levels=(1e-2, 1e-3, 1e-4)):
+    """Whether |x| exceeds the law's high quantiles as often as it should; ``survival`` is of one side of a symmetric law."""
+    x = np.abs(x.ravel())
+    for level in levels:
+        beyond = (x > survival(level / 2)).mean()
+        assert abs(beyond - level) <= 4 * np.sqrt(level / x.size), (level, beyond)
+    return True
+
+
+SIZES = np.linspace(0.0, 2.0, DIM)
+
+
+def test_diagonal_gaussian_has_its_own_size_in_each_coordinate(cpu):
+    assert fits_moments(noise_of(en.DiagonalGaussian(tuple(SIZES))), 0, SIZES**2, 3)
+    some = {"draws": 1000, "math": "precise"}
+    assert np.array_equal(noise_of(en.DiagonalGaussian(0.7), **some), noise_of(en.Gaussian(0.7), **some))
+
+
+def test_hessian_aligned_noise_has_the_hessian_over_the_batch_as_covariance(cpu):
+    h = np.array([-2.0, -0.5, 0.0, 0.25, 0.5, 1.0, 2.0, 3.0])
+    assert fits_moments(noise_of(en.HessianAligned(batch=8), h), 0, np.abs(h) / 8, 3)
+
+
+def test_the_batch_of_hessian_aligned_noise_may_be_a_schedule(cpu):
+    batch = en.ExponentialDecay(1.0, 0.25)  # 1, then 1/4: variances h and 4 h
+    curvature = 1e-3  # so small that the first step's noise stays where it is
+    g = noise_of(en.HessianAligned(batch), curvature, draws=200_000, steps=2)
+    factors = [curvature / float(b) for b in batch(np.array([1.0, 2.0]))]
+    assert np.isclose(factors[1], 4 * factors[0])
+    assert fits_moments(g, 0, factors[0] * (1 - curvature) ** 2 + factors[1], 3)
+
+
+def test_multiplicative_noise_is_in_proportion_to_the_gradient(cpu):
+    h = np.array([0.0, 0.5, 1.0, 2.0, -1.0, -2.0, 3.0, 4.0])
+    assert fits_moments(noise_of(en.Multiplicative(0.5), h, at=2.0), -2 * h, h**2, 3)
+
+
+def test_rademacher_noise_takes_two_values_equally_often(cpu):
+    g = noise_of(en.Rademacher(0.5))
+    assert set(np.unique(g)) == {-0.5, 0.5}
+    assert fits_moments(g, 0, 0.25, 1)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("df", [1.0, 2.5, 30.0, 1e6])
+def test_student_t_noise_has_student_s_law(cpu, df, dtype):
+    g = noise_of(en.StudentT(df, scale=0.5), dtype=dtype) / 0.5
+    law = stats.t(df)
+    assert stats.kstest(g.ravel()[:200_000], law.cdf).pvalue > 1e-4
+    assert tail_fits(g, law.isf)
+    assert abs(np.corrcoef(np.arctan(g[:, :2]).T)[0, 1]) <= 4 / np.sqrt(len(g))
+    if df > 4:
+        assert fits_moments(g, 0, df / (df - 2), 3 + 6 / (df - 4))
+
+
+STABLE = {1.0: stats.cauchy, 2.0: stats.norm(scale=np.sqrt(2))}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("alpha", [0.5, 1.0, 1.3, 1.7, 2.0])
+def test_alpha_stable_noise_has_its_characteristic_function_and_tail(cpu, alpha, dtype):
+    scale = 0.5
+    g = noise_of(en.AlphaStable(alpha, scale), dtype=dtype).ravel() / scale
+    g = g[np.isfinite(g)]  # an alpha of 1/2 passes the bound of divergence about once in 1e9 draws
+    assert g.size > 0.9999 * DRAWS
+    for t in (0.05, 0.3, 1.0, 2.0, 3.0):
+        expected = np.exp(-(t**alpha))
+        error = np.sqrt((1 + np.exp(-((2 * t) ** alpha)) - 2 * expected**2) / 2 / g.size)
+        assert abs(np.cos(t * g).mean() - expected) <= 4 * error, t
+        assert abs(np.sin(t * g).mean()) <= 4 / np.sqrt(2 * g.size)
+    if alpha in STABLE:
+        assert stats.kstest(g[:200_000], STABLE[alpha].cdf).pvalue > 1e-4
+        assert tail_fits(g, STABLE[alpha].isf)
+    elif alpha < 2:  # P(|s| > r) -> 2 sin(pi a/2) gamma(a) / pi r^-a
+        from scipy.special import gamma
+
+        r = 1e8 ** (1 / (2 * alpha))
+        expected = 2 * np.sin(np.pi * alpha / 2) * gamma(alpha) / np.pi / r**alpha
+        assert abs((np.abs(g) > r).mean() - expected) <= 4 * np.sqrt(expected / g.size) + 0.05 * expected
+
+
+def test_alpha_stable_quantiles_are_those_of_scipy(cpu):
+    g = noise_of(en.AlphaStable(1.5), draws=400_000).ravel()
+    for level in (0.6, 0.75, 0.9, 0.99):
+        at = stats.levy_stable.ppf(level, 1.5, 0.0)
+        assert abs((g > at).mean() - (1 - level)) <= 4 * np.sqrt(level * (1 - level) / g.size)
+
+
+@pytest.mark.parametrize("alpha", [1.0, 1.5])
+def test_alpha_stable_sgd_on_a_bowl_has_the_stationary_scale(cpu, alpha):
+    """x_t is a sum of (1 - lr h)^k lr sigma s_k, so its scale to the alpha is the sum of theirs."""
+    lr, h, sigma = 0.3, 1.0, 0.2
+    x = noise_of(en.AlphaStable(alpha, sigma), h, steps=60, lr=lr, draws=400_000).ravel()
+    scale = lr * sigma / (1 - abs(1 - lr * h) ** alpha) ** (1 / alpha)
+    for t in (0.3, 1.0, 2.0):
+        expected = np.exp(-(t**alpha))
+        error = np.sqrt((1 + np.exp(-((2 * t) ** alpha)) - 2 * expected**2) / 2 / x.size)
+        assert abs(np.cos(t / scale * x).mean() - expected) <= 4 * error
+
+
+def test_spikes_are_rare_and_large_and_keep_the_mean(cpu):
+    probability, size = 0.05, 9.0
+    g = noise_of(en.Spikes(probability, size), 1.0, at=-1.0, dim=2, draws=2_000_000)
+    usual = 1 - size * probability / (1 - probability)
+    assert np.array_equal(g[:, 0], g[:, 1])  # once per instance, not per coordinate
+    spiked = g[:, 0] > 5
+    assert np.allclose(g[spiked], 1 + size)
+    assert np.allclose(g[~spiked], usual)
+    assert abs(spiked.mean() - probability) <= 4 * np.sqrt(probability * (1 - probability) / spiked.size)
+    deviation = np.sqrt(probability * (1 - probability)) * (1 + size - usual)
+    assert abs(g[:, 0].mean() - 1) <= 4 * deviation / np.sqrt(len(g))
+
+
+# ---- the same bits
+
+EVERY = [
+    en.DiagonalGaussian(tuple(np.linspace(0.0, 0.3, 9))),
+    en.HessianAligned(batch=en.Cosine(16.0, 40)),
+    en.Multiplicative(0.5),
+    en.Rademacher(en.grid(0.1, 0.2)),
+    en.StudentT(en.grid(1.5, 40.0), 0.2),
+    en.AlphaStable(en.grid(0.8, 1.0, 1.5, 2.0), 0.05),
+    en.Spikes(0.1, en.grid(3.0, 5.0)),
+]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("noise", EVERY, ids=lambda n: type(n).__name__)
+def test_numpy_and_cpu_agree_to_the_bit(cpu, noise, dtype):
+    numpy, compiled = (
+        en.simulate(
+            landscape=en.QuarticSaddle(dim=9, unstable=4),
+            optimizer=en.Nesterov(lr=0.05),
+            noise=noise,
+            start=en.NormalCloud(scale=0.5),
+            event=en.LeftBall(3.0),
+            instances=60,
+            steps=30,
+            backend=backend,
+            dtype=dtype,
+            math="precise",
+            progress=False,
+        ).dataset
+        for backend in ("numpy", "cpu")
+    )
+    for name in ("x", "event_step", "diverged_step"):
+        assert np.array_equal(numpy[name], compiled[name], equal_nan=True), name
+
+
+@pytest.mark.parametrize(
+    "noise", [en.StudentT(2.0), en.AlphaStable(1.5), en.Rademacher(1.0)], ids=lambda n: type(n).__name__
+)
+@pytest.mark.parametrize("dim", [1, 2])
+def test_few_coordinates_draw_anew_at_every_step(cpu, noise, dim):
+    """Their normals share a block over some steps; words do not, and no draw may be another's."""
+    two = noise_of(noise, dim=dim, draws=200, steps=2)
+    one = noise_of(noise, dim=dim, draws=200, steps=1)
+    second = two - one
+    assert not np.isclose(second, one).all()
+    assert len(np.unique(second)) > (1 if isinstance(noise, en.Rademacher) else 150)
+
+
+# ---- refusals
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: en.AlphaStable(0.0), r"AlphaStable\(alpha=0.0\): alpha must be a number greater than 0 and at most 2"),
+        (lambda: en.AlphaStable(2.5), "at most 2"),
+        (lambda: en.StudentT(0.0), "df must be a number greater than 0"),
+        (lambda: en.Spikes(1.0, 2.0), "probability must be a number from 0 up to but not including 1"),
+        (lambda: en.Spikes(0.1, -1.0), "size must be a number of at least 0"),
+        (lambda: en.Rademacher(-1.0), "sigma must be"),
+        (lambda: en.HessianAligned(0.0), "batch must be a number greater than 0"),
+        (lambda: en.DiagonalGaussian([1.0, -1.0]), "sigma must be a number of at least 0"),
+    ],
+)
+def test_what_no_noise_can_be_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_a_noise_with_another_number_of_coordinates_is_refused():
+    with pytest.raises(ValueError, match="one number or 8, the landscape's dimension"):
+        noise_of(en.DiagonalGaussian((1.0, 2.0)))
