@@ -114,7 +114,7 @@ def _derived() -> Any:
 
 @dataclass(frozen=True, eq=False)
 class NearMinimum(Event):
-    """The iterate is near point j of ``minima`` (points, dim), ``|x - minima_j| <= radius``: the label is the first such j, from 1."""
+    """Near point j of ``minima`` (points, dim), ``|x - minima_j| <= radius``: the label is the first such j, from 1."""
 
     minima: Any = array()
     radius: float = number(domain=POSITIVE)

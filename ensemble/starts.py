@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .backends.program import Engine, Program
 from .elementary import pow as power
 from .landscapes.base import Landscape
-from .part import NOT_NEGATIVE, POSITIVE, Domain, Part, array, number, structure, vector
+from .part import NOT_NEGATIVE, POSITIVE, Part, array, number, structure, vector
 from .random import Random, Stream, philox, uniform
 from .vec import blocks, lengths
 
@@ -191,20 +191,17 @@ class Points(Start):
         return hash((type(self), self.points.shape, self.points.tobytes()))
 
 
-_SHARE = Domain(lambda v: 0 <= v <= 1, "a number from 0 to 1")
-
-
 @dataclass(frozen=True)
 class NearStationary(Start):
     """Normal around a point: ``x + scale along z``, z standard normal in each coordinate.
 
-    ``along`` says in which coordinates: 1 for all of them, or 1 and 0 for each. :meth:`of` takes a stationary point that a
-    landscape lists, and may keep to its stable manifold's tangent.
+    ``along`` says how far in which coordinates: 1 for all of them, or a number for each, 0 where it
+    stays at x. :meth:`of` takes a stationary point that a landscape lists, and may keep to its stable manifold's tangent.
     """
 
     x: Any = vector()
     scale: float = number(domain=NOT_NEGATIVE)
-    along: Any = vector(1.0, _SHARE)
+    along: Any = vector(1.0, NOT_NEGATIVE)
 
     @classmethod
     def of(cls, landscape: Landscape, name: str, scale: float, stable_only: bool = False) -> Self:

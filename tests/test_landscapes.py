@@ -219,7 +219,8 @@ EXAMPLES = _examples()
 LARGER = (
     en.Quadratic.spectrum(11, condition=10.0), en.QuarticSaddle(dim=9), en.DegenerateSaddle(dim=9), en.Octopus(dim=10),
     en.Rosenbrock(dim=9, b=7.0), en.Rastrigin(dim=13), en.Ackley(dim=13), en.Griewank(dim=23), en.StyblinskiTang(dim=9),
-    en.Levy(dim=13), en.Schwefel(dim=9), en.DoubleWell(dim=9), en.SharpFlat(dim=9), en.SmoothSharpFlat(dim=9), en.Cliff(dim=9),
+    en.Levy(dim=13), en.Schwefel(dim=9), en.DoubleWell(dim=9), en.SharpFlat(dim=9), en.SmoothSharpFlat(dim=9),
+    en.Cliff(dim=9),
     en.Plateau(en.Griewank(dim=9)), en.PolyakLojasiewicz(dim=9), en.Rotated(en.Rosenbrock(dim=16, b=3.0)),
     en.Rotated(en.Rosenbrock(dim=23, b=3.0)), en.MultiWell.scattered(dim=9, wells=4), en.OnlineLinear(dim=9), en.StochasticLinear(dim=9),
     en.MatrixFactorization.random(20, 3), en.MatrixFactorization.random(7, 5, 6), en.PhaseRetrieval.random(9, 20),

@@ -126,7 +126,7 @@ def test_a_latin_hypercube_has_one_point_in_each_slice():
         (lambda: en.LatinHypercube([0.0, 0.0], [1.0, 1.0, 1.0], 8), "low has 2 numbers and high 3"),
         (lambda: en.LatinHypercube(0.0, 1.0, 0), "points must be a whole number of at least 1"),
         (lambda: en.NearStationary(0.0, -1.0), "scale must be a number of at least 0"),
-        (lambda: en.NearStationary(0.0, 1.0, along=2.0), "along must be a number from 0 to 1"),
+        (lambda: en.NearStationary(0.0, 1.0, along=-1.0), "along must be a number of at least 0"),
         (lambda: en.NearStationary.of(SADDLE, "summit", 0.1), "lists no such point, but 'saddle'"),
         (
             lambda: en.NearStationary.of(en.Rotated(SADDLE), "saddle", 0.1, stable_only=True),

@@ -129,8 +129,11 @@ def _compile(source: str, flags: list[str], path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         text, made = Path(folder) / "program.cpp", Path(folder) / "program.so"
         text.write_text(source)
-        command = [compiler(), *flags, f"-I{sources.kernels()}", str(text), "-o", str(made)]
-        run = subprocess.run(command, capture_output=True, text=True)
+        for less in ([], ["-fno-tree-slp-vectorize"], ["-O1"]):  # g++ 12 breaks down over some very large programs
+            command = [compiler(), *flags, *less, f"-I{sources.kernels()}", str(text), "-o", str(made)]
+            run = subprocess.run(command, capture_output=True, text=True)
+            if "internal compiler error" not in run.stderr:
+                break
         if run.returncode:
             raise RuntimeError(f"{' '.join(command)} failed:\n{run.stderr[-4000:]}")
         os.replace(made, path)

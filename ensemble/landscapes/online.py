@@ -66,12 +66,12 @@ class OnlineLinear(Landscape):
 
 @dataclass(frozen=True)
 class StochasticLinear(Landscape):
-    """The losses of :class:`OnlineLinear` in random order: ``C sum_k x_k`` with ``probability``, else ``-small sum_k x_k``, ``|x_k| <= 1``.
+    """``C sum_k x_k`` with ``probability``, else ``-small sum_k x_k``, on the box ``|x_k| <= 1``: :class:`OnlineLinear` in random order.
 
-    Reddi, Kale and Kumar (2018), arXiv:1904.09237, theorem 3, and section 5 with C = 1010, small = 10 and probability 0.01. The mean
-    loss ``(probability C - (1 - probability) small) sum_k x_k`` is what the value says; where its slope is positive the best point is
-    -1 in every coordinate. Each step an instance draws one of the two losses from the minibatch stream, the same for every gradient
-    in that step; a gradient that is looked at outside a step is the mean one.
+    Reddi, Kale and Kumar (2018), arXiv:1904.09237, theorem 3, and section 5 with C = 1010, small = 10 and probability 0.01. The
+    value is the mean loss, ``(probability C - (1 - probability) small) sum_k x_k``; where its slope is positive the best point
+    is -1 in every coordinate. Each step an instance draws one of the two losses from the minibatch stream, the same for every
+    gradient in that step; a gradient that is looked at outside a step is the mean one.
     """
 
     dim: int = structure(1, low=1)

@@ -118,7 +118,7 @@ class SharpFlat(Landscape):
         """Value, slope and curvature along x_0."""
         first, second, first_slope, second_slope = self._parabolas(x)
         in_sharp = first < second
-        bend = np.where(in_sharp, self.sharp, self.flat)
+        bend = np.where(in_sharp, self.sharp, self.flat).astype(x.dtype)
         return np.where(in_sharp, first, second), np.where(in_sharp, first_slope, second_slope), bend
 
     def value(self, x: Array, now: Any = None) -> Array:
