@@ -240,6 +240,10 @@ class NearStationary(Start):
         return source.normals() * source.as_row(size) + source.as_row(self.x)
 
 
+SOBOL_POINTS = 1 << 24
+"""How many points of a Sobol sequence can be reached: scipy draws all that come before."""
+
+
 @dataclass(frozen=True)
 class Sobol(_Box):
     """A Sobol sequence between ``low`` and ``high``: instance i starts at its point i. More even than :class:`UniformBox`.
@@ -259,6 +263,11 @@ class Sobol(_Box):
         if dim > qmc.Sobol.MAXDIM:
             raise ValueError(
                 f"Sobol: at most {qmc.Sobol.MAXDIM} coordinates, not {dim}; use UniformBox or LatinHypercube."
+            )
+        if ids.max() >= SOBOL_POINTS:
+            raise ValueError(
+                f"Sobol: instance ids below {SOBOL_POINTS:,} have a point, not {ids.max():,}: reaching a later one takes as long as "
+                f"drawing all before it. Use UniformBox."
             )
         block, words = 1 << 10, np.empty((ids.size, dim), dtype=np.uint32)
         sequence = qmc.Sobol(d=dim, scramble=False, bits=32)

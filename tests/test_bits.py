@@ -337,6 +337,8 @@ def test_perturbations_have_the_same_bits_on_numpy_and_cpu(cpu):
 @pytest.mark.parametrize("kind", kinds("start"), ids=lambda k: k.__name__)
 def test_every_start_has_the_same_bits_on_numpy_and_cpu(cpu, kind, dim, dtype):
     ids = np.array([0, 1, 2, 77, 2**31, 2**32 - 2], dtype=np.uint32)
+    if kind is en.Sobol:
+        ids = ids % 2**16  # its later points are out of reach
     draws = program(ESCAPE | {"landscape": en.Quadratic(1.0, dim=dim), "dtype": dtype, "seed": 2**64 - 1})
     for part in (example(kind, dim), example(kind, dim, True)):
         drawn = [part.draw(Source(engine, draws, ids, 256)) for engine in (NumpyEngine(), cpu)]

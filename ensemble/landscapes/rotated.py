@@ -19,10 +19,9 @@ from .slopes import unconstrained
 class Rotated(Landscape):
     """``f(x) = base(R x)`` with a random orthogonal R, the same for the same ``seed`` and dimension.
 
-    Gradient descent, heavy ball and Nesterov see no difference; methods with a rate for each coordinate (Adam and its kin) do.
-    R is a product of random signs, butterflies and reflections: O(dim log dim), no dim x dim matrix; see
-    :mod:`ensemble.rotations`. The
-    Hessian's diagonal takes dim Hessian products.
+    Gradient descent, heavy ball and Nesterov see no difference; methods with a rate for each coordinate (Adam and its kin)
+    do. R is a product of random signs, butterflies and reflections: O(dim log dim), no dim x dim matrix; see
+    :mod:`ensemble.rotations`. Cheapest where dim is a power of two. The Hessian's diagonal takes dim Hessian products.
     """
 
     base: Landscape = inner()
