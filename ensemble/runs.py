@@ -382,6 +382,7 @@ def _part_of(outcome: Outcome, first: int, count: int) -> Outcome:
     return replace(
         outcome,
         x=outcome.x[:, here],
+        reported=None if outcome.reported is None else outcome.reported[:, here],
         vectors=outcome.vectors[:, :, here],
         integers=outcome.integers[:, :, here],
         event_step=outcome.event_step[:, here],

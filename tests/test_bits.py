@@ -152,6 +152,10 @@ def test_no_chunk_of_the_numpy_backend_changes_a_bit(chunk):
     assert same(run(few, NumpyEngine(chunk_elements=chunk)), run(few, NumpyEngine()))
 
 
+def test_no_cut_into_batches_changes_what_diverges(cpu):
+    assert same(run(DIVERGING, cpu, per_batch=16), run(DIVERGING, cpu))
+
+
 @pytest.mark.parametrize("per_batch", [1, 16, 149])
 def test_no_cut_into_batches_changes_a_bit(cpu, per_batch):
     some = ESCAPE | {
@@ -177,6 +181,14 @@ def test_little_memory_cuts_an_ensemble_into_batches_with_the_same_bits(cpu, mon
 def test_the_first_n_of_2n_are_those_of_n(cpu):
     few, many = en.simulate(**ESCAPE | {"instances": 75}), en.simulate(**ESCAPE)
     assert same(few.outcomes[""], many.outcomes[""].first_only(75))
+
+
+def test_the_first_n_of_reported_averages_are_those_of_n():
+    some = ESCAPE | {"optimizer": en.Average(en.Adam(lr=0.02)), "backend": "numpy"}
+    few, many = en.simulate(**some | {"instances": 5}).outcomes[""], en.simulate(**some | {"instances": 10}).outcomes[""]
+    assert same(few, many.first_only(5))
+    assert np.array_equal(few.reported, many.first_only(5).reported)
+    assert not np.array_equal(few.reported, few.x)
 
 
 def test_shards_are_pieces_of_the_whole(cpu):

@@ -65,6 +65,7 @@ RUNS = {
     "float32": partial(simulate, dtype="float32", math="precise", check_every=4, paired=False, first_instance=99),
     "diverged": partial(simulate, optimizer=en.GradientDescent(en.grid(0.1, 9.0)), event=None, steps=80),
     "integers": partial(simulate, optimizer=en.PerturbedGD(lr=0.1, radius=0.1, g_thres=0.5, t_thres=en.grid(3, 5))),
+    "an average": partial(simulate, optimizer=en.Average(en.Adam(lr=0.02), after=3), record=en.Record("x", at=[0, 40])),
     "compared": partial(compare, {"Adam": en.Adam(0.01), "GD": en.GradientDescent(0.1)}),
     "compared, unlike": partial(
         compare, {"Adam": en.Adam(en.grid(0.01, 0.1)), "PGD": en.PerturbedGD(0.1, 0.1, 0.5, 3)}
