@@ -185,7 +185,10 @@ def test_the_first_n_of_2n_are_those_of_n(cpu):
 
 def test_the_first_n_of_reported_averages_are_those_of_n():
     some = ESCAPE | {"optimizer": en.Average(en.Adam(lr=0.02)), "backend": "numpy"}
-    few, many = en.simulate(**some | {"instances": 5}).outcomes[""], en.simulate(**some | {"instances": 10}).outcomes[""]
+    few, many = (
+        en.simulate(**some | {"instances": 5}).outcomes[""],
+        en.simulate(**some | {"instances": 10}).outcomes[""],
+    )
     assert same(few, many.first_only(5))
     assert np.array_equal(few.reported, many.first_only(5).reported)
     assert not np.array_equal(few.reported, few.x)
