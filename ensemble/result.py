@@ -279,7 +279,7 @@ def load(path: str | os.PathLike[str]) -> Result:
             f"load({str(source)!r}): its format is {dataset.attrs.get('format')!r}, not {FORMAT!r}; "
             f"give a file that Result.save wrote, or open this one with xarray."
         )
-    kinds = {c.__name__: c for c in _subclasses(Part)}
+    kinds = {c.__name__: c for c in sorted(_subclasses(Part), key=lambda c: c.__module__.startswith("ensemble."))}
     options = json.loads(dataset.attrs["options"])
     settings = {name: _rebuilt(d, kinds) for name, d in json.loads(dataset.attrs["settings"]).items()}
     from .dataset import disassemble
