@@ -217,7 +217,7 @@ GOOD = runs(geometric(0.1, (2, 50)), 30, dims=("lr", "instance"), coords={"lr": 
     [
         (lambda: survival(GOOD, confidence=1.5), r"confidence=1.5; give a number between 0 and 1"),
         (lambda: survival(GOOD, confidence=float("nan")), r"confidence=nan"),
-        (lambda: survival(GOOD, max_steps=1), r"max_steps=1; give at least 10"),
+        (lambda: survival(GOOD, max_steps=1), r"max_steps=1; give a whole number of at least 10"),
         (lambda: survival(GOOD, label=0), r"label=0; give an event's label"),
         (lambda: survival([1, 2, 3]), r"got list; give an xarray.Dataset"),
         (lambda: survival(GOOD.drop_vars("event_step")), r"lacks event_step; give"),
