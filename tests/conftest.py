@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,6 +12,38 @@ import pytest
 from ensemble.backends.choice import choose
 
 HAS_COMPILER = any(shutil.which(name) for name in ("g++", "clang++", "c++"))
+PRINTED = "printed"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """The whole suite runs in a process for each core, a file at a time, where pytest-xdist is installed.
+
+    What names files, a debugger or a number of processes (``-n 0``) runs as it says.
+    """
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    asked = getattr(config.option, "numprocesses", 0)
+    if whole and asked is None and not config.option.usepdb and (cores := usable_cores()) > 1:
+        config.option.numprocesses, config.option.dist = min(cores, 8), "loadfile"
+
+
+def usable_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@pytest.fixture
+def printed(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Shows a text at the end of the run, from whichever process the test runs in."""
+    return lambda text: request.node.user_properties.append((PRINTED, text))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for reports in terminalreporter.stats.values():
+        for one in reports:
+            if getattr(one, "when", None) == "call":
+                for name, text in one.user_properties:
+                    if name == PRINTED:
+                        terminalreporter.write_line(text)
 
 
 @pytest.fixture(scope="session")

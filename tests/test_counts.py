@@ -7,7 +7,7 @@ multiprocessor's 2,048 threads then fit. ``lanes`` is what the CUDA engine choos
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -105,9 +105,12 @@ def occupancy(group: Group, found: Report) -> float:
 
 
 @pytest.fixture(scope="module")
-def table(request: pytest.FixtureRequest) -> Iterator[None]:
+def all_counted() -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(counted, [*LIMITED, *LARGEST]))
+
+
+def test_what_was_counted_is_printed(all_counted: None, printed: Callable[[str], None]) -> None:
     lines = ["", "sm_90, Gaussian noise on QuarticSaddle, float32, fast: a coordinate's step"]
     heading = f"{'optimizer':<16}{'dim':>6} {'event':<9}{'lanes':>6}{'instructions':>13}{'special':>8}{'limit':>6}"
     lines.append(heading + f"{'registers':>10}{'occupancy':>10}{'spilled':>8}")
@@ -119,15 +122,12 @@ def table(request: pytest.FixtureRequest) -> Iterator[None]:
             f"{per_coordinate(row):>13.2f}{found.step.special * group.lanes / row.dim:>8.2f}{limit:>6}"
             f"{found.registers:>10}{occupancy(group, found):>10.0%}{found.spill_stores + found.spill_loads:>8}"
         )
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        print("\n".join(lines))
-    return
+    printed("\n".join(lines))
+    assert len(lines) == 3 + len(LIMITED) + len(LARGEST)
 
 
-@pytest.mark.usefixtures("table")
 @pytest.mark.parametrize("row", LIMITED, ids=str)
-def test_a_step_costs_no_more_instructions_than_stated(row: Row) -> None:
+def test_a_step_costs_no_more_instructions_than_stated(row: Row, all_counted: None) -> None:
     assert row.limit is not None
     assert per_coordinate(row) <= row.limit
 
