@@ -188,6 +188,12 @@ TABLE = [
       for bad in (9, "all", 10.5)),
     *(row("survival_table.curves", partial(en.statistics.survival_table, bad), "no survival curves", r"give what survival\(\)")
       for bad in (None, RESULT.dataset, RESULT)),
+    *(row("shares.data", partial(en.statistics.shares, bad), words, "give")
+      for bad, words in ((None, "NoneType"), (RESULT.dataset.drop_vars("status"), "lacks status"))),
+    *(row("shares.labels", partial(en.statistics.shares, RESULT, labels=bad), "labels=", "give event labels")
+      for bad in ("1", [0], [1.5], [], 1, [1, 1], [2])),
+    *(row("shares.confidence", partial(en.statistics.shares, RESULT, confidence=bad), f"confidence={bad!r}", "give.*between 0 and 1")
+      for bad in (0, 95, "high", None)),
     *(row("escape_rate.after", partial(en.statistics.escape_rate, RESULT, after=bad), f"after={bad!r}", "give.*0 or more")
       for bad in (-1, "late", 1.5)),
     row("escape_rate.after", partial(en.statistics.escape_rate, RESULT, after=30), "after step 30", "give a smaller `after`"),

@@ -1,0 +1,72 @@
+"""What became of the instances: the share of every outcome, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from .intervals import wilson
+from .lifetimes import DIVERGED, Frame, IntArray, check_confidence, check_whole, read
+
+OUTCOME = "outcome"
+
+
+def shares(data: Any, *, labels: Sequence[int] | None = None, confidence: float = 0.95) -> xr.Dataset:
+    """Share of the instances that each event ended, that ran to the horizon, and that diverged.
+
+    Everyone has one outcome, so shares add to 1. Each has Wilson's interval (1927): of a share by itself, in its own
+    configuration. The shares of one configuration are not independent of each other, nor are those of paired
+    configurations (attrs["paired"] = 1): whether two intervals overlap is no test of a difference.
+
+    `data` is a dataset with `event_step` (configuration..., instance), `event`, `status`, `diverged_step`, `horizon`,
+    or an object that carries one. `labels` are the events to list; None: those that any instance had. A label listed
+    and never seen has share 0 and an upper limit.
+
+    Returns over the configuration dimensions and `outcome` ("censored", "event 1", ..., "diverged"): `share`, `lower`,
+    `upper`, `count`; over the configuration dimensions `n`. The coordinate `label` (outcome) is 0 for censored and -1
+    for diverged.
+
+    ValueError: confidence outside (0, 1), variables missing, no instances, an event of a label that is not listed.
+    """
+    check_confidence(confidence)
+    lives = read(data)
+    fired = lives.event_step > 0
+    seen = np.unique(lives.event[fired]).tolist()
+    listed = seen if labels is None else _labels(labels, seen)
+    code = np.where(fired, lives.event, np.where(lives.status == DIVERGED, -1, 0))
+    codes = [0, *listed, -1]
+    names = ["censored", *(f"event {label}" for label in listed), "diverged"]
+    count = np.stack([(code == k).sum(axis=1) for k in codes], axis=1)
+    n = np.full(len(lives), lives.instances)
+    variables = share_variables(lives.frame, count, n, confidence, OUTCOME)
+    coords = {**lives.frame.coords, OUTCOME: names, "label": (OUTCOME, np.array(codes), {"long_name": "event's label"})}
+    return xr.Dataset(variables, coords, {"confidence": confidence})
+
+
+def share_variables(frame: Frame, count: IntArray, n: IntArray, confidence: float, dim: str) -> dict[str, xr.Variable]:
+    """Return share, limits and count (groups, members of `dim`) out of n (groups,), as variables."""
+    share, lower, upper = wilson(count, n[:, None], confidence)
+    percent = f"{100 * confidence:g} %"
+    return {
+        "share": frame.variable(share, "share of the instances", "1", dim),
+        "lower": frame.variable(lower, f"lower {percent} limit of the share", "1", dim),
+        "upper": frame.variable(upper, f"upper {percent} limit of the share", "1", dim),
+        "count": frame.variable(count, "instances", "1", dim),
+        "n": frame.variable(n, "instances of which these are shares"),
+    }
+
+
+def _labels(labels: Any, seen: list[int]) -> list[int]:
+    wanted = "event labels (1, 2, ...), each once, or None to list those that were seen"
+    if isinstance(labels, (str, bytes)) or not isinstance(labels, (Sequence, np.ndarray)) or len(labels) == 0:
+        raise ValueError(f"labels={labels!r}; give {wanted}")
+    for label in labels:
+        check_whole("labels", label, 1, wanted)
+    listed: NDArray[np.int64] = np.asarray(labels, dtype=np.int64)
+    if np.unique(listed).size < listed.size or not set(seen) <= set(listed.tolist()):
+        raise ValueError(f"labels={list(labels)!r}, and events were {seen}; give {wanted}")
+    return listed.tolist()
