@@ -48,16 +48,20 @@ def tables() -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    text = README.read_text()
+def written(text: str) -> str:
+    """``text`` with its tables as the parts have them now."""
     before, rest = text.split(BEGIN)
     _, after = rest.split(END)
-    written = f"{before}{BEGIN}\n\n{tables()}\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{tables()}\n{END}{after}"
+
+
+def main() -> None:
+    text = README.read_text()
     if "--check" in sys.argv:
-        if written != text:
+        if written(text) != text:
             sys.exit("README.md: the tables of parts are stale; run python docs/parts.py.")
         return
-    README.write_text(written)
+    README.write_text(written(text))
 
 
 if __name__ == "__main__":

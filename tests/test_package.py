@@ -201,6 +201,11 @@ def test_the_readme_names_only_what_exists():
         assert (ROOT / (path[0] or path[1])).exists(), path
 
 
+def test_the_readme_s_tables_are_those_of_the_parts():
+    parts = importlib.import_module("docs.parts")
+    assert parts.written(README) == README, "run python docs/parts.py"
+
+
 def test_the_readme_gives_the_signatures_that_there_are():
     for name, given in re.findall(r"^\| `(\w+)\((.*?)\)`", README, re.MULTILINE):
         thing = getattr(en, name, None) or getattr(en.statistics, name)
