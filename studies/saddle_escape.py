@@ -14,7 +14,7 @@ x_1 takes ln(1/4 / what it starts from) / ln lambda. Only the kick knows the dim
 radius / sqrt(dim): half a logarithm. Adam divides the gradient by its size: without noise its early steps do not know
 gamma at all.
 
-Found. All 70 comparisons with exact laws hold, |z| <= 2.9 (seed 0, 20,000 instances each; lr 0.05, momentum 0.9, Adam's
+Found. Every comparison with an exact law holds, |z| <= 2.9 (seed 0, 20,000 instances each; lr 0.05, momentum 0.9, Adam's
 rate 0.001, noise 0.01, cloud and kick 0.001); the law of momentum is right to 0.1 step. From dimension 8 to 1024 the
 medians of gradient descent (122 steps), SGD (113), heavy ball (29), Nesterov (27) and Adam (178) do not move; that of
 perturbed gradient descent goes from 145 to 194. A hundred times the noise takes SGD from 160 to 66 and heavy ball from 42
@@ -29,17 +29,12 @@ the optimizers are paired. Exit status 1: an exact law lies more than four stand
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import report
-import typer
-from rich.console import Console
 from scipy.special import erf
 
 import ensemble as en
@@ -52,15 +47,13 @@ NOISY = ("SGD", "heavy ball", "Nesterov", "Adam")
 SIX = ("GD", *NOISY, "perturbed GD")
 PLACES = plots.palette(["GD", "SGD", "heavy ball", "Nesterov", "Adam", "perturbed GD", "Adam, no noise"])
 PATH_STEPS = 300
-OUT = Path(__file__).parent / "results" / "saddle_escape"
+MOMENTUM_ERROR = 0.01  # relative, of the mean by its asymptotic law up to noise 0.1
 
 
 @dataclass(frozen=True)
-class Size:
+class Size(report.Size):
     """How much to run. The sweeps of noise and curvature are in the first dimension."""
 
-    instances: int
-    steps: int
     dims: tuple[int, ...]
     sigmas: tuple[float, ...]
     gammas: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -137,61 +130,62 @@ def law_of(optimizer: str, dim: int, gamma: float, sigma: float) -> tuple[str, l
 # ---- the runs
 
 
-@dataclass
-class Runs:
-    """Runs what the figures need, keeps the table and writes every dataset."""
+def leave(
+    study: report.Study[Size], sweep: str, dim: int, number: int, gamma: Any = 1.0, sigma: Any = SIGMA
+) -> dict[str, en.Result]:
+    """All optimizers that the sweep is about, from the saddle or the cloud until they are out."""
+    steps = study.size.steps
+    noisy = {
+        "SGD": en.GradientDescent(LR),
+        "heavy ball": en.HeavyBall(LR, BETA),
+        "Nesterov": en.Nesterov(LR, BETA),
+        "Adam": en.Adam(ADAM_LR),
+    }
+    kicked = {"perturbed GD": en.PerturbedGD(LR, radius=KICK, g_thres=1e-9, t_thres=steps)}
+    quiet: dict[str, en.Optimizer] = {"GD": en.GradientDescent(LR)}
+    if sweep == "curvature":
+        quiet["Adam, no noise"] = en.Adam(ADAM_LR)
+    groups: dict[str, tuple[Any, en.Start, en.Noise]] = {
+        "noisy": (noisy, en.Point(0.0), en.Gaussian(sigma)),
+        "cloud": (quiet, en.NormalCloud(CLOUD), en.NoNoise()),
+        "kicked": (kicked, en.Point(0.0), en.NoNoise()),
+    }
+    if sweep == "noise":
+        del groups["cloud"], groups["kicked"]
+    results = {}
+    for name, (optimizers, start, noise) in groups.items():
+        result = en.compare(
+            optimizers,
+            landscape=en.QuarticSaddle(dim=dim, gamma=gamma),
+            start=start,
+            noise=noise,
+            event=en.LeftSlab(normal=np.eye(dim)[0], half_width=EXIT),
+            instances=study.size.instances,
+            steps=steps,
+            seed=(study.seed + number) % 2**64,
+            backend=study.backend,
+            keep_x=False,
+        )
+        results[name] = study.keep(f"{sweep}{f'_{dim}' if sweep == 'dimension' else ''}_{name}", result)
+        fixed = {"dim": dim, "gamma": gamma, "sigma": sigma if name == "noisy" else 0.0}
+        study.rows += report.escape_rows(sweep, result.dataset, fixed, law_of)
+        compare_with_laws(study, sweep, result.dataset, fixed)
+    return results
 
-    size: Size
-    backend: str
-    seed: int
-    out: Path
-    console: Console
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    attributes: list[Mapping[str, Any]] = field(default_factory=list)
 
-    def leave(self, sweep: str, dim: int, number: int, gamma: Any = 1.0, sigma: Any = SIGMA) -> dict[str, en.Result]:
-        """All optimizers that the sweep is about, from the saddle or the cloud until they are out."""
-        steps = self.size.steps
-        noisy = {
-            "SGD": en.GradientDescent(LR),
-            "heavy ball": en.HeavyBall(LR, BETA),
-            "Nesterov": en.Nesterov(LR, BETA),
-            "Adam": en.Adam(ADAM_LR),
-        }
-        kicked = {"perturbed GD": en.PerturbedGD(LR, radius=KICK, g_thres=1e-9, t_thres=steps)}
-        quiet: dict[str, en.Optimizer] = {"GD": en.GradientDescent(LR)}
-        if sweep == "curvature":
-            quiet["Adam, no noise"] = en.Adam(ADAM_LR)
-        groups: dict[str, tuple[Any, en.Start, en.Noise]] = {
-            "noisy": (noisy, en.Point(0.0), en.Gaussian(sigma)),
-            "cloud": (quiet, en.NormalCloud(CLOUD), en.NoNoise()),
-            "kicked": (kicked, en.Point(0.0), en.NoNoise()),
-        }
-        if sweep == "noise":
-            del groups["cloud"], groups["kicked"]
-        results = {}
-        for name, (optimizers, start, noise) in groups.items():
-            result = en.compare(
-                optimizers,
-                landscape=en.QuarticSaddle(dim=dim, gamma=gamma),
-                start=start,
-                noise=noise,
-                event=en.LeftSlab(normal=np.eye(dim)[0], half_width=EXIT),
-                instances=self.size.instances,
-                steps=steps,
-                seed=(self.seed + number) % 2**64,
-                backend=self.backend,
-                keep_x=False,
-            )
-            result.save(self.out / "data" / f"{sweep}{f'_{dim}' if sweep == 'dimension' else ''}_{name}.nc")
-            self.attributes.append(result.dataset.attrs)
-            fixed = {"dim": dim, "gamma": gamma, "sigma": sigma if name == "noisy" else 0.0}
-            self.rows += report.escape_rows(sweep, result.dataset, fixed, law_of)
-            results[name] = result
-            if result.dataset.attrs["interrupted"]:
-                raise typer.Exit(130)  # Ctrl-C; what was reached is saved
-        self.console.print(f"{sweep}, dim {dim}: {sum(r.dataset.attrs['wall_time'] for r in results.values()):.1f} s")
-        return results
+def compare_with_laws(study: report.Study[Size], sweep: str, runs: Any, fixed: dict[str, Any]) -> None:
+    """A check for every optimizer and configuration whose law is known."""
+    for place in report.places(runs["event_step"].isel(instance=0)):
+        one = runs.isel(place)
+        name, here = one["optimizer"].item(), fixed | {d: one[d].item() for d in place if d != "optimizer"}
+        kind, law = law_of(name, **here)
+        what = f"{name}, {sweep}, " + ", ".join(f"{k} = {v:g}" for k, v in here.items())
+        steps = one["event_step"].to_numpy()
+        if kind == "exact" and law is not None:
+            study.check(*report.Check.times(what, law, steps, int(one["horizon"])))
+        elif law is not None and np.all(steps > 0):
+            error = law.sd / np.sqrt(steps.size)
+            study.check(report.Check.asymptotic(f"E T, {what}", steps.mean(), law.mean, MOMENTUM_ERROR, error))
 
 
 # ---- pictures and words
@@ -237,7 +231,6 @@ def findings(rows: list[dict[str, Any]], size: Size) -> list[str]:
     base = {name: medians["dimension", name, low, 1.0, SIGMA] for name in NOISY}
     growth = np.log1p(LR)
     return [
-        report.verdict(rows),
         f"Dimension {low} -> {high}, median of T: "
         + "; ".join(span("dimension", name, 2, size.dims) for name in SIX)
         + f". Half a logarithm of the dimension, for the kick alone: {np.log(high / low) / 2 / growth:.1f} steps expected.",
@@ -252,9 +245,9 @@ def findings(rows: list[dict[str, Any]], size: Size) -> list[str]:
     ]
 
 
-def draw(runs: Runs, base: dict[str, en.Result]) -> dict[str, str]:
-    """Writes the figures, survival curves from the runs of ``base``; returns name -> caption."""
-    size, dim = runs.size, runs.size.dims[0]
+def draw(study: report.Study[Size], base: dict[str, en.Result]) -> None:
+    """The figures, survival curves from the runs of ``base``."""
+    dim = study.size.dims[0]
     groups = {name: base["cloud" if name == "GD" else "kicked" if name == "perturbed GD" else "noisy"] for name in SIX}
     curves = {name: one.dataset.sel(optimizer=name).drop_vars("optimizer") for name, one in groups.items()}
     latest = max(20, *(int(one["event_step"].max()) for one in curves.values()))
@@ -264,76 +257,49 @@ def draw(runs: Runs, base: dict[str, en.Result]) -> dict[str, str]:
         for name, law in known.items()
         if law is not None
     }
-    figures = {"survival": plots.survival(curves, laws=lines, log=True, limits=(10, latest), places=PLACES)}
-    words = {
-        "dimension": ("dim", "dimension"),
-        "noise": ("sigma", "gradient noise σ"),
-        "curvature": ("gamma", "curvature γ"),
-    }
-    for sweep, (field_name, label) in words.items():
-        seen, law = report.medians(runs.rows, sweep, field_name, PLACES)
-        figures[sweep] = plots.against(seen, field_name, laws=law, x_label=label, places=PLACES)
-    landscape, tracks = paths_of(runs.seed)
-    figures["paths"] = plots.paths(landscape, tracks, places=PLACES, limits=((-1.45, 1.45), (-0.75, 1.2)))
-    for name, figure in figures.items():
-        plots.save(figure, runs.out / name)
     dotted = "dotted: the laws, exact for GD, SGD and perturbed GD, asymptotic for momentum"
-    return {
-        "survival": f"Share still at the saddle, dim {dim}, noise {SIGMA:g}, cloud and kick {CLOUD:g}; {dotted}.",
-        "dimension": f"Median escape time against dimension; {dotted}.",
-        "noise": f"Median escape time against gradient noise, dim {dim}; {dotted}.",
-        "curvature": f"Median escape time against the curvature of the saddle, dim {size.dims[0]}; {dotted}.",
-        "paths": f"Paired paths on a two-dimensional saddle, {PATH_STEPS} steps: noise 0.3, kick 0.1, Adam's rate 0.01.",
+    study.draw(
+        "survival",
+        plots.survival(curves, laws=lines, log=True, limits=(10, latest), places=PLACES),
+        f"Share still at the saddle, dim {dim}, noise {SIGMA:g}, cloud and kick {CLOUD:g}; {dotted}.",
+    )
+    words = {
+        "dimension": ("dim", "dimension", "dimension"),
+        "noise": ("sigma", "gradient noise σ", f"gradient noise, dim {dim}"),
+        "curvature": ("gamma", "curvature γ", f"the curvature of the saddle, dim {dim}"),
     }
+    for sweep, (field_name, label, against) in words.items():
+        seen, law = report.medians(study.rows, sweep, field_name, PLACES)
+        figure = plots.against(seen, field_name, laws=law, x_label=label, places=PLACES)
+        study.draw(sweep, figure, f"Median escape time against {against}; {dotted}.")
+    landscape, tracks = paths_of(study.seed)
+    study.draw(
+        "paths",
+        plots.paths(landscape, tracks, places=PLACES, limits=((-1.45, 1.45), (-0.75, 1.2))),
+        f"Paired paths on a two-dimensional saddle, {PATH_STEPS} steps: noise 0.3, kick 0.1, Adam's rate 0.01.",
+    )
 
 
 # ---- the command
 
 
-def main(
-    instances: Annotated[int | None, typer.Option(min=2, help="Of each configuration.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Horizon.")] = None,
-    backend: Annotated[report.Backend, typer.Option(help="Where to run.")] = report.Backend.auto,
-    seed: Annotated[int, typer.Option(min=0, help="Of the starts and the noise.")] = 0,
-    out: Annotated[Path, typer.Option(help="Folder for figures, data and report.")] = OUT,
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer instances and dimensions.")] = False,
-) -> None:
+def run(study: report.Study[Size]) -> None:
     """Six optimizers leave a strict saddle: survival curves, medians against dimension, noise and curvature, paths."""
-    began, console = time.perf_counter(), Console()
-    size = FULL if not quick else QUICK_NUMPY if backend is report.Backend.numpy else QUICK
-    size = Size(instances or size.instances, steps or size.steps, size.dims, size.sigmas, size.gammas)
-    report.prepare(backend, out)
-    runs = Runs(size, backend.value, seed, out, console)
-    base = runs.leave("dimension", size.dims[0], 0)
+    size = study.size
+    base = leave(study, "dimension", size.dims[0], 0)
     for number, dim in enumerate(size.dims[1:], start=1):
-        runs.leave("dimension", dim, number)
-    runs.leave("noise", size.dims[0], 1_000, sigma=en.grid(size.sigmas))
-    runs.leave("curvature", size.dims[0], 1_001, gamma=en.grid(size.gammas))
-    figures = draw(runs, base)
-    said, rows = findings(runs.rows, size), runs.rows
-    report.write_table(out / "table.csv", rows)
-    options = {"instances": size.instances, "steps": size.steps, "backend": backend.value, "seed": seed}
-    options |= {"out": None if out == OUT else out, "quick": quick}
-    made = report.facts(runs.attributes, report.command_line("saddle_escape.py", options), time.perf_counter() - began)
-    header = ["optimizer", "dim", "γ", "σ", *report.CELLS]
-    lines: dict[str, list[list[Any]]] = {"dimension": [], "noise": [], "curvature": []}
-    for row in rows:
-        lines[row["sweep"]].append([*(row[k] for k in ("optimizer", "dim", "gamma", "sigma")), *report.cells(row)])
-    tables = {f"Table: {sweep}": report.markdown(header, found) for sweep, found in lines.items()}
-    title = "Escape from a strict saddle"
-    report.write_page(out / "report.md", title, report.parts(__doc__ or ""), said, figures, tables, made)
-    first = [[line[0], *line[4:]] for line in lines["dimension"] if line[1] == size.dims[0]]
-    title += f", dim {size.dims[0]}, {size.instances:,} instances each"
-    report.print_summary(console, title, ["optimizer", *report.CELLS], first, said, made, out)
-    wrong = report.failures(rows)
-    for line in wrong:
-        console.print(f"[bold red]law fails[/]: {line}")
-    if wrong:
-        raise typer.Exit(1)
+        leave(study, "dimension", dim, number)
+    leave(study, "noise", size.dims[0], 1_000, sigma=en.grid(size.sigmas))
+    leave(study, "curvature", size.dims[0], 1_001, gamma=en.grid(size.gammas))
+    draw(study, base)
+    for sweep in ("dimension", "noise", "curvature"):
+        rows = [row for row in study.rows if row["sweep"] == sweep]
+        study.tables[f"Table: {sweep}"] = report.escape_table(rows, ["dim", "gamma", "sigma"])
+    for sentence in findings(study.rows, size):
+        study.find(sentence)
 
 
-app = typer.Typer(add_completion=False)
-app.command()(main)
+app = report.command(run, FULL, QUICK, QUICK_NUMPY)
 
 if __name__ == "__main__":
     app()

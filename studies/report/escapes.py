@@ -1,0 +1,81 @@
+"""Rows of escape times: medians and means with intervals, and the law beside them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ensemble import statistics
+from ensemble.statistics import laws
+
+from .words import Row, interval
+
+LawOf = Callable[..., tuple[str, laws.TimeLaw | None]]
+CELLS = ["median T [95 %]", "mean T [95 %]", "mean by law"]
+
+
+def escape_rows(sweep: str, runs: xr.Dataset, fixed: Row, law_of: LawOf) -> list[dict[str, Any]]:
+    """A row for every optimizer and configuration: counts, median and mean with intervals, and the law's.
+
+    ``fixed`` are the settings that ``runs`` does not sweep; ``law_of(optimizer, **settings)`` returns the kind of law
+    ("exact", "asymptotic" or "") and the law.
+    """
+    curves = statistics.survival(runs)
+    rows = []
+    for place in places(curves["median"]):
+        found, one = curves.isel(place), runs.isel(place)
+        here = dict(fixed) | {d: one[d].item() for d in place if d != "optimizer"}
+        kind, law = law_of(one["optimizer"].item(), **here)
+        row: dict[str, Any] = {"sweep": sweep, "optimizer": one["optimizer"].item(), **here}
+        row |= {key: int(found[key]) for key in ("n", "events_total", "censored", "diverged")}
+        for key, column in (("median", "median"), ("restricted_mean", "mean")):
+            row |= {column + end: float(found[key + end]) for end in ("", "_lower", "_upper")}
+        row |= {"law": kind} | dict.fromkeys(("law_median", "law_mean", "law_sd"), math.nan)
+        if law is not None:
+            row |= {"law_median": float(law.median), "law_mean": law.mean, "law_sd": law.sd}
+        rows.append(row)
+    return rows
+
+
+def places(array: xr.DataArray) -> Iterable[dict[str, int]]:
+    """Every place of an array, as what ``isel`` takes."""
+    for index in np.ndindex(*array.shape):
+        yield dict(zip(map(str, array.dims), index, strict=True))
+
+
+def time_law(tail: NDArray[np.float64]) -> laws.TimeLaw:
+    """The law with P(T > t) = ``tail`` (0, 1, ... to where nothing is left)."""
+    mean, square = float(tail.sum()), float(((2.0 * np.arange(tail.size) + 1) * tail).sum())
+    return laws.TimeLaw(tail, mean, math.sqrt(square - mean**2), int(np.argmax(tail <= 0.5)))
+
+
+def medians(
+    rows: Sequence[Row], sweep: str, field: str, names: Iterable[str]
+) -> tuple[dict[str, xr.Dataset], dict[str, tuple[list[float], list[float]]]]:
+    """What :func:`ensemble.plots.against` draws: medians against a field by optimizer, and the laws' medians."""
+    seen, lines = {}, {}
+    for name in names:
+        own = [row for row in rows if row["sweep"] == sweep and row["optimizer"] == name]
+        if own:
+            columns = ("median", "median_lower", "median_upper", "n", "diverged")
+            found = {column: (field, [row[column] for row in own]) for column in columns}
+            seen[name] = xr.Dataset(found, {field: [row[field] for row in own]}, {"confidence": 0.95})
+            if own[0]["law"]:
+                lines[name] = ([row[field] for row in own], [row["law_median"] for row in own])
+    return seen, lines
+
+
+def cells(row: Row) -> list[str]:
+    """Median and mean with intervals, the law's mean and kind, as people read them."""
+    law = f"{row['law_mean']:.5g} ({row['law']})" if row["law"] else ""
+    return [interval(row, "median"), interval(row, "mean"), law]
+
+
+def escape_table(rows: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> tuple[list[str], list[list[Any]]]:
+    """Header and lines of a table of escape rows, with the optimizer and ``fields`` in front."""
+    return ["optimizer", *fields, *CELLS], [[row["optimizer"], *(row[f] for f in fields), *cells(row)] for row in rows]
