@@ -99,6 +99,30 @@ def library(path: Path) -> ctypes.CDLL:
     return ctypes.CDLL(str(path))
 
 
+@functools.cache
+def emulation_flags(compiler: str) -> list[str]:
+    """What includes the emulation header, translated once: it takes as long as a program."""
+    header = HERE / "emulation.cuh"
+    clang = "clang" in Path(compiler).name
+    key = "\0".join([header.read_text(), compiler, *FLAGS])
+    folder = cache_folder() / "emulated" / hashlib.sha256(key.encode()).hexdigest()[:32]
+    made = folder / ("emulation.pch" if clang else "emulation.cuh.gch")
+    if not made.is_file():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            built = Path(scratch) / made.name
+            shutil.copy(header, Path(scratch) / header.name)
+            flags = [flag for flag in FLAGS if flag != "-shared"]
+            subprocess.run(
+                [compiler, *flags, "-w", "-x", "c++-header", str(Path(scratch) / header.name), "-o", str(built)],
+                check=True,
+            )
+            folder.mkdir(exist_ok=True)
+            shutil.copy(header, folder / header.name)
+            os.replace(built, made)
+    return ["-include-pch", str(made)] if clang else ["-include", str(folder / header.name)]
+
+
 def build_emulated(source: str, entry: str, compiler: str = "", call: str = CALL) -> Path:
     """The compiled program, kept in the cache folder under a digest of everything it is made from."""
     compiler = compiler or COMPILERS[0]
@@ -112,7 +136,8 @@ def build_emulated(source: str, entry: str, compiler: str = "", call: str = CALL
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             program, built = Path(scratch) / "program.cpp", Path(scratch) / "program.so"
             program.write_text(text)
-            command = [compiler, *FLAGS, *WARNINGS, "-include", str(emulation), f"-I{sources.kernels()}", str(program)]
+            included = emulation_flags(compiler)
+            command = [compiler, *FLAGS, *WARNINGS, *included, f"-I{sources.kernels()}", str(program)]
             done = subprocess.run([*command, "-o", str(built)], capture_output=True, text=True)
             if done.returncode:
                 raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr[-4000:]}")
