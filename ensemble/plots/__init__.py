@@ -1,0 +1,19 @@
+"""Pictures of ensembles: functions that take datasets and return a matplotlib figure.
+
+Every function takes a dataset, a result, the name of a file that ``Result.save`` wrote, or a mapping from label to any of
+these, and returns a :class:`matplotlib.figure.Figure` in one style: one journal column (3.4 in) or two (7 in) wide, type
+of 7 to 8 pt, the colours of Okabe and Ito (2008), which colour-blind readers tell apart, and line styles that differ too.
+Each figure states its number of instances and its confidence. :func:`table` is the data drawn, :func:`save` writes both.
+"""
+
+try:
+    import matplotlib  # noqa: F401
+except ImportError as error:
+    raise ImportError("pictures need matplotlib: pip install 'descent-ensemble[studies]'") from error
+
+from .escapes import against, survival
+from .maps import heat_map
+from .planes import paths
+from .style import COLUMN, DOUBLE, palette, save, table
+
+__all__ = ["COLUMN", "DOUBLE", "against", "heat_map", "palette", "paths", "save", "survival", "table"]

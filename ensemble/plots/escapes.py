@@ -1,0 +1,130 @@
+"""Pictures of escape times: survival curves, and medians against a swept number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from ..statistics import survival as survival_curves
+from .style import (
+    COLUMN,
+    STYLE,
+    Law,
+    draw_laws,
+    finish,
+    groups,
+    logarithmic,
+    look,
+    palette,
+    remember,
+    rows_of,
+    sources,
+)
+
+
+def survival(
+    data: Any,
+    *,
+    laws: Mapping[str, Law] | None = None,
+    law_name: str = "law",
+    label: int | None = None,
+    confidence: float = 0.95,
+    log: bool = False,
+    limits: tuple[float, float] | None = None,
+    places: Mapping[str, int] | None = None,
+    width: float = COLUMN,
+    height: float = 2.9,
+) -> Figure:
+    """Survival curves P(T > t) of escape times with pointwise bands, one for each configuration.
+
+    ``laws`` are dotted lines ``{label: (steps, probability)}``; those under the label of a curve, what it should be, the
+    legend calls ``law_name``. ``label`` counts events of that label only; ``log`` and ``limits`` are of the steps;
+    ``width`` and ``height`` in inches. ValueError where `statistics.survival` refuses the data.
+    """
+    curves = {
+        name: curve
+        for source, runs in sources(data)
+        for name, curve in groups(
+            source, survival_curves(runs, label=label, confidence=confidence, max_steps=600), "median"
+        )
+    }
+    places = places or palette(curves)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(width, height))
+        axes, rows = figure.subplots(), []
+        for name, curve in curves.items():
+            curve = curve.isel(step=np.isfinite(curve["survival"].to_numpy()))
+            step, colour, style, _ = curve["step"].to_numpy(), *look(places, name)
+            y, low, high = (curve[v].to_numpy() for v in ("survival", "lower", "upper"))
+            axes.fill_between(step, low, high, step="post", color=colour, alpha=0.25, linewidth=0)
+            axes.step(step, y, where="post", color=colour, linestyle=style, label=name)
+            rows += rows_of(name, "data", step, y, low, high)
+        rows += draw_laws(axes, laws or {}, curves, law_name, drawstyle="steps-post", zorder=3)
+        axes.set(xlabel="step t", ylabel="P(T > t), share not yet escaped", ylim=(-0.02, 1.02))
+        axes.set_xlim(*(limits or (float(log), max(r["x"] for r in rows if r["kind"] == "data"))))
+        if log:
+            logarithmic(axes, "x")
+        finish(figure, axes, list(curves.values()), f"bands {100 * confidence:g} %, pointwise")
+    return remember(figure, rows)
+
+
+def against(
+    data: Any,
+    dim: str,
+    *,
+    laws: Mapping[str, Law] | None = None,
+    law_name: str = "law",
+    label: int | None = None,
+    confidence: float = 0.95,
+    x_label: str | None = None,
+    log: tuple[bool, bool] = (True, True),
+    places: Mapping[str, int] | None = None,
+    width: float = COLUMN,
+    height: float = 2.9,
+) -> Figure:
+    """Median escape time, with its interval, against a swept number.
+
+    ``data`` are runs swept along ``dim``, or what `statistics.survival` made of them (which keep their confidence).
+    ``laws`` are dotted lines ``{label: (values of dim, steps)}``; ``x_label`` gives words and unit for ``dim``; ``log``
+    says which axes, (x, y), are logarithmic; the rest is as in :func:`survival`. A median that the horizon hides is left
+    out, and the figure says so. ValueError where ``dim`` is no dimension of the data, or has no numbers.
+    """
+    series: dict[str, xr.Dataset] = {}
+    for source, runs in sources(data):
+        found = runs if "median_lower" in runs else survival_curves(runs, label=label, confidence=confidence)
+        confidence = float(found.attrs.get("confidence", confidence))
+        if dim not in found["median"].dims or dim not in found.coords or found[dim].dtype.kind not in "iuf":
+            raise ValueError(
+                f"against(dim={dim!r}): {source or 'the data'} has {tuple(map(str, found['median'].dims))}; "
+                f"give a dimension with numbers."
+            )
+        series |= dict(groups(source, found, "median", {dim}))
+    places = places or palette(series)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(width, height))
+        axes, rows = figure.subplots(), []
+        for name, one in series.items():
+            x, colour, _, marker = one[dim].to_numpy(), *look(places, name)
+            y, low, high = (one[v].to_numpy() for v in ("median", "median_lower", "median_upper"))
+            axes.plot(x, y, color=colour, linewidth=0.8, alpha=0.5)
+            axes.errorbar(x, y, [y - low, high - y], color=colour, marker=marker, linestyle="", capsize=2, label=name)
+            rows += rows_of(name, "data", x, y, low, high)
+        rows += draw_laws(axes, laws or {}, series, law_name, zorder=3)
+        for axis, wanted in zip("xy", log, strict=True):
+            if wanted:
+                logarithmic(axes, axis)
+        values = np.unique(np.concatenate([one[dim].to_numpy() for one in series.values()]))
+        if values.size <= 8:
+            axes.set_xticks(values, labels=[f"{v:g}" for v in values])
+            axes.xaxis.set_minor_locator(NullLocator())
+        axes.set(xlabel=x_label or dim, ylabel="median of T (steps)")
+        hidden = any(np.isnan(row["y"]) for row in rows if row["kind"] == "data")
+        note = f"bars {100 * confidence:g} %" + ("; left out: fewer than half escaped" if hidden else "")
+        finish(figure, axes, list(series.values()), note)
+    return remember(figure, rows)
