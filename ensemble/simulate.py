@@ -25,6 +25,7 @@ from .records import Record
 from .result import Result, make_result
 from .runs import Outcome, Plan, Setting, execute, plan_run
 from .starts import Start
+from .underflow import flushed_to_zero
 
 MOST_STEPS = 2**31 - 2
 MOST_INSTANCES = 2**32 - 1
@@ -308,8 +309,20 @@ def _run(
             f"not tested: their event is recorded at the first step after which it holds.",
             stacklevel=3,
         )
+    _warn_of_underflow(settings, outcomes)
     options = {"backend": engine.name, "backend_reason": reason, "keep_x": keep, "threads": count}
     return make_result(settings, outcomes, options)
+
+
+def _warn_of_underflow(settings: dict[str, Setting], outcomes: dict[str, Outcome]) -> None:
+    count = sum(flushed_to_zero(settings[name], outcome) for name, outcome in outcomes.items())
+    if count:
+        warnings.warn(
+            f"In {count} instances or more a coordinate was flushed to 0 where the landscape curves down: float32 ends at "
+            f"{FLOAT32.tiny:.3g}, and without noise nothing moves it again. That is arithmetic, not optimization; give "
+            f'dtype="float64".',
+            stacklevel=4,
+        )
 
 
 def _in_step(
@@ -353,6 +366,7 @@ def resumed(result: Result, steps: object, progress: bool | None) -> Result:
             label = name or type(setting.optimizer).__name__
             outcomes[name] = execute(longer, engine, plan, show, label, before, interrupt=interrupt)
     settings, outcomes = _in_step(settings, outcomes)
+    _warn_of_underflow(settings, outcomes)
     return make_result(settings, outcomes, options)
 
 

@@ -30,7 +30,8 @@ class Octopus(Landscape):
     entries up to tau. ``smoothness`` holds in the tube.
 
     Every saddle halves what is left of the coordinates that wait. In float32 they become zero before the fourth or fifth
-    saddle, and no gradient descent without noise gets past it: that is arithmetic, not optimization. Use float64 here.
+    saddle, and no gradient descent without noise gets past it: that is arithmetic, not optimization, and a run that ends so
+    warns. Use float64 here.
     """
 
     dim: int = structure(5, low=1)
