@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -23,6 +23,9 @@ from .grids import Grid
 from .part import Part, plain
 from .records import Record, Spaced
 from .runs import Outcome, Setting
+
+if TYPE_CHECKING:
+    from .field import Field
 
 FORMAT = "descent-ensemble 1"
 
@@ -100,6 +103,22 @@ class Result:
         from .simulate import resumed
 
         return resumed(self, steps, progress)
+
+    def fields(self, dtype: str = "float64") -> tuple[Field, ...]:
+        """The landscape of every configuration, in the dataset's order, on the backend that ran it.
+
+        A :class:`~ensemble.field.Field` gives values, gradients and Hessian-vector products at any points, in ``dtype``; it
+        is what statistics of sharpness and saddles evaluate points with.
+
+        Raises:
+            ValueError: ``dtype`` is not ``"float32"`` or ``"float64"``.
+            RuntimeError: the backend is absent here.
+        """
+        from .field import fields_of
+
+        if dtype not in ("float32", "float64"):
+            raise ValueError(f"fields(dtype={dtype!r}): give 'float32' or 'float64'.")
+        return fields_of(self.settings, self.outcomes, self.options, dtype)
 
 
 def summary(result: Result) -> str:

@@ -75,6 +75,9 @@ def of_both(argument, given, *says):
     return rows
 
 
+POINTS = np.zeros((2, 3))
+EIGENVALUES = (en.statistics.largest_eigenvalue, en.statistics.smallest_eigenvalue)
+AT_POINTS = (*EIGENVALUES, en.statistics.spectrum)
 STATISTICS = (
     (en.statistics.survival, ()),
     (en.statistics.escape_rate, ()),
@@ -176,6 +179,8 @@ TABLE = [
     row("replay.optimizer", lambda: en.replay(COMPARED, 0), "2 optimizers were compared", "optimizer= one of a, b"),
     row("replay.optimizer", lambda: en.replay(COMPARED, 0, optimizer="c"), "optimizer='c'", "one of a, b"),
     row("replay.optimizer", lambda: en.replay(RESULT, 0, 0, optimizer="c"), "optimizer='c'", "leave optimizer out"),
+    *(row("Result.fields.dtype", partial(RESULT.fields, bad), f"dtype={bad!r}", "give 'float32' or 'float64'")
+      for bad in ("float16", None, 64)),
     row("replay.steps", lambda: en.replay(COMPARED, 0, optimizer="a", steps=31), "steps=31", "from 1 to 30"),
     # statistics
     *(row(f"{f.__name__}.data", partial(f, bad, *dim), words, "give")
@@ -196,6 +201,15 @@ TABLE = [
       for bad in (0, 95, "high", None)),
     *(row("escape_rate.after", partial(en.statistics.escape_rate, RESULT, after=bad), f"after={bad!r}", "give.*0 or more")
       for bad in (-1, "late", 1.5)),
+    *(row(f"{f.__name__}.landscape", partial(f, bad, POINTS), re.escape(repr(bad)[:12]), "give a landscape|ask a landscape")
+      for f in AT_POINTS for bad in (None, "saddle", en.QuarticSaddle, en.Quadratic(en.grid(1.0, 2.0), dim=3))),
+    *(row(f"{f.__name__}.x", partial(f, RUN["landscape"], bad), words, r"give points \(points, 3\)|leave them out")
+      for f in AT_POINTS for bad, words in ((None, "object"), ("x", "x of shape"), (np.zeros(3), r"shape \(3,\)"),
+                                            (np.zeros((2, 4)), r"\(2, 4\)"), (np.zeros((0, 3)), r"\(0, 3\)"),
+                                            (POINTS + np.nan, "2 points not finite"))),
+    *(row(f"{f.__name__}.{name}", partial(f, RUN["landscape"], POINTS, **{name: bad}), f"{name}={bad!r}", "give")
+      for f in EIGENVALUES for name, wrong in (("tolerance", (0, 1, "small", None)), ("iterations", (0, 1.5, "all", None)),
+                                               ("seed", (-1, "x", 0.5)), ("strict", (1, "yes", None))) for bad in wrong),
     row("escape_rate.after", partial(en.statistics.escape_rate, RESULT, after=30), "after step 30", "give a smaller `after`"),
     *(row(f"{f.__name__}.dim", partial(f, RESULT, bad), f"dim={bad!r}", r"it has: lr")
       for f, dim in STATISTICS if dim for bad in ("beta", None, 0)),
@@ -234,6 +248,7 @@ def public_arguments():
     functions = {f.__name__: f for f in (en.simulate, en.compare, en.grid, en.zipped, en.log_spaced, en.lin_spaced)}
     functions |= {"load": en.load, "replay": en.replay, "Record": en.Record}
     functions |= {"Result.save": en.Result.save, "Result.resume": en.Result.resume}
+    functions |= {"Result.fields": en.Result.fields}
     functions |= {n: f for n in en.statistics.__all__ if inspect.isfunction(f := getattr(en.statistics, n))}
     return {f"{name}.{a}" for name, f in functions.items() for a in inspect.signature(f).parameters if a != "self"}
 

@@ -2,8 +2,20 @@
 
 from . import laws
 from .comparison import compare_survival, logrank
+from .eigenvalues import largest_eigenvalue, smallest_eigenvalue, spectrum
 from .escape import escape_rate
 from .shares import shares
 from .survival import survival, survival_table
 
-__all__ = ["compare_survival", "escape_rate", "laws", "logrank", "shares", "survival", "survival_table"]
+__all__ = [
+    "compare_survival",
+    "escape_rate",
+    "largest_eigenvalue",
+    "laws",
+    "logrank",
+    "shares",
+    "smallest_eigenvalue",
+    "spectrum",
+    "survival",
+    "survival_table",
+]

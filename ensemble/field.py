@@ -1,0 +1,153 @@
+"""Field: one landscape at any points, evaluated by the engine that ran an ensemble."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .backends.choice import choose
+from .backends.numpy import seen_by_kernel
+from .backends.program import Engine, Program
+from .events import Never
+from .landscapes.base import Landscape
+from .noises import NoNoise
+from .optimizers import GradientDescent
+from .part import Part
+from .runs import Outcome, Setting
+
+SHORTEST, LONGEST = 32, 8192
+"""Steps of a descent between two looks at the gradient: doubled from look to look, so that results are the same anywhere."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """Values, gradients and Hessian-vector products of one landscape at a batch of points.
+
+    Points are arrays (points, dim) of the engine's own library ``xp``, in ``dtype``: :meth:`place` brings them there and
+    :meth:`fetch` back. ``t`` is the step, for landscapes that change with time.
+    """
+
+    landscape: Landscape
+    engine: Engine
+    dtype: str = "float64"
+    math: str = "precise"
+    t: int = 0
+
+    @property
+    def xp(self) -> Any:
+        return self.engine.xp
+
+    @property
+    def dim(self) -> int:
+        return self.landscape.dimension
+
+    def place(self, a: NDArray[Any]) -> Any:
+        """An array of NumPy, for the engine, in the field's dtype."""
+        return self.engine.to_device(np.ascontiguousarray(a, dtype=self.dtype))
+
+    def fetch(self, a: Any) -> NDArray[Any]:
+        """An array of the engine, for NumPy."""
+        return self.engine.to_numpy(a)
+
+    def values(self, x: Any) -> Any:
+        """f(x), (points,)."""
+        return self._look(x, "value")
+
+    def gradients(self, x: Any) -> Any:
+        """The gradient, (points, dim)."""
+        return self._look(x, "gradient")
+
+    def gradient_norms(self, x: Any) -> Any:
+        """The gradient's norm, (points,)."""
+        return self._look(x, "gradient_norm")
+
+    def products(self, x: Any, v: Any) -> Any:
+        """The Hessian at x times v, (points, dim)."""
+        return self._look(x, "product", v)
+
+    def diagonals(self, x: Any) -> Any:
+        """The Hessian's diagonal, (points, dim), by the landscape's own NumPy form."""
+        landscape: Any = seen_by_kernel([self.landscape], None, np.dtype(self.dtype), self.dim)
+        with np.errstate(all="ignore"):
+            return self.place(landscape.hessian_diagonal(self.fetch(x), None))
+
+    def descend(self, x: Any, lr: float, steps: int, gradient_tolerance: float) -> tuple[Any, NDArray[np.int64]]:
+        """Gradient descent without noise from x, until the gradient's norm is at most ``gradient_tolerance``.
+
+        Looked at now and then, so a point may go some steps further. Returns the points (points, dim), NaN where they
+        diverged, and the steps taken (points,).
+        """
+        engine, xp = self.engine, self.xp
+        program = self._program(len(x), lr)
+        engine.prepare(program)
+        state = engine.new_state(program)
+        state.x[:] = x
+        taken = np.zeros(len(x), dtype=np.int64)
+        reached, stretch = 0, SHORTEST
+        while reached < steps:
+            norm = engine.observe(program, state.x, ("gradient_norm",), self.t)["gradient_norm"]
+            active = xp.flatnonzero((norm > gradient_tolerance) & (state.diverged_step < 0)).astype(np.int32)
+            if not active.size:
+                break
+            last = min(steps, reached + stretch)
+            engine.advance(program, state, active, reached + 1, last)
+            taken[self.fetch(active)] = reached = last
+            stretch = min(2 * stretch, LONGEST)
+        return state.x, taken
+
+    def _look(self, x: Any, quantity: str, direction: Any = None) -> Any:
+        return self.engine.observe(self._program(len(x)), x, (quantity,), self.t, direction)[quantity]
+
+    def _program(self, points: int, lr: float = 1.0) -> Program:
+        parts = {
+            "landscape": self.landscape,
+            "optimizer": GradientDescent(lr=lr),
+            "noise": NoNoise(),
+            "event": Never(),
+        }
+        return Program(
+            configurations=(parts,),
+            dim=self.dim,
+            instances=points,
+            first_instance=0,
+            dtype=np.dtype(self.dtype),
+            math=self.math,
+            seed=0,
+            check_every=1,
+            paired=True,
+        )
+
+
+def fields_of(
+    settings: Mapping[str, Setting], outcomes: Mapping[str, Outcome], options: Mapping[str, Any], dtype: str
+) -> tuple[Field, ...]:
+    """The field of every configuration, in the dataset's order; the same object where landscapes are equal."""
+    engine, _ = choose(options["backend"], options["threads"])
+    made: dict[tuple[Part, int], Field] = {}
+    fields = []
+    for name, setting in settings.items():
+        for parts in setting.sweep().parts:
+            key = parts["landscape"], outcomes[name].reached
+            if key not in made:
+                landscape = cast(Landscape, parts["landscape"])
+                made[key] = Field(landscape, engine, dtype, setting.math, outcomes[name].reached)
+            fields.append(made[key])
+    return tuple(fields)
+
+
+def field_of(given: Any) -> Field:
+    """The field itself, or a landscape's in float64 NumPy.
+
+    Raises:
+        ValueError: neither was given, or a landscape with a grid.
+    """
+    if isinstance(given, Field):
+        return given
+    if not isinstance(given, Landscape):
+        raise ValueError(f"landscape={given!r}: give a landscape, or one of a result's fields()")
+    given._one_configuration("its Hessian")
+    return Field(given.at_dim(given.dimension), choose("numpy")[0])
