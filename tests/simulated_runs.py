@@ -39,6 +39,16 @@ def runs(
     )
 
 
+def curves(values, step, *, dims=("instance",), event_step=None, diverged_step=None, paired=1, name="value", **coords):
+    """Return the dataset of runs that recorded `values` (..., instances, steps) and saw the events given."""
+    values = np.asarray(values)
+    shape, horizon = values.shape[:-1], int(np.max(step))
+    time = np.full(shape, horizon + 1) if event_step is None else np.where(event_step, event_step, horizon + 1)
+    data = runs(time, horizon, dims=dims, coords=coords, diverged_step=diverged_step, paired=paired)
+    attrs = {"long_name": name, "units": "units of f"}
+    return data.assign({name: ((*dims, "step"), values, attrs)}).assign_coords(step=np.asarray(step))
+
+
 def geometric(p, shape, seed=0):
     return np.random.default_rng(seed).geometric(p, shape)
 

@@ -1,4 +1,4 @@
-"""Intervals of shares against statsmodels and their stated coverage."""
+"""Intervals of shares and medians against statsmodels and their stated coverage; resampling against plain loops."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from ensemble.statistics.intervals import wilson
+from ensemble.statistics import intervals
+from ensemble.statistics.intervals import ResampledMedians, median_interval, resampled_counts, wilson
 
 
 @pytest.mark.parametrize("n", [1, 10, 1000, 100_000])
@@ -43,6 +44,42 @@ def test_wilsons_interval_covers_on_average_what_it_says():
     inside = (lower <= p[:, None]) & (p[:, None] <= upper)
     coverage = (stats.binom.pmf(np.arange(n + 1), n, p[:, None]) * inside).sum(axis=1)
     assert 0.945 < coverage.mean() < 0.96
+
+
+@pytest.mark.parametrize("n", [1, 5, 6, 10, 37, 1000])
+def test_the_interval_of_a_median_is_the_narrowest_between_order_statistics_that_covers(n):
+    values = np.arange(1.0, n + 1)
+    middle, lower, upper = median_interval(np.random.default_rng(n).permutation(values), 0.95)
+    assert middle == np.median(values)
+    if n < 6:
+        assert (lower, upper) == (-np.inf, np.inf)  # 2^(1-n) > 5 %: no interval between values covers
+        return
+    assert upper == n + 1 - lower
+    missed = [2 * stats.binom.cdf(k - 1, n, 0.5) for k in (lower, lower + 1)]
+    assert missed[0] <= 0.05 < missed[1]
+
+
+def test_the_median_of_values_that_diverged_is_infinite():
+    assert median_interval(np.r_[np.zeros(10), np.full(90, np.inf)], 0.95) == (np.inf, np.inf, np.inf)
+    assert np.isnan(median_interval(np.empty(0), 0.95)).all()
+
+
+@pytest.mark.parametrize("n", [10, 11, 5000])
+def test_resampled_medians_are_the_medians_of_the_resamples(n, monkeypatch):
+    rng = np.random.default_rng(n)
+    values = np.stack([rng.normal(size=n), rng.integers(3, size=n).astype(float), np.full(n, np.inf)], axis=1)
+    counts = np.concatenate(list(resampled_counts(n, 40, seed=1)))
+    assert (counts.sum(axis=1) == n).all()
+    repeated = [np.median(np.repeat(values[:, :2], row.astype(int), axis=0), axis=0) for row in counts]
+    found = ResampledMedians(values)(counts)
+    np.testing.assert_array_equal(found[:, :2], repeated)
+    assert np.isinf(found[:, 2]).all()
+    # Rows that no sane resampling gives, so that the median falls outside the band.
+    lone = np.zeros((2, n))
+    lone[0, values[:, 0].argmin()] = lone[1, values[:, 0].argmax()] = n
+    np.testing.assert_array_equal(ResampledMedians(values)(lone)[:, 0], [values[:, 0].min(), values[:, 0].max()])
+    monkeypatch.setattr(intervals, "CELLS", 3 * n)
+    np.testing.assert_array_equal(np.concatenate(list(resampled_counts(n, 40, seed=1))), counts)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from . import laws
 from .comparison import compare_survival, logrank
+from .convergence import convergence_rate
 from .eigenvalues import largest_eigenvalue, smallest_eigenvalue, spectrum
 from .escape import escape_rate
 from .shares import shares
@@ -9,6 +10,7 @@ from .survival import survival, survival_table
 
 __all__ = [
     "compare_survival",
+    "convergence_rate",
     "escape_rate",
     "largest_eigenvalue",
     "laws",

@@ -1,12 +1,18 @@
-"""Intervals that several statistics share."""
+"""Intervals that several statistics share: of a share, of a median, and of anything by resampling instances."""
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike
-from scipy.special import ndtri
+from collections.abc import Iterator
 
-from .lifetimes import FloatArray, check_confidence
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
+from scipy.stats import binom
+
+from .lifetimes import FloatArray, check_confidence, check_whole
+
+CELLS = 4_000_000  # resampled instances held in memory at once
+FEWEST = 10  # below, resampling instances repeats so few data sets that percentiles mean nothing
 
 
 def wilson(count: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -32,3 +38,96 @@ def wilson(count: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tuple[Fl
     lower = np.where(k == 0, 0.0, center - half)
     upper = np.where(k == total, 1.0, center + half)
     return share, lower, upper
+
+
+def median_interval(values: FloatArray, confidence: float) -> tuple[float, float, float]:
+    """Return the median of values (n,) and its limits by order statistics; infinite values are as good as others.
+
+    Thompson 1936: the number of values below the true median is binomial(n, 1/2), so the interval between the k-th
+    smallest and the k-th largest holds it with probability 1 - 2 P(Bin < k), whatever the law (ties only help); the
+    largest k that keeps `confidence` is taken. Limits are infinite where n is too small for any, all NaN at n = 0.
+    """
+    if values.size == 0:
+        return np.nan, np.nan, np.nan
+    ordered, n = np.sort(values), values.size
+    k = int(binom.ppf((1.0 - confidence) / 2, n, 0.5))
+    low, high = ordered[(n - 1) // 2], ordered[n // 2]
+    middle = low if low == high else (low + high) / 2  # also where both are infinite
+    return (float(middle), -np.inf, np.inf) if k < 1 else (float(middle), float(ordered[k - 1]), float(ordered[n - k]))
+
+
+def check_resampling(n: int, resamples: int, confidence: float, seed: int) -> None:
+    """Refuse what a percentile bootstrap cannot bear: few instances, few resamples for the confidence, a bad seed."""
+    check_confidence(confidence)
+    check_whole("seed", seed, 0, "a whole number of at least 0")
+    least = int(10.0 / (1.0 - confidence)) + 1
+    check_whole("resamples", resamples, 1, f"a whole number of at least {least}")
+    if resamples < least:
+        raise ValueError(f"resamples={resamples} are too few for confidence={confidence}; give {least}")
+    if n < FEWEST:
+        raise ValueError(f"{n} instances per group cannot bear a bootstrap; give at least {FEWEST}")
+
+
+def resampled_counts(n: int, resamples: int, seed: int | np.random.SeedSequence) -> Iterator[FloatArray]:
+    """Yield, batch by batch, how often each of n instances is drawn in each resample: (batch, n), rows sum to n.
+
+    Efron's (1979) bootstrap: n draws with replacement. At most 4 million counts are held at a time, and how many fit
+    changes no count.
+    """
+    generator = np.random.default_rng(seed)
+    batch = max(1, CELLS // n)
+    for first in range(0, resamples, batch):
+        size = min(batch, resamples - first)
+        cell = generator.integers(n, size=(size, n))
+        cell += n * np.arange(size)[:, None]
+        yield np.bincount(cell.ravel(), minlength=size * n).reshape(size, n).astype(float)
+
+
+def percentile_limits(drawn: FloatArray, confidence: float) -> tuple[FloatArray, FloatArray]:
+    """Return lower and upper limit of drawn (resamples, ...) along the first axis; infinite draws are allowed."""
+    tail = (1.0 - confidence) / 2
+    lower = np.quantile(drawn, tail, axis=0, method="lower")
+    return lower, np.quantile(drawn, 1.0 - tail, axis=0, method="higher")
+
+
+class ResampledMedians:
+    """Medians of columns under resampling of rows, for many rows.
+
+    A resampled median lies within a few sqrt(n) ranks of the sample's. What is drawn below that band is counted by one
+    matrix product, and only the band is searched: exact (the whole column is searched where the band misses).
+    """
+
+    def __init__(self, values: FloatArray) -> None:
+        """`values` (n, columns), no NaN; infinite values are allowed."""
+        self.values = values
+        n = len(values)
+        reach = int(4.0 * np.sqrt(n)) + 2
+        self.first, last = max(0, n // 2 - reach), min(n, n // 2 + reach)
+        self.order: NDArray[np.intp] = np.argsort(values, axis=0, kind="stable")
+        self.band = self.order[self.first : last]
+        below = np.zeros(values.shape)
+        np.put_along_axis(below, self.order[: self.first], 1.0, axis=0)
+        self.below = below
+
+    def __call__(self, counts: FloatArray) -> FloatArray:
+        """Return the medians (batch, columns) for counts (batch, n) that sum to n."""
+        n, columns = self.values.shape
+        found = np.empty((len(counts), columns))
+        below = counts @ self.below
+        middle = ((n - 1) // 2 + 1, n // 2 + 1)  # ranks from 1; the same twice where n is odd
+        for j in range(columns):
+            band = self.band[:, j]
+            total = np.cumsum(counts[:, band], axis=1) + below[:, j, None]
+            missed = (below[:, j] >= middle[0]) | (total[:, -1] < middle[1])
+            found[:, j] = self._between(self.values[band, j], total, middle)
+            if missed.any():
+                whole = self.order[:, j]
+                total = np.cumsum(counts[missed][:, whole], axis=1)
+                found[missed, j] = self._between(self.values[whole, j], total, middle)
+        return found
+
+    @staticmethod
+    def _between(ordered: FloatArray, total: FloatArray, middle: tuple[int, int]) -> FloatArray:
+        low, high = (ordered[(total >= rank).argmax(axis=1)] for rank in middle)
+        with np.errstate(invalid="ignore"):
+            return np.where(low == high, low, (low + high) / 2)
