@@ -22,7 +22,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     What names files, a debugger or a number of processes (``-n 0``) runs as it says.
     """
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    asked = getattr(config.option, "numprocesses", 0)
+    asked = 0 if hasattr(config, "workerinput") else getattr(config.option, "numprocesses", 0)
     if whole and asked is None and not config.option.usepdb and (cores := usable_cores()) > 1:
         config.option.numprocesses, config.option.dist = min(cores, 8), "loadfile"
 
