@@ -19,8 +19,11 @@ PRINTED = "printed"
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """The whole suite runs in a process for each core, a file at a time, where pytest-xdist is installed.
 
-    What names files, a debugger or a number of processes (``-n 0``) runs as it says.
+    What names files, a debugger or a number of processes (``-n 0``) runs as it says; so does each of those processes, which
+    is told the whole suite too.
     """
+    if hasattr(config, "workerinput"):
+        return
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
     asked = 0 if hasattr(config, "workerinput") else getattr(config.option, "numprocesses", 0)
     if whole and asked is None and not config.option.usepdb and (cores := usable_cores()) > 1:
