@@ -5,6 +5,8 @@ from .comparison import compare_survival, logrank
 from .convergence import convergence_rate
 from .eigenvalues import largest_eigenvalue, smallest_eigenvalue, spectrum
 from .escape import escape_rate
+from .pairs import paired_difference
+from .running_time import time_to_tolerance
 from .shares import shares
 from .survival import survival, survival_table
 
@@ -15,9 +17,11 @@ __all__ = [
     "largest_eigenvalue",
     "laws",
     "logrank",
+    "paired_difference",
     "shares",
     "smallest_eigenvalue",
     "spectrum",
     "survival",
     "survival_table",
+    "time_to_tolerance",
 ]

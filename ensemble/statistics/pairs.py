@@ -1,0 +1,170 @@
+"""How do optimizers differ that saw the same starts and the same noise? Differences instance by instance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from scipy.stats import binomtest, wilcoxon
+
+from .intervals import check_resampling, median_interval, resampled_counts
+from .lifetimes import FloatArray, check_whole
+from .recorded import recorded
+
+
+def paired_difference(
+    data: Any,
+    dim: str = "optimizer",
+    quantity: str = "value",
+    *,
+    step: int | None = None,
+    reference: Any = None,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Compare a recorded quantity of paired groups instance by instance: member minus reference, at one step.
+
+    Instance i has the same start and noise in every group (attrs["paired"] = 1), so what they share cancels. `step` is a
+    recorded one, by default the last that all reached; `reference` a member of `dim`, by default the first. For escape
+    times, which may be censored, there is `compare_survival`.
+
+    - mean difference: interval by the studentized bootstrap over instances (Efron 1979; Hall 1988): quantiles of
+      (mean* - mean)/(sd*/sqrt(n)) stand for Student's, which keeps the coverage for skewed differences;
+    - median difference: exact interval by order statistics (Thompson 1936), whatever the law;
+    - `sign_pvalue`: exact sign test, ties left out (Arbuthnott 1710); `wilcoxon_pvalue`: signed ranks (Wilcoxon 1945;
+      Pratt's zeros), which asks the differences to be symmetric; neither is adjusted for the number of comparisons;
+    - `correlation` (Pearson) of the two, and `variance_reduction` = (var a + var b)/var(a - b): so many times as many
+      unpaired instances give the same error of the mean difference (infinite where differences do not vary).
+
+    An instance that diverged in one group only differs by infinity, in its disfavour: it counts in the median and in both
+    tests, and is left out of the mean and of what rests on variances; one that diverged in both is left out altogether.
+    `n` pairs are in the median, `n_mean` in the mean.
+
+    Returns over the other configuration dimensions and the other members of `dim`: `mean`, `median` (units of the
+    quantity) with `_lower`, `_upper`; `sign_pvalue`, `wilcoxon_pvalue`, `correlation`, `variance_reduction`,
+    `better`, `worse`, `ties` (pairs with a negative, positive, no difference), `n`, `n_mean`. NaN in a mean: fewer
+    than 10 finite pairs.
+
+    ValueError: unpaired data or no attrs["paired"]; fewer than 10 instances; `dim` unknown or of one member; unknown
+    reference; quantity or step not recorded; too few resamples.
+    """
+    found = recorded(data, quantity)
+    lives, frame = found.lives, found.frame
+    check_resampling(found.ids.size, resamples, confidence, seed)
+    if not lives.paired:
+        why = "attrs['paired'] is missing" if lives.paired is None else "attrs['paired'] is 0"
+        raise ValueError(
+            f"{why}: instance i of one group has nothing to do with instance i of another; run with paired=True, or compare "
+            "the groups' own means and medians"
+        )
+    table, names = frame.members(dim), frame.names(dim)
+    if reference is not None and reference not in names:
+        raise ValueError(f"reference={reference!r} is not in {dim!r}; give one of {names}")
+    base = 0 if reference is None else names.index(reference)
+    others = [member for member in range(len(names)) if member != base]
+    reached = found.step[found.step <= lives.horizon.max(axis=1).min()]
+    if step is not None:
+        check_whole("step", step, 0, f"a recorded step, such as {reached[-1]}")
+        if step not in reached:
+            raise ValueError(f"step={step} was not recorded of all groups; give one such as {reached[-1]}")
+    at = int(reached[-1] if step is None else step)
+    column = int(np.flatnonzero(found.step == at)[0])
+    final = np.array([found.curves(number)[:, column] for number in range(len(lives))])
+    if np.isnan(final).any():
+        raise ValueError(
+            f"{quantity} at step {at} is not a number for some instance that did not diverge; give another step"
+        )
+    pairs = [(final[row[m]], final[row[base]]) for row in table for m in others]
+    results = [_one(a, b, confidence) for a, b in pairs]
+    means = _means(pairs, confidence, resamples, seed)
+
+    rest, percent = frame.without(dim), f"{100 * confidence:g} %"
+
+    def variable(values: Any, words: str, units: str = "1") -> xr.Variable:
+        return rest.variable(np.asarray(values).reshape(len(table), len(others)), words, units, dim)
+
+    variables = {}
+    for i, end in enumerate(("", "_lower", "_upper")):
+        which = f"{end[1:]} {percent} limit of the " if end else ""
+        variables[f"mean{end}"] = variable(means[:, i], f"{which}mean difference", found.units)
+        variables[f"median{end}"] = variable(
+            [r["median"][i] for r in results], f"{which}median difference", found.units
+        )
+    for name, words in _WORDS.items():
+        variables[name] = variable([r[name] for r in results], words)
+    coords = {name: c.isel({dim: others}) if dim in c.dims else c for name, c in frame.coords.items()}
+    if dim not in coords:
+        coords[dim] = xr.DataArray(others, dims=dim)
+    attrs = {
+        "quantity": quantity,
+        "step": at,
+        "reference": str(names[base]),
+        "confidence": confidence,
+        "resamples": resamples,
+        "seed": seed,
+    }
+    return xr.Dataset(variables, coords, attrs)
+
+
+_WORDS = {
+    "sign_pvalue": "two-sided p of the sign test",
+    "wilcoxon_pvalue": "two-sided p of the signed-rank test",
+    "correlation": "correlation of the two groups over instances",
+    "variance_reduction": "variance of the mean difference unpaired over paired",
+    "better": "pairs in which the member is below the reference",
+    "worse": "pairs in which the member is above the reference",
+    "ties": "pairs without a difference",
+    "n": "pairs in the median and the tests",
+    "n_mean": "pairs in the mean",
+}
+
+
+def _one(a: FloatArray, b: FloatArray, confidence: float) -> dict[str, Any]:
+    """Return all that needs no resampling, of member a and reference b (instances,)."""
+    known = np.isfinite(a) | np.isfinite(b)
+    difference = a[known] - b[known]
+    finite = np.isfinite(difference)
+    x, y = a[known][finite], b[known][finite]
+    better, worse = int(np.sum(difference < 0)), int(np.sum(difference > 0))
+    told = better + worse > 0
+    spread = np.var(x - y) if x.size else np.nan
+    total = np.var(x) + np.var(y) if x.size else np.nan
+    # Where neither varies, pairing cannot help.
+    varies = x.size > 1 and np.ptp(x) > 0 and np.ptp(y) > 0
+    return {
+        "median": median_interval(difference, confidence),
+        "sign_pvalue": binomtest(better, better + worse).pvalue if told else 1.0,
+        "wilcoxon_pvalue": wilcoxon(difference, zero_method="pratt").pvalue if told else 1.0,
+        "correlation": np.corrcoef(x, y)[0, 1] if varies else np.nan,
+        "variance_reduction": np.inf if spread == 0 < total else total / spread if spread > 0 else np.nan,
+        "better": better,
+        "worse": worse,
+        "ties": difference.size - better - worse,
+        "n": difference.size,
+        "n_mean": x.size,
+    }
+
+
+def _means(pairs: list[tuple[FloatArray, FloatArray]], confidence: float, resamples: int, seed: int) -> FloatArray:
+    """Return mean differences (pairs, 3) with studentized limits; NaN where too few are finite."""
+    found = np.full((len(pairs), 3), np.nan)
+    for k, (a, b) in enumerate(pairs):
+        both = np.isfinite(a) & np.isfinite(b)
+        difference, n = a[both] - b[both], int(both.sum())
+        if n < 10:
+            continue
+        mean, sd = difference.mean(), difference.std(ddof=1)
+        if sd == 0:
+            found[k] = mean
+            continue
+        z = (difference - mean) / sd
+        powers = np.stack([z, z * z], axis=1)
+        draws = np.concatenate([counts @ powers for counts in resampled_counts(n, resamples, seed)]) / n
+        spread = np.sqrt(np.maximum(draws[:, 1] - draws[:, 0] ** 2, 0.0) * n / (n - 1))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            t = draws[:, 0] / (spread / np.sqrt(n))
+        low, high = np.quantile(t[np.isfinite(t)], [(1 - confidence) / 2, (1 + confidence) / 2])
+        found[k] = mean, mean - high * sd / np.sqrt(n), mean - low * sd / np.sqrt(n)
+    return found

@@ -1,0 +1,180 @@
+"""How many steps until a tolerance is met: times, their distribution over tolerances, and the expected running time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from .intervals import check_resampling, percentile_limits, resampled_counts, wilson
+from .lifetimes import DIVERGED, BoolArray, FloatArray, IntArray, Lifetimes, read
+from .recorded import Recorded, recorded
+
+FATES = ("converged", "stuck", "diverged")
+
+
+def time_to_tolerance(
+    data: Any,
+    tolerances: float | Sequence[float] | None = None,
+    *,
+    quantity: str = "value",
+    optimum: float = 0.0,
+    label: int | None = None,
+    confidence: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Find when quantity - optimum is first at most each tolerance, and what runs and restarts of them cost.
+
+    With `tolerances` the time is the first *recorded* step at which the tolerance is met: it is late by less than the
+    gap between records there (`gap` is the largest that came before a time found). With None it is the step of the run's
+    own event (`Below`, `GradientBelow`; of `label` only where one is given), exact to `check_every`; the one member of
+    `tolerance` is then NaN.
+
+    The expected running time is that of restarting until a run succeeds: ERT = (steps of all runs)/(successes) (Price
+    1997; Hansen, Auger, Ros, Mersmann, Tusar, Brockhoff 2021, COCO, arXiv:1603.08785). A run costs its time if it
+    succeeds, else the steps it took: to the horizon, to its divergence, to an event that stopped it. Its interval is
+    the percentile bootstrap over instances (Efron 1979); the upper limit is infinite where resamples have no success,
+    and so is ERT itself where the sample has none (attrs["note"] says so). In steps: multiply by the gradients a step
+    takes to compare, say, SAM with gradient descent.
+
+    `ecdf` is COCO's empirical distribution of running times, over instances and tolerances together: the share of all
+    (instance, tolerance) pairs that were met by a step; `ecdf_each` that of each tolerance, with Wilson's interval.
+
+    Returns over the configuration dimensions: `time` (..., tolerance, instance), -1 where never; `ecdf` (..., step),
+    `ecdf_each` (..., tolerance, step) with `_lower`, `_upper`; `expected_running_time` with limits and `successes`
+    (..., tolerance); `share` with `_lower`, `_upper` (..., tolerance, fate) of the runs that converged, got stuck (ran on
+    or stopped without), diverged, by Wilson's interval; `n`, `gap`.
+
+    ValueError: tolerances not positive, not finite or repeated; quantity not recorded of instances; fewer than 10
+    instances; too few resamples; `label` given with tolerances.
+    """
+    if tolerances is None:
+        lives = read(data, label)
+        ids = np.arange(lives.instances)
+        levels = np.array([np.nan])
+        times = [_of_event(lives, number) for number in range(len(lives))]
+        gaps = [lives.check_every - 1] * len(lives)
+        source = "event"
+    else:
+        if label is not None:
+            raise ValueError(f"label={label!r} belongs to events; give tolerances or a label, not both")
+        levels = _levels(tolerances)
+        found = recorded(data, quantity)
+        lives, ids, source = found.lives, found.ids, quantity
+        times = [_of_records(found, number, optimum + levels) for number in range(len(lives))]
+        gaps = [_gap(found.step, time) for time in times]
+    check_resampling(ids.size, resamples, confidence, seed)
+
+    spent = [_spent(lives, number, time) for number, time in enumerate(times)]
+    met = [(time >= 0).astype(float) for time in times]
+    drawn = [np.empty((0, levels.size)) for _ in times]
+    for counts in resampled_counts(ids.size, resamples, seed):
+        for number in range(len(times)):
+            drawn[number] = np.concatenate([drawn[number], _ratio(counts @ spent[number].T, counts @ met[number].T)])
+    exact = np.array([_ratio(s.sum(axis=1), m.sum(axis=1)) for s, m in zip(spent, met, strict=True)])
+    limits = np.array([percentile_limits(d, confidence) for d in drawn])
+    return _dataset(lives, ids, levels, np.array(times), exact, limits, np.array(gaps), confidence, source, optimum)
+
+
+def _levels(tolerances: float | Sequence[float]) -> FloatArray:
+    try:
+        levels = np.atleast_1d(np.asarray(tolerances, float))
+    except (TypeError, ValueError):
+        levels = np.array([])
+    fine = levels.ndim == 1 and levels.size and np.all(np.isfinite(levels)) and np.all(levels > 0)
+    if not fine or np.unique(levels).size < levels.size:
+        raise ValueError(f"tolerances={tolerances!r}; give one positive number or several, each once")
+    return levels
+
+
+def _of_event(lives: Lifetimes, number: int) -> IntArray:
+    """Return (1, instances): the step of the event, -1 where none."""
+    group = lives.group(number)
+    return np.where(group.had, group.time, -1)[None]
+
+
+def _of_records(found: Recorded, number: int, levels: FloatArray) -> IntArray:
+    """Return (levels, instances): the first recorded step at or below each level, -1 where none."""
+    values = found.curves(number)
+    values[:, found.step > found.lives.horizon[number].max()] = np.inf
+    low = np.minimum.accumulate(np.where(np.isnan(values), np.inf, values), axis=1)
+    met: list[BoolArray] = [low <= level for level in levels]
+    return np.array([np.where(m[:, -1], found.step[m.argmax(axis=1)], -1) for m in met])
+
+
+def _gap(step: IntArray, time: IntArray) -> int:
+    """Return the largest distance from a time found to the record before it, less the one step that is certain."""
+    index = np.searchsorted(step, time[time > step[0]])
+    return int((step[index] - step[index - 1]).max(initial=1)) - 1
+
+
+def _spent(lives: Lifetimes, number: int, time: IntArray) -> FloatArray:
+    """Return the steps that each run took (tolerances, instances): to its time, or to its end without."""
+    ended = lives.group(number, stop=True).time
+    lost = (lives.event_step[number] < 0) & (lives.status[number] == DIVERGED)
+    # The step in which it diverged was taken too.
+    return np.where(time >= 0, time, ended + lost).astype(float)
+
+
+def _ratio(steps: FloatArray, successes: FloatArray) -> FloatArray:
+    return np.divide(steps, successes, out=np.full(steps.shape, np.inf), where=successes > 0)
+
+
+def _dataset(
+    lives: Lifetimes,
+    ids: IntArray,
+    levels: FloatArray,
+    times: IntArray,
+    exact: FloatArray,
+    limits: FloatArray,
+    gaps: IntArray,
+    confidence: float,
+    source: str,
+    optimum: float,
+) -> xr.Dataset:
+    frame, n, percent = lives.frame, ids.size, f"{100 * confidence:g} %"
+    successes = (times >= 0).sum(axis=2)
+    steps = np.unique(np.append(times[times >= 0], [0, *lives.horizon.max(axis=1)]))
+    sorted_times = np.sort(np.where(times >= 0, times, np.iinfo(np.int64).max), axis=2)
+    solved = np.array([[np.searchsorted(t, steps, side="right") for t in group] for group in sorted_times])
+    each = wilson(solved, n, confidence)
+    lost = np.array([(lives.event_step[k] < 0) & (lives.status[k] == DIVERGED) for k in range(len(lives))])
+    diverged = ((times < 0) & lost[:, None]).sum(axis=2)
+    fates = np.stack([successes, n - successes - diverged, diverged], axis=2)
+    share = wilson(fates, n, confidence)
+
+    variables = {
+        "time": frame.variable(times, "first step at which the tolerance is met", "step", "tolerance", "instance"),
+        "ecdf": frame.variable(
+            solved.mean(axis=1) / n, "share of (instance, tolerance) pairs met by the step", "1", "step"
+        ),
+        "successes": frame.variable(successes, "runs that met the tolerance", "1", "tolerance"),
+        "n": frame.variable(np.full(len(lives), n), "instances"),
+        "gap": frame.variable(gaps, "steps by which a time may be late: records are that far apart", "step"),
+    }
+    variables["time"].attrs["note"] = "-1: not met"
+    ends = zip(("", "_lower", "_upper"), (exact, limits[:, 0], limits[:, 1]), each, share, strict=True)
+    for end, running, curve, part in ends:
+        which = f"{end[1:]} {percent} limit of the " if end else ""
+        variables |= {
+            f"expected_running_time{end}": frame.variable(
+                running, f"{which}expected steps to a success, with restarts", "step", "tolerance"
+            ),
+            f"ecdf_each{end}": frame.variable(curve, f"{which}share met by the step", "1", "tolerance", "step"),
+            f"share{end}": frame.variable(part, f"{which}share of the runs", "1", "tolerance", "fate"),
+        }
+    empty = int(np.sum(successes == 0))
+    attrs = {
+        "quantity": source,
+        "optimum": optimum,
+        "confidence": confidence,
+        "note": f"no success in {empty} of {successes.size} cases: the expected running time is infinite"
+        if empty
+        else "",
+    }
+    who = lives.frame.coords
+    coords = {**who, "tolerance": levels, "step": steps, "fate": list(FATES), "instance": ids}
+    return xr.Dataset(variables, coords, attrs)
