@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .grids import Axis, Sweep
 from .records import QUANTITIES
-from .runs import Outcome, Setting
+from .setting import Outcome, Setting
 
 STATUS = {"censored": 0, "event": 1, "diverged": 2}
 
@@ -31,10 +31,10 @@ def _common_axes(sweeps: dict[str, Sweep]) -> tuple[Axis, ...] | None:
 
 def status_of(outcome: Outcome) -> NDArray[np.int8]:
     """0 censored, 1 event, 2 diverged."""
-    status = np.where(outcome.event_step >= 0, STATUS["event"], STATUS["censored"])
-    return np.where(
-        outcome.diverged_step >= 0, np.where(outcome.event_step >= 0, status, STATUS["diverged"]), status
-    ).astype(np.int8)
+    status = np.full(outcome.event_step.shape, STATUS["censored"], dtype=np.int8)
+    status[outcome.diverged_step >= 0] = STATUS["diverged"]
+    status[outcome.event_step >= 0] = STATUS["event"]
+    return status
 
 
 class _Stack:
@@ -116,7 +116,8 @@ def assemble(settings: dict[str, Setting], outcomes: dict[str, Outcome], keep_x:
     first_setting = next(iter(settings.values()))
     dims = (*stack.dims, "instance")
     coords, variables = stack.coordinates()
-    ids = np.arange(first_setting.instances, dtype=np.int64) + first_setting.first_instance
+    first = first_setting.first_instance
+    ids = np.arange(first, first + first_setting.instances, dtype=np.int64)
     coords["instance"] = ("instance", ids, {"long_name": "instance id"})
 
     def add(name: str, dims: tuple[str, ...], arrays: list[NDArray[Any]], **attrs: Any) -> None:

@@ -171,22 +171,24 @@ class Recorder:
     record: Record
     steps: NDArray[np.int64]
     places: NDArray[np.int64]
-    values: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
+    values: dict[str, NDArray[Any]] = field(default_factory=dict)
     taken: list[int] = field(default_factory=list)
 
     def take(self, step: int, look: Callable[[str], NDArray[Any]], finished: NDArray[np.bool_]) -> None:
         """Records ``step``: ``look(quantity)`` gives (configurations, instances[, dim]); ``finished`` whose event is over."""
-        self.taken.append(step)
         for name in self.record.quantities:
             values = look(name)
+            if name not in self.values:
+                shape = (*values.shape[:2], self.steps.size, *values.shape[2:])
+                self.values[name] = np.empty(shape, dtype=values.dtype)
+            self.values[name][:, :, len(self.taken)] = values
             if self.record.survivors:
-                values = values.copy()
-                values[finished] = np.nan
-            self.values.setdefault(name, []).append(values)
+                self.values[name][:, :, len(self.taken)][finished] = np.nan
+        self.taken.append(step)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Name -> (configurations, recorded instances, steps[, dim])."""
-        return {name: np.stack(values, axis=2) for name, values in self.values.items()}
+        return {name: values[:, :, : len(self.taken)] for name, values in self.values.items()}
 
 
 def summarise(name: str, values: NDArray[Any], quantiles: Sequence[float]) -> dict[str, NDArray[Any]]:
@@ -194,16 +196,18 @@ def summarise(name: str, values: NDArray[Any], quantiles: Sequence[float]) -> di
 
     Non-finite values (diverged instances) are left out and ``<name>_n`` counts what is left.
     """
-    finite = np.isfinite(values)
-    n = finite.sum(axis=1)
-    clean = np.where(finite, values, 0).astype(np.float64)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = clean.sum(axis=1) / n
-        spread = np.where(finite, clean - mean[:, None], 0.0)
-        variance = np.where(n > 1, (spread**2).sum(axis=1) / (n - 1), np.nan)
+    configurations, _, steps = values.shape
+    n = np.zeros((configurations, steps), dtype=np.int64)
+    mean, variance = np.full(n.shape, np.nan), np.full(n.shape, np.nan)
     q = np.full((*n.shape, len(quantiles)), np.nan)
-    for index in np.ndindex(*n.shape):
-        if n[index]:
-            column = values[index[0], :, index[1]]
-            q[index] = np.quantile(column[finite[index[0], :, index[1]]].astype(np.float64), quantiles)
+    for c, k in np.ndindex(*n.shape):
+        column = values[c, :, k]
+        found = column[np.isfinite(column)].astype(np.float64)
+        n[c, k] = found.size
+        if found.size:
+            mean[c, k] = found.mean()
+            q[c, k] = np.quantile(found, quantiles)
+        if found.size > 1:
+            found -= mean[c, k]
+            variance[c, k] = np.square(found, out=found).sum() / (found.size - 1)
     return {f"{name}_mean": mean, f"{name}_variance": variance, f"{name}_quantile": q, f"{name}_n": n}

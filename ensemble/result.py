@@ -22,7 +22,7 @@ from .dataset import assemble
 from .grids import Grid
 from .part import Part, plain
 from .records import Record, Spaced
-from .runs import Outcome, Setting
+from .setting import Outcome, Setting
 
 if TYPE_CHECKING:
     from .field import Field
@@ -150,9 +150,11 @@ def _provenance(settings: dict[str, Setting], outcomes: dict[str, Outcome], opti
     first = next(iter(settings.values()))
     taken = 0
     for name, outcome in outcomes.items():
-        ends = np.where(outcome.event_step >= 0, outcome.event_step, outcome.reached).astype(np.int64)
-        ends = np.where(outcome.diverged_step >= 0, np.minimum(ends, outcome.diverged_step), ends)
-        taken += int(ends.sum()) * settings[name].landscape.dimension  # type: ignore[attr-defined]
+        ended = outcome.event_step >= 0
+        ends = np.where(ended, outcome.event_step, np.int32(outcome.reached))
+        ended = outcome.diverged_step >= 0
+        ends[ended] = np.minimum(ends[ended], outcome.diverged_step[ended])
+        taken += int(ends.sum(dtype=np.int64)) * settings[name].landscape.dimension  # type: ignore[attr-defined]
     wall = sum(o.wall_time for o in outcomes.values())
     device = next(iter(outcomes.values())).device
     return {

@@ -20,10 +20,12 @@ from .landscapes.base import Landscape
 from .noises import Noise, NoNoise
 from .optimizers import Optimizer
 from .part import Part
+from .plan import Plan, plan_run, plan_runs
 from .progress import Interrupt
 from .records import Record
 from .result import Result, make_result
-from .runs import Outcome, Plan, Setting, execute, plan_run
+from .runs import execute
+from .setting import Outcome, Setting
 from .starts import Start
 from .underflow import flushed_to_zero
 
@@ -75,11 +77,11 @@ def simulate(
         keep_x: keep the final iterates.
         threads: of the cpu backend; None: all processors of the process.
         progress: show a bar; None: on a terminal.
-        plan_only: return the :class:`~ensemble.runs.Plan` (memory, batches, work) and run nothing.
+        plan_only: return the :class:`~ensemble.plan.Plan` (memory, batches, work) and run nothing.
         first_instance: id of the first instance: shards of one ensemble run on several machines.
 
     Returns:
-        A :class:`Result`, or a :class:`~ensemble.runs.Plan` where ``plan_only``. A run that Ctrl-C ended is a valid result to
+        A :class:`Result`, or a :class:`~ensemble.plan.Plan` where ``plan_only``. A run that Ctrl-C ended is a valid result to
         the step reached, its ``interrupted`` attribute 1.
 
     Raises:
@@ -289,7 +291,7 @@ def _run(
     count = None if threads is None else _whole("threads", threads, 1, 4096)
     show = None if progress is None else _flag("progress", progress)
     engine, reason = choose(_one_of("backend", backend, ("auto", "cuda", "cpu", "numpy")), count)
-    plans = {name: plan_run(s, engine, keep) for name, s in settings.items()}
+    plans = plan_runs(settings, engine, keep)
     if _flag("plan_only", plan_only):
         return plans.get("", plans)
     _prepare(settings, engine)
@@ -297,7 +299,7 @@ def _run(
     with Interrupt() as interrupt:
         for name, setting in settings.items():
             label = name or type(setting.optimizer).__name__
-            outcomes[name] = execute(setting, engine, plans[name], show, label, interrupt=interrupt)
+            outcomes[name] = execute(setting, engine, plans[name], show, label, interrupt=interrupt, keep_x=keep)
             if interrupt.asked:
                 break
     outcomes[name].interrupted |= len(outcomes) < len(settings)
@@ -362,9 +364,10 @@ def resumed(result: Result, steps: object, progress: bool | None) -> Result:
                 continue
             before = found if has_state else None  # what was not kept is computed again: the same bits
             settings[name] = longer
-            plan = plan_run(longer, engine, options["keep_x"])
+            keep_x = options["keep_x"]
+            plan = plan_run(longer, engine, keep_x)
             label = name or type(setting.optimizer).__name__
-            outcomes[name] = execute(longer, engine, plan, show, label, before, interrupt=interrupt)
+            outcomes[name] = execute(longer, engine, plan, show, label, before, interrupt=interrupt, keep_x=keep_x)
     settings, outcomes = _in_step(settings, outcomes)
     _warn_of_underflow(settings, outcomes)
     return make_result(settings, outcomes, options)

@@ -6,7 +6,7 @@ A start is a function of an instance's id, the seed and its own parameters: neve
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +75,9 @@ class Source:
 @dataclass(frozen=True)
 class Start(Part):
     """A distribution of starting points."""
+
+    at_once: ClassVar[bool] = False
+    """Whether all instances are drawn in one call, because drawing some of them costs as much."""
 
     def draw(self, source: Source) -> Any:
         """Starting points (ids, dim), an array of the engine's library in the ensemble's dtype."""
@@ -253,6 +256,8 @@ class Sobol(_Box):
     and makes each point uniform. Most even for a power of two of instances.
     """
 
+    at_once = True
+
     low: Any = vector()
     high: Any = vector()
 
@@ -287,6 +292,8 @@ class LatinHypercube(_Box):
     McKay, Beckman, Conover (1979), from scipy.stats.qmc: in every coordinate each of ``points`` equal slices holds one point.
     Give as many points as instances; the design is one of the seed and of ``points``.
     """
+
+    at_once = True
 
     low: Any = vector()
     high: Any = vector()

@@ -16,7 +16,9 @@ from parts import combined, covering, example, kinds
 import ensemble as en
 from ensemble.backends.cpu import CpuEngine
 from ensemble.backends.numpy import NumpyEngine
-from ensemble.runs import Setting, execute, plan_run
+from ensemble.plan import MEMORY_SHARE, plan_run
+from ensemble.runs import execute
+from ensemble.setting import Setting
 from ensemble.starts import Source
 
 DIM = 21
@@ -169,7 +171,8 @@ def test_no_cut_into_batches_changes_a_bit(cpu, per_batch):
 
 def test_little_memory_cuts_an_ensemble_into_batches_with_the_same_bits(cpu, monkeypatch):
     whole = en.simulate(**ESCAPE)
-    monkeypatch.setattr(CpuEngine, "memory_available", lambda self: 100_000)
+    at_once = en.simulate(**ESCAPE, plan_only=True).bytes_needed
+    monkeypatch.setattr(CpuEngine, "memory_available", lambda self: 0.9 * at_once / MEMORY_SHARE)
     cut = en.simulate(**ESCAPE)
     assert cut.dataset.attrs["batches"] > 1
     assert same_result(cut, whole)

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 import ensemble as en
 from ensemble.backends.numpy import NumpyEngine
+from ensemble.plan import MEMORY_SHARE
 from ensemble.progress import Interrupt, Reporter
 from ensemble.records import QUANTITIES
-from ensemble.runs import MEMORY_SHARE
 
 HERE = {"instances": 6, "steps": 8, "backend": "numpy", "progress": False, "dtype": "float64"}
 SADDLE = {
@@ -462,8 +462,8 @@ def test_ctrl_c_leaves_a_valid_result_to_the_step_reached(interrupted):
 
 def test_ctrl_c_among_batches_leaves_the_batches_that_were_finished(interrupted, monkeypatch):
     whole = escape(**LONG)
-    results = whole.dataset.nbytes
-    monkeypatch.setattr(NumpyEngine, "memory_available", lambda self: (results - 600) / MEMORY_SHARE)
+    at_once = escape(**LONG, plan_only=True).bytes_needed
+    monkeypatch.setattr(NumpyEngine, "memory_available", lambda self: 0.9 * at_once / MEMORY_SHARE)
     assert escape(**LONG, plan_only=True).batches > 2
     interrupted(70)
     part = escape(**LONG)
@@ -565,7 +565,7 @@ def test_what_cannot_fit_is_refused_with_the_numbers():
 
 
 def test_records_count_towards_memory(monkeypatch):
-    monkeypatch.setattr(NumpyEngine, "memory_available", lambda self: 20_000)
+    monkeypatch.setattr(NumpyEngine, "memory_available", lambda self: 40_000)
     assert simulate(plan_only=True).batches == 1
     with pytest.raises(MemoryError, match="record less"):
         simulate(record=en.Record("x", at=range(9)), instances=100, plan_only=True)

@@ -100,11 +100,14 @@ class CpuEngine(Engine):
         tree = (1 << (blocks - 1).bit_length()) * self.width(program) * program.dtype.itemsize
         return (1 + program.slots[0] + VECS_HELD) * vec + tree
 
-    def bytes_per_row(self, program: Program) -> int:
-        vectors, integers = program.slots
-        return (
-            (1 + vectors) * program.dim * program.dtype.itemsize + integers * program.integer_dtype.itemsize + 12 + 24
-        )
+    def working_bytes(self, program: Program) -> int:
+        return super().working_bytes(program) + 4  # the tiles
+
+    def looking_bytes(self, program: Program) -> int:
+        return super().looking_bytes(program) + 4
+
+    def other_bytes(self, program: Program, rows: int) -> int:
+        return min(self.threads, -(-rows // self.width(program))) * self._arena_bytes(program)
 
     def memory_available(self) -> int:
         return available_memory()
@@ -166,7 +169,7 @@ class CpuEngine(Engine):
     ) -> dict[str, Any]:
         rows = program.rows
         library = self._library(program, "observe")
-        tiles = tiles_of(np.arange(rows), program.instances, self.width(program), self.mixed(program))
+        tiles = tiles_of(np.arange(rows, dtype=np.int32), program.instances, self.width(program), self.mixed(program))
         structs, kept, layout = self._structs(program, "observe", tiles)
         shapes = {"value": (rows,), "gradient_norm": (rows,), "gradient": x.shape, "product": x.shape}
         found = {name: np.empty(shapes[name], dtype=program.dtype) for name in quantities}

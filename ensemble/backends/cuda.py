@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import sources
+from .cpu import available_memory
 from .device import DeviceEngine
 from .program import Program
 
@@ -31,6 +32,7 @@ class CudaEngine(DeviceEngine):
     """
 
     name = "cuda"
+    on_host = False
 
     def __init__(self, lanes: int | None = None, options: tuple[str, ...] = ()) -> None:
         try:
@@ -85,6 +87,9 @@ class CudaEngine(DeviceEngine):
     def memory_available(self) -> int:
         with self._on_device() as device:
             return int(device.mem_info[0]) + int(self.xp.get_default_memory_pool().free_bytes())
+
+    def host_memory_available(self) -> int:
+        return available_memory()
 
     def describe(self, program: Program) -> dict[str, Any]:
         group = self.group(program)

@@ -178,11 +178,6 @@ class DeviceEngine(Engine):
     def uniforms(self, program: Program, step: int, stream: int, ids: NDArray[np.uint32]) -> Any:
         return self._draw(program, step, stream, ids, 1)
 
-    def bytes_per_row(self, program: Program) -> int:
-        vectors, integers = program.slots
-        own = (1 + vectors) * program.dim * program.dtype.itemsize + integers * program.integer_dtype.itemsize
-        return own + 12 + 32  # the three outcomes; the list of active rows and what makes it
-
 
 class Kept:
     """Arrays on the device that must outlive a launch."""

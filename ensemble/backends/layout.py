@@ -147,18 +147,23 @@ def values_of(
 
 
 def tiles_of(active: NDArray[Any], instances: int, width: int, mixed: bool) -> NDArray[np.int32]:
-    """Rows in whole tiles, (tiles, width), -1 where a tile is not full; no tile mixes configurations unless ``mixed``."""
-    active = np.asarray(active, dtype=np.int64)
-    if mixed:
-        count = -(-active.size // width)
-        tiles = np.full(count * width, -1, dtype=np.int32)
-        tiles[: active.size] = active
-        return tiles.reshape(count, width)
-    configuration = active // instances
-    _, starts, sizes = np.unique(configuration, return_index=True, return_counts=True)
-    tiles_each = -(-sizes // width)
-    first_tile = np.concatenate([[0], np.cumsum(tiles_each)])
-    tiles = np.full(int(first_tile[-1]) * width, -1, dtype=np.int32)
-    within = np.arange(active.size) - np.repeat(starts, sizes)
-    tiles[np.repeat(first_tile[:-1] * width, sizes) + within] = active
-    return tiles.reshape(-1, width)
+    """Rows, in order, in whole tiles (tiles, width), -1 where a tile is not full.
+
+    No tile mixes configurations unless ``mixed``.
+    """
+    rows = np.asarray(active, dtype=np.int32)
+    if mixed or not rows.size:
+        edges = np.array([0, rows.size])
+    else:
+        configurations = np.arange(rows[0] // instances, rows[-1] // instances + 2, dtype=np.int64)
+        edges = np.searchsorted(rows, configurations * instances)
+        edges = edges[np.flatnonzero(np.diff(edges, append=rows.size + 1))]  # those with rows, and the end
+    sizes = np.diff(edges)
+    if not (sizes % width).any():
+        return rows.reshape(-1, width)
+    first = np.concatenate([[0], np.cumsum(-(-sizes // width))])
+    tiles = np.full((int(first[-1]), width), -1, dtype=np.int32)
+    flat = tiles.reshape(-1)
+    for at, begin, end in zip(first[:-1] * width, edges[:-1], edges[1:], strict=True):
+        flat[at : at + end - begin] = rows[begin:end]
+    return tiles

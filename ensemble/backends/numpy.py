@@ -17,6 +17,8 @@ from .program import DIVERGED_BEYOND, ROLES, Engine, Program, State
 
 CHUNK_ELEMENTS = 32_768
 """Coordinates advanced together: a few such arrays fit the second-level cache."""
+CHUNKS_HELD = 24
+"""Arrays of a chunk's size that a step holds at once, with the wide words that its noise is made of."""
 DROP_FINISHED = 0.1
 """Rows that have finished are dropped from a chunk once they are this share of it."""
 
@@ -86,11 +88,9 @@ class NumpyEngine(Engine):
     def prepare(self, program: Program) -> None:
         """Nothing to compile."""
 
-    def bytes_per_row(self, program: Program) -> int:
-        vectors, integers = program.slots
-        return (
-            (1 + vectors) * program.dim * program.dtype.itemsize + integers * program.integer_dtype.itemsize + 12 + 16
-        )
+    def other_bytes(self, program: Program, rows: int) -> int:
+        chunk = max(1, self.chunk_elements // program.dim)
+        return CHUNKS_HELD * min(rows, chunk) * program.dim * program.dtype.itemsize
 
     def memory_available(self) -> int:
         return available_memory()
@@ -124,12 +124,11 @@ class NumpyEngine(Engine):
     def advance(self, program: Program, state: State, active: Any, first: int, last: int) -> None:
         tables = program.tables(first, last)
         chunk = max(1, self.chunk_elements // program.dim)
-        configuration = np.asarray(active) // program.instances
-        if program.instances >= chunk or len(program.configurations) == 1:
-            _, starts = np.unique(configuration, return_index=True)
-            groups = np.split(np.asarray(active), starts[1:])
-        else:
-            groups = [np.asarray(active)]
+        rows = np.asarray(active)
+        groups = [rows]
+        if program.instances >= chunk and len(program.configurations) > 1:
+            edges = np.arange(1, len(program.configurations)) * program.instances
+            groups = np.split(rows, np.searchsorted(rows, edges))
         for group in groups:
             for a in range(0, group.size, chunk):
                 self._advance_chunk(program, state, group[a : a + chunk], first, tables)

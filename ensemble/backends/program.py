@@ -168,13 +168,28 @@ class Engine(ABC):
     def to_device(self, a: NDArray[Any]) -> Any:
         return a
 
-    @abstractmethod
-    def bytes_per_row(self, program: Program) -> int:
-        """Memory that one more row costs while the program runs."""
+    on_host: ClassVar[bool] = True
+    """Whether the state lies in the host's memory, and becomes the result without a copy."""
+
+    def working_bytes(self, program: Program) -> int:
+        """Memory that a row takes while it runs, beside its state: the list of those that go on and what makes it."""
+        return 6
+
+    def looking_bytes(self, program: Program) -> int:
+        """Memory that a row takes while it is looked at, beside its state and what is found."""
+        return 2
+
+    def other_bytes(self, program: Program, rows: int) -> int:
+        """Memory that running so many rows takes beside what each of them does."""
+        return 0
 
     @abstractmethod
     def memory_available(self) -> int:
         """Bytes that may be used."""
+
+    def host_memory_available(self) -> int:
+        """Bytes that results may use, where the state lies elsewhere."""
+        return self.memory_available()
 
     def new_state(self, program: Program) -> State:
         xp, rows, (vectors, integers) = self.xp, program.rows, program.slots

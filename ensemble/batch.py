@@ -1,0 +1,243 @@
+"""A batch of an ensemble taken through its segments by an engine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .backends.numpy import seen_by_kernel, state_names
+from .backends.program import Engine, Program
+from .pace import Pace
+from .part import Part
+from .progress import Interrupt, Reporter
+from .records import Recorder
+from .setting import Outcome, Setting
+from .starts import Source, Start
+from .vec import lengths
+
+FIRST_SEGMENT = 10_000_000
+"""Coordinate-steps of the first segment, before it is known how fast the engine is; at most 32 steps."""
+TABLE_NUMBERS = 1_000_000
+"""Numbers in the tables of one segment, at most: a few MB while they are made."""
+PIECE = 1 << 18
+"""Coordinates that Python handles at once where it looks at all of them: its temporaries then stay small."""
+ROWS_AT_ONCE = 1 << 16
+"""The same, in rows."""
+
+
+def paces(program: Program) -> Pace:
+    """The lengths of a program's segments."""
+    first = max(1, min(32, FIRST_SEGMENT // (program.rows * program.dim)))
+    columns = max(1, len(program.column_names) * len(program.configurations))
+    return Pace(first, max(32, TABLE_NUMBERS // columns))
+
+
+class Batch:
+    """Some instances of every configuration, from their starts or an earlier outcome to the horizon."""
+
+    def __init__(
+        self,
+        setting: Setting,
+        program: Program,
+        configurations: tuple[dict[str, Part], ...],
+        engine: Engine,
+        earlier: Outcome | None,
+        first: int,
+    ) -> None:
+        self.setting, self.program, self.engine = setting, program, engine
+        self.configurations = configurations
+        self.reached, self.wall_time, self.segments, self.started_inside = 0, 0.0, 0, 0
+        self.state = engine.new_state(program)
+        self.recorder: Recorder | None = None
+        if setting.record is not None:
+            record = setting.record
+            places = record.places(setting.instances)
+            here = places[(places >= first) & (places < first + program.instances)] - first
+            self.recorder = Recorder(record, record.steps(setting.steps), here)
+        engine.prepare(program)
+        if earlier is None:
+            self._draw_starts()
+            self._count_started_inside()
+        else:
+            self._restore(earlier)
+        self._record_now()
+
+    # ---- beginning
+
+    def _draw_starts(self) -> None:
+        program, n = self.program, self.program.instances
+        whole = any(
+            parts["start"].at_once  # type: ignore[attr-defined]
+            for parts in self.configurations
+        )
+        piece = n if whole else min(ROWS_AT_ONCE, max(1, PIECE // program.dim))
+        for a in range(0, n, piece):
+            b = min(a + piece, n)
+            ids = np.arange(program.first_instance + a, program.first_instance + b, dtype=np.uint32)
+            drawn: Any = None
+            drawn_for: tuple[Part, int] | None = None
+            for c, parts in enumerate(self.configurations):
+                start, offset = parts["start"], c * program.stream_stride
+                assert isinstance(start, Start)
+                if drawn_for != (start, offset):
+                    drawn = start.draw(Source(self.engine, program, ids, offset))
+                    drawn_for = (start, offset)
+                self.state.x[c * n + a : c * n + b] = drawn
+
+    def _count_started_inside(self) -> None:
+        program, inside = self.program, 0
+        chunk = max(1, PIECE // program.dim)
+        for c, parts in enumerate(program.configurations):
+            if type(parts["event"]).__name__ == "Never":
+                continue
+            event: Any = seen_by_kernel([parts["event"]], None, program.dtype, program.dim)
+            landscape: Any = seen_by_kernel([parts["landscape"]], None, program.dtype, program.dim)
+            for a in range(c * program.instances, (c + 1) * program.instances, chunk):
+                x = self.engine.to_numpy(self.state.x[a : min(a + chunk, (c + 1) * program.instances)])
+                with np.errstate(all="ignore"):
+                    inside += int(np.count_nonzero(event.check(x, landscape, None)))
+        self.started_inside = inside
+
+    def _restore(self, earlier: Outcome) -> None:
+        state, to_device = self.state, self.engine.to_device
+        rows, dim = self.program.rows, self.program.dim
+        state.x[:] = to_device(earlier.x.reshape(rows, dim))
+        state.vectors[:] = to_device(earlier.vectors.reshape(-1, rows, dim))
+        state.integers[:] = to_device(earlier.integers.reshape(-1, rows))
+        for name in ("event_step", "event", "diverged_step"):
+            getattr(state, name)[:] = to_device(getattr(earlier, name).reshape(rows))
+        self.reached = earlier.reached
+        self.started_inside = earlier.started_inside
+
+    def _shown(self) -> Any:
+        """What records and the final x show: the iterate, or the average that the optimizer reports."""
+        state, optimizer = self.state, self.program.part("optimizer")
+        path = optimizer.reported()  # type: ignore[attr-defined]
+        if path is None or not self.reached:
+            return state.x
+        average = state.vectors[state_names(optimizer)[0].index(path)]
+        average[state.diverged_step >= 0] = np.nan  # frozen: nothing reads it again
+        return average
+
+    # ---- along the way
+
+    def _record_now(self) -> None:
+        if self.recorder is None or self.reached not in self.recorder.steps:
+            return
+        recorder, program, engine = self.recorder, self.program, self.engine
+        shape = (len(self.configurations), program.instances)
+        x = self._shown()
+        wanted = tuple(q for q in recorder.record.quantities if q in ("value", "gradient_norm"))
+        seen = engine.observe(program, x, wanted, self.reached) if wanted else {}
+
+        def look(name: str) -> NDArray[Any]:
+            if name == "x":
+                return engine.to_numpy(x).reshape(*shape, program.dim)[:, recorder.places]
+            if name == "distance":
+                found = self._distances(x)
+            else:
+                found = seen[name]
+            return engine.to_numpy(found).reshape(shape)[:, recorder.places]
+
+        event_step = engine.to_numpy(self.state.event_step).reshape(shape)[:, recorder.places]
+        recorder.take(self.reached, look, (event_step >= 0) & (event_step < self.reached))
+
+    def _distances(self, x: Any) -> Any:
+        """Of all rows to the record's point, (rows,)."""
+        assert self.recorder is not None
+        program, engine = self.program, self.engine
+        point = np.broadcast_to(np.asarray(self.recorder.record.point, dtype=program.dtype), (program.dim,))
+        there = engine.to_device(np.ascontiguousarray(point))[None, :]
+        found = engine.xp.empty(program.rows, dtype=program.dtype)
+        piece = max(1, PIECE // 4 // program.dim)
+        for a in range(0, program.rows, piece):
+            found[a : a + piece] = lengths(x[a : a + piece] - there, engine.xp).reshape(-1)
+        return found
+
+    def _running(self) -> Any:
+        """The rows that go on, in order: int32."""
+        xp, state, rows = self.engine.xp, self.state, self.program.rows
+        running = state.diverged_step < 0
+        if self.program.stop:
+            running &= state.event_step < 0
+        count = int(xp.count_nonzero(running))
+        if count == rows:
+            return xp.arange(rows, dtype=np.int32)
+        active, at = xp.empty(count, dtype=np.int32), 0
+        for a in range(0, rows, PIECE):
+            here = xp.flatnonzero(running[a : a + PIECE])
+            active[at : at + here.size] = here + a
+            at += here.size
+        return active
+
+    def _stops(self, horizon: int) -> Iterator[int]:
+        """Steps at which a segment must end: where something is recorded, and the horizon."""
+        steps = [] if self.recorder is None else [int(s) for s in self.recorder.steps if s > self.reached]
+        yield from steps
+        if not steps or steps[-1] < horizon:
+            yield horizon
+
+    def run(self, reporter: Reporter, interrupt: Interrupt, offset: int, segment_steps: int | None) -> None:
+        state, engine, xp, program = self.state, self.engine, self.engine.xp, self.program
+        pace = paces(program)
+        for stop in self._stops(self.setting.steps):
+            while self.reached < stop and not interrupt.asked:
+                active = self._running()
+                last = min(stop, self.reached + (segment_steps or pace.steps))
+                if active.size == 0:
+                    last = stop
+                began = time.perf_counter()
+                engine.advance(program, state, active, self.reached + 1, last)
+                took = time.perf_counter() - began
+                self.wall_time += took
+                self.segments += 1
+                if active.size:
+                    pace.took(last - self.reached, took)
+                self.reached = last
+                finished = int(xp.count_nonzero(state.event_step >= 0))
+                diverged = int(xp.count_nonzero(state.diverged_step >= 0))
+                reporter.update(offset + last, int(active.size), finished, diverged)
+            if self.reached == stop:
+                self._record_now()
+            if interrupt.asked:
+                return
+
+    # ---- end
+
+    def outcome(self, keep_x: bool) -> Outcome:
+        """What was found; without ``keep_x`` the iterates and the optimizers' memory have no width."""
+        program, host, state = self.program, self.engine.to_numpy, self.state
+        shape, kept, (vectors, integers) = (len(self.configurations), program.instances), program.dim, program.slots
+        shown, reported = self._shown(), None
+        if keep_x:
+            x, found_vectors, found_integers = host(state.x), host(state.vectors), host(state.integers)
+            reported = None if shown is state.x else host(shown).reshape(*shape, kept)
+        else:
+            kept = integers = 0
+            x, found_vectors = (
+                np.empty((*n, 0), dtype=program.dtype) for n in ((program.rows,), (vectors, program.rows))
+            )
+            found_integers = np.empty((0, program.rows), dtype=program.integer_dtype)
+        found = Outcome(
+            reached=self.reached,
+            x=x.reshape(*shape, kept),
+            vectors=found_vectors.reshape(vectors, *shape, kept),
+            integers=found_integers.reshape(integers, *shape),
+            reported=reported,
+            event_step=host(state.event_step).reshape(shape),
+            event=host(state.event).reshape(shape),
+            diverged_step=host(state.diverged_step).reshape(shape),
+            wall_time=self.wall_time,
+            segments=self.segments,
+            started_inside=self.started_inside,
+            interrupted=self.reached < self.setting.steps,
+            device=self.engine.describe(program),
+        )
+        if self.recorder is not None and self.recorder.taken:
+            found.records = self.recorder.arrays()
+            found.record_steps = np.array(self.recorder.taken, dtype=np.int64)
+        return found

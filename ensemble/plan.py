@@ -1,0 +1,159 @@
+"""What a run will take, and how it is cut into batches that fit the memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .backends.program import Engine, Program
+from .batch import PIECE
+from .setting import Setting
+
+MEMORY_SHARE = 0.7
+"""Share of the free memory that an ensemble may take."""
+OUTCOME = 12
+"""Bytes of a row's event step, label and diverged step."""
+DATASET = 17
+"""Bytes of a row's wider event step, diverged step and status in the dataset."""
+INSTANCE = 8
+"""Bytes of an instance's id in the dataset; twice as many while xarray makes an index of it."""
+DRAWN_AT_ONCE = 3
+"""Arrays of :data:`~ensemble.batch.PIECE` coordinates that a start makes at once."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will take: made by ``plan_only=True``, and before every run.
+
+    ``bytes_needed``: the most memory that the ensemble takes at once, beyond the loaded library: on the device with ``cuda``,
+    else all of it, results included; ``bytes_of_results``: what stays; ``bytes_available``: what it may take;
+    ``coordinate_steps``: the most that can be taken.
+    """
+
+    backend: str
+    configurations: int
+    instances: int
+    dim: int
+    steps: int
+    batches: int
+    instances_per_batch: int
+    bytes_needed: int
+    bytes_of_results: int
+    bytes_available: int
+    coordinate_steps: int
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes that a setting's rows take at each stage."""
+
+    program: Program
+    engine: Engine
+    state: int
+    """Of a row that runs: the iterate, the optimizer's memory, what became of it."""
+    working: int
+    """Of a row that runs, beside its state."""
+    kept: int
+    """Of a row when its batch is over, without what was recorded of it."""
+    final: int
+    """Of a row in the result, without what was recorded of it."""
+    recorded: float
+    """Recorded of a row, on average."""
+
+    @classmethod
+    def of(cls, setting: Setting, program: Program, engine: Engine, keep_x: bool, stacked: bool) -> Memory:
+        item, (vectors, integers) = program.dtype.itemsize, program.slots
+        own = (1 + vectors) * program.dim * item + integers * program.integer_dtype.itemsize
+        working, recorded = engine.working_bytes(program), 0.0
+        record = setting.record
+        if record is not None:
+            share = record.places(setting.instances).size / setting.instances
+            width = sum(program.dim if q == "x" else 1 for q in record.quantities) * item
+            recorded = share * record.steps(setting.steps).size * width
+            working = max(working, engine.looking_bytes(program) + int(share * width) + len(record.quantities) * item)
+        kept = OUTCOME + (own if keep_x else 0)
+        shown = program.dim * item if keep_x else 0
+        if not engine.on_host and program.part("optimizer").reported() is not None:  # type: ignore[attr-defined]
+            kept += shown
+        copied = shown + OUTCOME - 8 if stacked else 0  # several runs' arrays are put together in new ones
+        return cls(program, engine, own + OUTCOME, working, kept, kept + DATASET + copied, recorded)
+
+    def running(self, instances: int) -> int:
+        """While batches of so many instances run."""
+        rows, all_rows = instances * len(self.program.configurations), self.program.rows
+        drawn = DRAWN_AT_ONCE * min(PIECE, rows * self.program.dim) * self.program.dtype.itemsize
+        batch = rows * self.state + max(rows * self.working + self.engine.other_bytes(self.program, rows), drawn)
+        if not self.engine.on_host:
+            return batch
+        if instances < self.program.instances:  # beside what all batches leave
+            return batch + int(all_rows * (self.kept + self.recorded) + rows * self.recorded)
+        return batch + int(all_rows * self.recorded)
+
+    def result(self) -> int:
+        """Of the result, on the host."""
+        return int(self.program.rows * (self.final + self.recorded)) + self.program.instances * INSTANCE
+
+    def needed(self, instances: int) -> int:
+        """The most at once, where the engine's memory is what counts."""
+        if not self.engine.on_host:
+            return self.running(instances)
+        return max(self.running(instances), self.result() + self.program.instances * INSTANCE)
+
+
+def plan_run(setting: Setting, engine: Engine, keep_x: bool, beside: int | None = None) -> Plan:
+    """Cuts an ensemble into batches that fit, or refuses. ``beside``: bytes that the results of others will hold.
+
+    Raises:
+        MemoryError: it cannot fit, with the numbers.
+    """
+    configurations = setting.sweep().parts
+    program = setting.program(configurations, 0, setting.instances)
+    memory = Memory.of(setting, program, engine, keep_x, beside is not None)
+    available = int(MEMORY_SHARE * engine.memory_available())
+    host = available if engine.on_host else int(MEMORY_SHARE * engine.host_memory_available())
+    results = memory.result() + (beside or 0)
+    room = available - (beside or 0) if engine.on_host else available
+    most = min(setting.instances, (2**31 - 2) // len(configurations))
+    if results > host or not most or memory.needed(1) > room:
+        raise MemoryError(
+            f"{len(configurations)} configurations x {setting.instances} instances x {program.dim} coordinates need "
+            f"{results / 2**30:.2f} GiB for results and at least {memory.running(1) / 2**30:.2f} GiB to run; "
+            f"{min(host, available) / 2**30:.2f} GiB are free. Take fewer instances or configurations, record less, or "
+            f"keep_x=False."
+        )
+    count = most if memory.needed(most) <= room else _largest(memory, most, room)
+    batches = -(-setting.instances // count)
+    per_batch = -(-setting.instances // batches)
+    return Plan(
+        backend=engine.name,
+        configurations=len(configurations),
+        instances=setting.instances,
+        dim=program.dim,
+        steps=setting.steps,
+        batches=batches,
+        instances_per_batch=per_batch,
+        bytes_needed=memory.needed(per_batch),
+        bytes_of_results=memory.result(),
+        bytes_available=room,
+        coordinate_steps=program.rows * program.dim * setting.steps,
+    )
+
+
+def plan_runs(settings: dict[str, Setting], engine: Engine, keep_x: bool) -> dict[str, Plan]:
+    """A plan for each of several runs, whose results are all held at the end."""
+    if len(settings) == 1:
+        return {name: plan_run(setting, engine, keep_x) for name, setting in settings.items()}
+    sizes = {}
+    for name, setting in settings.items():
+        program = setting.program(setting.sweep().parts, 0, setting.instances)
+        sizes[name] = Memory.of(setting, program, engine, keep_x, True).result()
+    total = sum(sizes.values())
+    return {name: plan_run(setting, engine, keep_x, total - sizes[name]) for name, setting in settings.items()}
+
+
+def _largest(memory: Memory, most: int, room: int) -> int:
+    """The most instances of a batch that fits: fewer than all, and at least 1."""
+    low, high = 1, most
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if memory.needed(middle) <= room else (low, middle)
+    return low

@@ -1,0 +1,119 @@
+"""What decides a run's numbers, and what a run found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .backends.program import ROLES, Program
+from .grids import RESERVED, Sweep, sweep
+from .part import Part
+from .records import Record
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Everything that decides a run's numbers."""
+
+    landscape: Part
+    optimizer: Part
+    noise: Part
+    start: Part
+    event: Part
+    instances: int
+    first_instance: int
+    steps: int
+    seed: int
+    dtype: str
+    math: str
+    check_every: int
+    paired: bool
+    record: Record | None
+
+    def roles(self) -> dict[str, Part]:
+        return {role: getattr(self, role) for role in ("landscape", "optimizer", "noise", "start", "event")}
+
+    @cached_property
+    def _sweep(self) -> Sweep:
+        return sweep(self.roles(), RESERVED if self.record is None else RESERVED | set(self.record.quantities))
+
+    def sweep(self) -> Sweep:
+        return self._sweep
+
+    def first_only(self, count: int) -> Setting:
+        """The same of the first ``count`` instances: they do not know of the others."""
+        record = self.record
+        if record is not None and record.instances is not None:
+            places = [int(p) for p in record.places(self.instances) if p < count]
+            record = replace(record, instances=places) if places else None
+        return replace(self, instances=count, record=record)
+
+    def program(self, configurations: tuple[Mapping[str, Part], ...], first: int, count: int) -> Program:
+        return Program(
+            configurations=tuple({role: c[role] for role in ROLES} for c in configurations),
+            dim=self.landscape.dimension,  # type: ignore[attr-defined]
+            instances=count,
+            first_instance=self.first_instance + first,
+            dtype=np.dtype(self.dtype),
+            math=self.math,
+            seed=self.seed,
+            check_every=self.check_every,
+            paired=self.paired,
+        )
+
+
+@dataclass
+class Outcome:
+    """What a run found. Arrays are (configurations, instances, ...); ``reached`` is the last step taken."""
+
+    reached: int
+    x: NDArray[Any]
+    vectors: NDArray[Any]
+    integers: NDArray[Any]
+    event_step: NDArray[np.int32]
+    event: NDArray[np.int32]
+    diverged_step: NDArray[np.int32]
+    records: dict[str, NDArray[Any]] = field(default_factory=dict)
+    record_steps: NDArray[np.int64] | None = None
+    record_places: NDArray[np.int64] | None = None
+    wall_time: float = 0.0
+    segments: int = 0
+    batches: int = 1
+    started_inside: int = 0
+    interrupted: bool = False
+    device: dict[str, Any] = field(default_factory=dict)
+    reported: NDArray[Any] | None = None
+    """What is shown in place of x, where the optimizer averages."""
+
+    @property
+    def instances(self) -> int:
+        return int(self.event_step.shape[1])
+
+    def first_only(self, count: int) -> Outcome:
+        """The same of the first ``count`` instances. Summaries stay those of all that were summarised."""
+        found = self.part(0, count)
+        if self.record_places is not None and not any(name.endswith("_n") for name in self.records):
+            here = self.record_places < count
+            found.record_places = self.record_places[here]
+            found.records = {name: a[:, here] for name, a in self.records.items()} if here.any() else {}
+            found.record_steps = self.record_steps if here.any() else None
+        return found
+
+    def part(self, first: int, count: int) -> Outcome:
+        """The same of some of the instances, records apart: views."""
+        here = slice(first, first + count)
+        return replace(
+            self,
+            x=self.x[:, here],
+            reported=None if self.reported is None else self.reported[:, here],
+            vectors=self.vectors[:, :, here],
+            integers=self.integers[:, :, here],
+            event_step=self.event_step[:, here],
+            event=self.event[:, here],
+            diverged_step=self.diverged_step[:, here],
+        )
