@@ -17,6 +17,7 @@ from .progress import Interrupt, Reporter
 from .records import Recorder
 from .setting import Outcome, Setting
 from .starts import Source, Start
+from .underflow import flushed_to_zero
 from .vec import lengths
 
 FIRST_SEGMENT = 10_000_000
@@ -213,6 +214,8 @@ class Batch:
         program, host, state = self.program, self.engine.to_numpy, self.state
         shape, kept, (vectors, integers) = (len(self.configurations), program.instances), program.dim, program.slots
         shown, reported = self._shown(), None
+        starts = [parts["start"] for parts in self.configurations]
+        flushed = flushed_to_zero(program, starts, lambda a, b: host(state.x[a:b]), self.reached)  # type: ignore[arg-type]
         if keep_x:
             x, found_vectors, found_integers = host(state.x), host(state.vectors), host(state.integers)
             reported = None if shown is state.x else host(shown).reshape(*shape, kept)
@@ -228,6 +231,7 @@ class Batch:
             vectors=found_vectors.reshape(vectors, *shape, kept),
             integers=found_integers.reshape(integers, *shape),
             reported=reported,
+            flushed=flushed,
             event_step=host(state.event_step).reshape(shape),
             event=host(state.event).reshape(shape),
             diverged_step=host(state.diverged_step).reshape(shape),

@@ -17,7 +17,7 @@ from .landscapes.base import Landscape
 from .noises import NoNoise
 from .optimizers import GradientDescent
 from .part import Part
-from .runs import Outcome, Setting
+from .setting import Outcome, Setting
 
 SHORTEST, LONGEST = 32, 8192
 """Steps of a descent between two looks at the gradient: doubled from look to look, so that results are the same anywhere."""

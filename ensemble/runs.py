@@ -86,6 +86,7 @@ class _Gathered:
             self.found.wall_time += part.wall_time
             self.found.segments += part.segments
             self.found.started_inside += part.started_inside
+            self.found.flushed += part.flushed
         for n in self.BY_INSTANCE:
             if getattr(part, n) is not None:
                 getattr(self.found, n)[:, here] = getattr(part, n)

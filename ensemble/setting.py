@@ -85,6 +85,8 @@ class Outcome:
     segments: int = 0
     batches: int = 1
     started_inside: int = 0
+    flushed: int = 0
+    """Instances that float32 holds where the landscape would let them go."""
     interrupted: bool = False
     device: dict[str, Any] = field(default_factory=dict)
     reported: NDArray[Any] | None = None

@@ -27,7 +27,6 @@ from .result import Result, make_result
 from .runs import execute
 from .setting import Outcome, Setting
 from .starts import Start
-from .underflow import flushed_to_zero
 
 MOST_STEPS = 2**31 - 2
 MOST_INSTANCES = 2**32 - 1
@@ -311,13 +310,13 @@ def _run(
             f"not tested: their event is recorded at the first step after which it holds.",
             stacklevel=3,
         )
-    _warn_of_underflow(settings, outcomes)
+    _warn_of_underflow(outcomes)
     options = {"backend": engine.name, "backend_reason": reason, "keep_x": keep, "threads": count}
     return make_result(settings, outcomes, options)
 
 
-def _warn_of_underflow(settings: dict[str, Setting], outcomes: dict[str, Outcome]) -> None:
-    count = sum(flushed_to_zero(settings[name], outcome) for name, outcome in outcomes.items())
+def _warn_of_underflow(outcomes: dict[str, Outcome]) -> None:
+    count = sum(outcome.flushed for outcome in outcomes.values())
     if count:
         warnings.warn(
             f"In {count} instances or more a coordinate was flushed to 0 where the landscape curves down: float32 ends at "
@@ -369,7 +368,7 @@ def resumed(result: Result, steps: object, progress: bool | None) -> Result:
             label = name or type(setting.optimizer).__name__
             outcomes[name] = execute(longer, engine, plan, show, label, before, interrupt=interrupt, keep_x=keep_x)
     settings, outcomes = _in_step(settings, outcomes)
-    _warn_of_underflow(settings, outcomes)
+    _warn_of_underflow(outcomes)
     return make_result(settings, outcomes, options)
 
 

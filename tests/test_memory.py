@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 import ensemble as en
+from ensemble.backends.cpu import CpuEngine
 from ensemble.backends.layout import tiles_of
+from ensemble.backends.numpy import NumpyEngine
+from ensemble.plan import MEMORY_SHARE
 
 SADDLE = {
     "landscape": en.QuarticSaddle(dim=16),
@@ -30,6 +33,13 @@ CASES = {
     "averages": {"optimizer": en.Average(en.Adam(lr=0.01))},
     "configurations": {"optimizer": en.Adam(lr=en.grid(0.01, 0.02, 0.03)), "instances": 30_000},
 }
+
+
+@pytest.fixture(autouse=True)
+def room(monkeypatch):
+    """As much as any case needs, whatever else this machine is doing."""
+    for engine in (CpuEngine, NumpyEngine):
+        monkeypatch.setattr(engine, "memory_available", lambda self: 4 << 30)
 
 
 def needed_and_taken(**arguments):
@@ -71,9 +81,6 @@ def test_optimizers_side_by_side_plan_for_each_others_results():
 
 
 def test_batches_hold_no_more_than_the_results_and_one_of_them(monkeypatch):
-    from ensemble.backends.cpu import CpuEngine
-    from ensemble.plan import MEMORY_SHARE
-
     arguments = SADDLE | {"keep_x": False, "backend": "cpu"}
     en.simulate(**arguments | {"instances": 64})
     room = en.simulate(**arguments, plan_only=True).bytes_needed // 2

@@ -339,10 +339,10 @@ def test_gradient_descent_needs_ever_longer_for_the_saddles_of_the_octopus_and_p
 
 
 def test_a_descent_that_float32_has_ended_is_reported_with_its_remedy():
-    def ended(start=0.5, dtype="float32", temperature=0.0):
+    def ended(start=0.5, dtype="float32", temperature=0.0, keep_x=True):
         return en.simulate(
             landscape=en.Octopus(dim=5), optimizer=en.SGLD(0.25, temperature), start=en.Point(start), instances=3, steps=600,
-            **DOUBLE | {"dtype": dtype},
+            **DOUBLE | {"dtype": dtype, "keep_x": keep_x},
         )  # fmt: skip
 
     with pytest.warns(UserWarning, match=r'In 3 instances .* flushed to 0 .* give dtype="float64"'):
@@ -353,5 +353,7 @@ def test_a_descent_that_float32_has_ended_is_reported_with_its_remedy():
         ended(dtype="float64")
         ended(temperature=1e-6)
         ended(start=[4 * math.e] * 4 + [0.0])  # it was put on the saddle: no arithmetic did that
+    with pytest.warns(UserWarning, match="flushed to 0"):
+        ended(keep_x=False)
     with pytest.warns(UserWarning, match="flushed to 0"):
         ended(start=[4 * math.e, 4 * math.e, 1.0, 1e-30, 1e-30])
