@@ -77,7 +77,8 @@ def of_both(argument, given, *says):
 
 POINTS = np.zeros((2, 3))
 EIGENVALUES = (en.statistics.largest_eigenvalue, en.statistics.smallest_eigenvalue)
-AT_POINTS = (*EIGENVALUES, en.statistics.spectrum)
+NEARBY = (en.statistics.keskar, en.statistics.sam_sharpness)
+AT_POINTS = (*EIGENVALUES, *NEARBY, en.statistics.spectrum, en.statistics.trace, en.statistics.log_determinant)
 STATISTICS = (
     (en.statistics.survival, ()),
     (en.statistics.escape_rate, ()),
@@ -210,6 +211,22 @@ TABLE = [
     *(row(f"{f.__name__}.{name}", partial(f, RUN["landscape"], POINTS, **{name: bad}), f"{name}={bad!r}", "give")
       for f in EIGENVALUES for name, wrong in (("tolerance", (0, 1, "small", None)), ("iterations", (0, 1.5, "all", None)),
                                                ("seed", (-1, "x", 0.5)), ("strict", (1, "yes", None))) for bad in wrong),
+    *(row(f"{f.__name__}.{name}", partial(f, en.Quadratic(1.0, dim=3), POINTS, **{name: bad}), f"{name}={bad!r}", "give")
+      for f in NEARBY for name, wrong in (("starts", (-1, 1.5, "all")), ("steps", (0, 1.5, None)), ("seed", (-1, "x"))) for bad in wrong),
+    *(row(f"{f.__name__}.{name}", partial(f, en.Quadratic(1.0, dim=3), POINTS, **{name: bad}), f"{name}={bad!r}", "give")
+      for f, name in ((en.statistics.keskar, "epsilon"), (en.statistics.sam_sharpness, "rho"), (en.statistics.log_determinant, "tolerance"))
+      for bad in (0, -1.0, float("inf"), "small", None)),
+    *(row("keskar.floor", partial(en.statistics.keskar, en.Quadratic(1.0, dim=3), POINTS, floor=bad), f"floor={bad!r}", "give")
+      for bad in (1.0, float("nan"), float("-inf"), None)),
+    *(row("trace.probes", partial(en.statistics.trace, en.Quadratic(1.0, dim=3), POINTS, probes=bad), f"probes={bad!r}", "at least 2")
+      for bad in (1, 0, 2.5, "many")),
+    *(row("trace.seed", partial(en.statistics.trace, en.Quadratic(1.0, dim=3), POINTS, probes=2, seed=bad), f"seed={bad!r}", "give")
+      for bad in (-1, 0.5)),
+    *(row("sharpness.data", partial(en.statistics.sharpness, bad), words, "give a r")
+      for bad, words in ((None, "NoneType"), (RESULT.dataset, "Dataset"),
+                         (en.simulate(**RUN | {"keep_x": False}), "lacks x"))),
+    *(row("sharpness.measures", partial(en.statistics.sharpness, RESULT, measures=bad), "measures=", "give names out of largest_eigenvalue")
+      for bad in ("trace", [], ["flatness"], {}, {"a": 1}, None)),
     row("escape_rate.after", partial(en.statistics.escape_rate, RESULT, after=30), "after step 30", "give a smaller `after`"),
     *(row(f"{f.__name__}.dim", partial(f, RESULT, bad), f"dim={bad!r}", r"it has: lr")
       for f, dim in STATISTICS if dim for bad in ("beta", None, 0)),

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
+from functools import partial
+
 import numpy as np
 import pytest
 
 import ensemble as en
 from ensemble.backends.choice import choose
 from ensemble.field import Field
-from ensemble.statistics import largest_eigenvalue, smallest_eigenvalue, spectrum
+from ensemble.statistics import (
+    keskar,
+    largest_eigenvalue,
+    log_determinant,
+    sam_sharpness,
+    sharpness,
+    smallest_eigenvalue,
+    spectrum,
+    trace,
+)
 
 LANDSCAPES = {
     "diagonal": en.Quadratic((3.0, 1.0, -5.0, 0.0, 3.0)),
@@ -110,3 +122,151 @@ def test_the_compiled_backend_finds_the_same_eigenvalues(cpu):
     field = Field(landscape, cpu)
     for found in (largest_eigenvalue, smallest_eigenvalue):
         np.testing.assert_allclose(found(field, x).value, found(landscape, x).value, rtol=1e-12)
+
+
+# ---- trace
+
+
+@pytest.mark.parametrize("name", ["diagonal", "factorization", "deep linear", "two coordinates"])
+def test_the_exact_trace_is_the_sum_of_the_eigenvalues(name):
+    landscape = LANDSCAPES[name]
+    x = random_points(landscape)
+    found = trace(landscape, x)
+    np.testing.assert_allclose(found.value, spectrum(landscape, x).sum(axis=1), rtol=1e-11, atol=1e-11)
+    assert not found.error.any()
+
+
+def test_hutchinsons_estimate_has_the_variance_that_its_law_says():
+    landscape, count, probes = LANDSCAPES["deep linear"], 4000, 4
+    x = np.repeat(random_points(landscape, 1), count, axis=0)
+    h = landscape.hessian(x[0])
+    law = 2 * ((h**2).sum() - (np.diag(h) ** 2).sum()) / probes
+    found = trace(landscape, x, probes=probes)
+    away = found.value - np.trace(h)
+    assert abs(away.mean()) <= 4 * np.sqrt(law / count)
+    for squares in (away**2, found.error**2):
+        assert abs(squares.mean() - law) <= 4 * squares.std() / np.sqrt(count)
+
+
+def test_hutchinsons_estimate_of_a_diagonal_hessian_is_exact():
+    found = trace(LANDSCAPES["diagonal"], np.ones((3, 5)), probes=2)
+    np.testing.assert_allclose(found.value, 2.0)
+    assert not found.error.any()
+
+
+def test_a_landscape_without_a_diagonal_has_its_trace_from_products():
+    class Bare(en.Quadratic):
+        def hessian_diagonal(self, x, now=None):
+            return en.Landscape.hessian_diagonal(self, x, now)
+
+    np.testing.assert_allclose(trace(Bare((1.0, 2.0, 4.0)), np.zeros((2, 3))).value, 7.0)
+    with pytest.raises(ValueError, match=r"Bare has no hessian_diagonal.*dim = 600 products; give probes=100"):
+        trace(Bare(1.0, dim=600), np.zeros((2, 600)))
+
+
+# ---- how far f rises nearby
+
+CURVATURES = np.array([1.0, 2.0, 5.0, 0.5, 3.0])
+
+
+@pytest.mark.parametrize("epsilon", [1e-3, 5e-2])
+def test_keskars_sharpness_of_a_quadratic_is_the_sum_of_its_curvatures(epsilon):
+    found = keskar(en.Quadratic(CURVATURES), np.zeros((3, 5)), epsilon=epsilon)
+    np.testing.assert_allclose(found.value, 100 * (CURVATURES * epsilon**2 / 2).sum(), rtol=1e-9)
+    assert found.converged.all()
+
+
+def test_keskars_sharpness_of_a_turned_quadratic_is_that_of_its_highest_corner():
+    landscape = en.Rotated(en.Quadratic(CURVATURES))
+    corners = 1e-3 * np.array(list(itertools.product((-1.0, 1.0), repeat=5)))
+    highest = 100 * landscape.value(corners).max()
+    np.testing.assert_allclose(keskar(landscape, np.zeros((1, 5)), starts=10).value, highest, rtol=1e-9)
+
+
+def test_keskars_sharpness_is_relative_to_the_loss_above_its_floor():
+    wells = en.StyblinskiTang(dim=1)
+    deep = wells.stationary_points()[0]
+    x = np.array([deep.x])
+    half = 1e-3 * (abs(deep.x[0]) + 1)
+    rise = max(wells.value(x + half), wells.value(x - half)) - deep.value
+    np.testing.assert_allclose(keskar(wells, x, floor=deep.value - 2.0).value, 100 * rise[0] / 3.0, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"f is -39\.1662 at 1 of 1 points, below floor=0\.0.*give floor"):
+        keskar(wells, x)
+
+
+@pytest.mark.parametrize("landscape", [en.Quadratic(CURVATURES), en.Rotated(en.Quadratic(CURVATURES))])
+def test_sam_sharpness_of_a_quadratic_is_that_of_its_largest_curvature(landscape):
+    for rho in (0.05, 2.0):
+        found = sam_sharpness(landscape, np.zeros((2, 5)), rho=rho)
+        np.testing.assert_allclose(found.value, rho**2 * 5.0 / 2, rtol=1e-9)
+        assert found.converged.all()
+
+
+def test_the_rise_in_a_ball_or_box_is_that_of_a_fine_grid():
+    landscape, x = en.Himmelblau(), np.random.default_rng(4).uniform(-4, 4, (6, 2))
+    side = np.linspace(-1, 1, 401)
+    square = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+    disc = square[(square**2).sum(axis=1) <= 1]
+    ball, box = sam_sharpness(landscape, x, rho=0.5, steps=60), keskar(landscape, x, epsilon=0.2, steps=60)
+    for k, point in enumerate(x):
+        base = landscape.value(point[None])[0, 0]
+        around = landscape.value(point + 0.5 * disc).max() - base
+        inside = 100 * (landscape.value(point + 0.2 * (np.abs(point) + 1) * square).max() - base) / (1 + base)
+        assert around - 1e-9 <= ball.value[k] <= around + 2e-2 * (1 + around)
+        assert inside - 1e-9 <= box.value[k] <= inside * (1 + 1e-3)
+
+
+# ---- volume
+
+
+def test_the_log_determinant_is_that_of_dense_linear_algebra_and_needs_a_minimum():
+    landscape = en.Rotated(en.Quadratic(CURVATURES))
+    exact = np.linalg.slogdet(landscape.hessian(np.zeros(5)))[1]
+    np.testing.assert_allclose(log_determinant(landscape, np.zeros((2, 5))).value, exact, rtol=1e-12)
+    saddle = log_determinant(en.QuarticSaddle(dim=3), np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]))
+    np.testing.assert_array_equal(saddle.converged, [False, True])
+    np.testing.assert_allclose(saddle.value, [np.nan, np.log(2.0)])
+
+
+# ---- where an ensemble ended
+
+
+def test_every_instance_has_its_sharpness_and_the_diverged_have_none():
+    result = en.simulate(
+        landscape=en.Quadratic(en.grid((1.0, 3.0), (2.0, 30.0))),
+        optimizer=en.GradientDescent(lr=en.grid(0.05, 0.1)),
+        start=en.NormalCloud(scale=1.0),
+        steps=300,
+        instances=5,
+        backend="numpy",
+    )
+    found = sharpness(result, measures=["largest_eigenvalue", "trace", "log_determinant"])
+    assert found.largest_eigenvalue.dims == ("curvature", "lr", "instance")
+    diverged = result.dataset.status.values == 2
+    assert diverged[1, 1].all()
+    assert diverged.sum() == 5
+    np.testing.assert_array_equal(np.isnan(found.largest_eigenvalue), diverged)
+    np.testing.assert_array_equal(found.trace_converged, ~diverged)
+    np.testing.assert_allclose(found.largest_eigenvalue[0], 3.0)
+    np.testing.assert_allclose(found.trace[1, 0], 32.0)
+    np.testing.assert_allclose(found.log_determinant[0], np.log(3.0))
+    x = result.dataset.x.values[0, 0].astype(np.float64)
+    np.testing.assert_allclose(found.value[0, 0], (x**2 @ [1.0, 3.0]) / 2)
+    assert found.largest_eigenvalue.attrs["units"] == "units of f per unit of x squared"
+
+
+def test_a_measure_of_ones_own_is_a_function_of_the_field_and_the_points():
+    result = en.simulate(
+        landscape=en.Quadratic((1.0, 3.0)),
+        optimizer=en.GradientDescent(lr=0.3),
+        start=en.NormalCloud(scale=1.0),
+        steps=200,
+        instances=4,
+        backend="numpy",
+    )
+    own = {"sam": partial(sam_sharpness, rho=0.1), "first": lambda field, x: x[:, 0]}
+    found = sharpness(result, measures=own)
+    np.testing.assert_allclose(found.sam, 0.1**2 * 3.0 / 2)
+    np.testing.assert_array_equal(found["first"], result.dataset.x[:, 0])
+    with pytest.raises(ValueError, match=r"'bad' gave shape \(\); give \(4,\)"):
+        sharpness(result, measures={"bad": lambda field, x: 1.0})

@@ -8,20 +8,26 @@ from .escape import escape_rate
 from .pairs import paired_difference
 from .running_time import time_to_tolerance
 from .shares import shares
+from .sharpness import keskar, log_determinant, sam_sharpness, sharpness, trace
 from .survival import survival, survival_table
 
 __all__ = [
     "compare_survival",
     "convergence_rate",
     "escape_rate",
+    "keskar",
     "largest_eigenvalue",
     "laws",
+    "log_determinant",
     "logrank",
     "paired_difference",
+    "sam_sharpness",
     "shares",
+    "sharpness",
     "smallest_eigenvalue",
     "spectrum",
     "survival",
     "survival_table",
     "time_to_tolerance",
+    "trace",
 ]

@@ -44,12 +44,16 @@ class Points:
     def each(self, look: Callable[[Field, FloatArray], dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
         """What `look(field, x (points, dim))` finds, each (groups, instances, ...); NaN, False or -1 where x is not finite.
 
-        Configurations with one landscape are looked at together.
+        Configurations with one landscape are looked at together. ValueError: x is finite nowhere.
         """
         shape, found = self.x.shape[:2], self.found
+        if not found.any():
+            raise ValueError("every instance diverged: there is nowhere to look; give a run with a smaller lr")
         whole: dict[str, NDArray[Any]] = {}
         for field in dict.fromkeys(self.fields):
             here = found & np.array([f is field for f in self.fields])[:, None]
+            if not here.any():
+                continue
             for name, values in look(field, self.x[here]).items():
                 if name not in whole:
                     nothing = {"f": np.nan, "b": False}.get(values.dtype.kind, -1)
