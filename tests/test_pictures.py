@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
+from figure_texts import stand_clear
 
 from ensemble import plots
 
@@ -61,3 +62,238 @@ def test_a_heat_map_refuses_what_it_cannot_show():
         plots.heat_map(swept(), "beta1", "beta2", "mode")
     with pytest.raises(ValueError, match="no positive finite value"):
         plots.heat_map(-swept(), "beta1", "beta2", "median", log=True)
+
+
+# ---- lines
+
+
+def recorded(**attributes):
+    """Two optimizers, 40 instances, a quantity that is 2^-k x (1, 2, ..., 40) at step k; one of Adam's diverged at step 2."""
+    size = np.arange(1.0, 41.0)[:, None] * 0.5 ** np.arange(4.0)
+    lost = np.full((2, 40), -1)
+    lost[1, 0] = 2
+    return xr.Dataset(
+        {
+            "value": (
+                ("optimizer", "instance", "step"),
+                np.stack([size, 3 * size]),
+                {"long_name": "loss", "units": "u"},
+            ),
+            "diverged_step": (("optimizer", "instance"), lost),
+        },
+        {"optimizer": ["SGD", "Adam"], "instance": np.arange(40), "step": np.arange(4)},
+        attributes,
+    )
+
+
+def of(figure, curve, kind="data", column="y"):
+    return [row[column] for row in plots.table(figure) if (row["curve"], row["kind"]) == (curve, kind)]
+
+
+def test_a_fan_is_the_quantiles_of_the_instances_from_step_1_on():
+    figure = plots.fan(recorded(), "value")
+    (axes,) = figure.axes
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("step t", "loss (u)")
+    assert said(figure) == "n = 40; lines: medians; bands: 90 % and 50 % of the instances; 1 diverged"
+    assert of(figure, "SGD", "quantile 0.5", "x") == [1, 2, 3]
+    assert of(figure, "SGD", "quantile 0.5") == [10, 5, 2.5]
+    assert of(figure, "SGD", "quantile 0.95") == [19, 9.5, 4.75]
+    assert of(figure, "Adam", "quantile 0.5") == [30, 15.75, 7.875]  # one more value above the middle
+    assert len(axes.collections) == 4
+
+
+def test_a_fan_of_a_summary_is_that_of_its_instances():
+    data = recorded().drop_vars("diverged_step")
+    levels = [0.25, 0.5, 0.75]
+    bands = data["value"].quantile(levels, "instance", method="inverted_cdf")
+    summary = xr.Dataset({"value_quantile": bands, "value_n": data["value"].count("instance")})
+    drawn = [
+        plots.table(figure) for figure in (plots.fan(summary, "value"), plots.fan(data, "value", quantiles=levels))
+    ]
+    np.testing.assert_equal(*drawn)
+    assert said(plots.fan(summary, "value")) == "n = 40; lines: medians; bands: 50 % of the instances"
+
+
+def test_a_band_to_infinity_reaches_the_edge_and_does_not_set_the_scale():
+    data = recorded()
+    data["diverged_step"][1, :10] = 1
+    figure = plots.fan(data, "value", log=(False, True))
+    assert figure.axes[0].get_ylim()[1] < 200
+    band = figure.axes[0].collections[2].get_paths()[0].vertices
+    assert band[:, 1].max() > figure.axes[0].get_ylim()[1]
+    assert np.isinf(of(figure, "Adam", "quantile 0.95")[-1])
+
+
+def test_fans_refuse_what_was_not_recorded_or_cannot_be_seen():
+    with pytest.raises(ValueError, match=r"'regret' was not recorded \(the data have value\)"):
+        plots.fan(recorded(), "regret")
+    with pytest.raises(ValueError, match=r"give quantiles with 0\.5 among them"):
+        plots.fan(recorded(), "value", quantiles=[0.1, 0.9])
+    with pytest.raises(ValueError, match="nothing finite is to be seen"):
+        plots.fan(-recorded()[["value"]], "value")
+
+
+def test_curves_take_statistics_and_plain_arrays():
+    figure = plots.curves(swept(), "median", "beta1", note="medians")
+    assert said(figure) == "n = 50; intervals 90 %; medians"
+    assert of(figure, "beta2 = 0.1") == [1, 3, 5]
+    assert of(figure, "beta2 = 0.1", column="upper") == pytest.approx([1.2, 3.6, 6.0])
+    x = np.arange(20.0)
+    figure = plots.curves({"a": (x, x, x - 1, x + 1), "b": (x, 2 * x)}, laws={"a": (x, x)}, y_label="y")
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["a", "b", "law"]
+    assert len(figure.axes[0].collections) == 1
+    with pytest.raises(ValueError, match=r"'a' has arrays of shapes \(20,\), \(3,\); give"):
+        plots.curves({"a": (x, x[:3])})
+    with pytest.raises(ValueError, match="nothing finite"):
+        plots.curves({"a": (x, x * np.nan)})
+
+
+def test_a_curve_against_a_coordinate_is_drawn_in_its_order():
+    data = swept(("sigma",), (3,)).assign_coords(D=("sigma", [3.0, 1.0, 2.0]))
+    figure = plots.curves(data, "median", "D")
+    assert of(figure, "all", column="x") == [1, 2, 3]
+    assert of(figure, "all") == [2, 3, 1]
+
+
+def test_an_ecdf_counts_those_who_never_arrive():
+    time = np.array([[2, 4, 4, -1], [1, -1, -1, -1]])
+    data = xr.Dataset({"event_step": (("optimizer", "instance"), time), "horizon": 9}, {"optimizer": ["SGD", "Adam"]})
+    figure = plots.ecdf(data)
+    assert said(figure) == "n = 4; bands 95 %, pointwise"
+    assert of(figure, "SGD", column="x") == [1, 2, 4, 9]
+    assert of(figure, "SGD") == [0, 0.25, 0.75, 0.75]
+    assert of(figure, "Adam") == [0.25, 0.25]
+    with pytest.raises(ValueError, match="no instance has a positive event_step"):
+        plots.ecdf(data.isel(instance=[3]))
+    with pytest.raises(ValueError, match="no 'time' over instances"):
+        plots.ecdf(data, "time")
+
+
+def test_an_arrhenius_plot_is_straight_where_the_law_holds():
+    temperature = np.array([0.1, 0.2, 0.4])
+    rate = np.exp(-0.3 / temperature)
+    data = xr.Dataset(
+        {"rate": ("sigma", rate), "rate_lower": ("sigma", 0.9 * rate), "rate_upper": ("sigma", 1.1 * rate)},
+        {"sigma": [1.0, 2.0, 4.0], "T": ("sigma", temperature)},
+        {"confidence": 0.9},
+    )
+    figure = plots.arrhenius(
+        {"SGD": data}, "T", fits={"SGD": (temperature, rate)}, laws={"Kramers": (temperature, rate)}
+    )
+    (axes,) = figure.axes
+    assert axes.get_yscale() == "log"
+    x, y = np.array(of(figure, "SGD", column="x")), np.array(of(figure, "SGD"))
+    np.testing.assert_allclose(x, [2.5, 5, 10])
+    np.testing.assert_allclose(np.diff(np.log(y)) / np.diff(x), -0.3)
+    assert of(figure, "Kramers", "law", "x") == [10, 5, 2.5]
+    assert said(figure) == "bars 90 %; lines: fits"
+    with pytest.raises(ValueError, match="'T' is not positive everywhere"):
+        plots.arrhenius(data.assign_coords(T=("sigma", [0.0, 1.0, 2.0])), "T")
+    with pytest.raises(ValueError, match="not 'tau' with numbers"):
+        plots.arrhenius(data, "tau")
+
+
+def test_a_rate_without_events_is_an_arrow_at_its_upper_limit():
+    data = xr.Dataset(
+        {"rate": ("T", [0.0, 0.1]), "rate_lower": ("T", [0.0, 0.05]), "rate_upper": ("T", [0.01, 0.2])},
+        {"T": [1.0, 2.0]},
+    )
+    figure = plots.arrhenius(data, "T")
+    assert said(figure) == "bars 95 %; arrows: upper limits, no events"
+    (arrow,) = [line for line in figure.axes[0].lines if "downarrow" in str(line.get_marker())]
+    np.testing.assert_array_equal(arrow.get_ydata(), [0.01])
+
+
+# ---- shares and Hessians
+
+
+def outcomes():
+    share = np.array([[0.1, 0.6, 0.3], [0.2, 0.8, 0.0]])
+    return xr.Dataset(
+        {
+            "share": (("optimizer", "outcome"), share),
+            "lower": (("optimizer", "outcome"), 0.9 * share),
+            "upper": (("optimizer", "outcome"), np.minimum(1, share + 0.05)),
+            "n": ("optimizer", [90, 100]),
+        },
+        {"optimizer": ["SGD", "Adam"], "outcome": ["censored", "event 1", "event 2"]},
+        {"confidence": 0.95},
+    )
+
+
+def test_bars_are_the_shares_with_their_intervals_and_laws():
+    laws = {"SGD": {"event 1": 0.5}}
+    figure = plots.bars(outcomes(), names={"event 2": "flat", "event 1": "sharp"}, laws=laws)
+    (axes,) = figure.axes
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["flat", "sharp"]
+    assert said(figure) == "n = 90 to 100; intervals 95 %, each by itself"
+    assert [bar.get_width() for bar in axes.patches] == [0.3, 0.6, 0.0, 0.8]
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["SGD", "Adam", "law"]
+    first, second = plots.table(figure)[:2]
+    assert (first["outcome"], first["lower"], np.isnan(first["law"])) == ("event 2", pytest.approx(0.27), True)
+    assert (second["share"], second["law"]) == (0.6, 0.5)
+    with pytest.raises(ValueError, match="event 3 not in outcome, which has censored, event 1, event 2"):
+        plots.bars(outcomes(), names={"event 3": "none"})
+    with pytest.raises(ValueError, match="no 'share' over 'well'"):
+        plots.bars(outcomes(), dim="well")
+
+
+def test_violins_have_the_quantiles_of_their_sample_and_say_what_is_left_out():
+    sample = np.exp(np.random.default_rng(0).normal(size=(2, 400)) * [[0.2], [1.0]])
+    sample[1, :3] = np.nan
+    data = xr.Dataset({"sharpness": (("optimizer", "instance"), sample)}, {"optimizer": ["SGD", "Adam"]})
+    figure = plots.violins(data, "sharpness", log=True, laws={"SGD": 1.0})
+    assert said(figure) == "n = 397 to 400; bars: middle half; lines: 90 %; dotted: law; 3 without value"
+    own = plots.table(figure)[1]
+    assert own["quantile 0.25"] == np.quantile(sample[1, 3:], 0.25)
+    assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["SGD", "Adam"]
+    same = data.assign(sharpness=xr.full_like(data["sharpness"], 2.0))
+    assert plots.table(plots.violins(same, "sharpness"))[0]["quantile 0.5"] == 2.0
+    with pytest.raises(ValueError, match="nothing positive finite"):
+        plots.violins(-same, "sharpness", log=True)
+
+
+def test_the_density_of_eigenvalues_integrates_to_one_and_the_label_says_the_index():
+    values = np.linspace(-1.0, 3.0, 80).reshape(8, 10)
+    figure = plots.spectrum({"saddle": values}, bins=16)
+    density = np.array(of(figure, "saddle"))
+    assert density.sum() * 4 / 16 == pytest.approx(1)
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["saddle, 25 % < 0"]
+    assert said(figure) == "n = 8; Hessians of dim 10; 16 bins"
+    with pytest.raises(ValueError, match="'a' has no finite eigenvalues"):
+        plots.spectrum({"a": values * np.nan})
+
+
+def test_the_index_is_drawn_against_the_loss_with_its_mean():
+    loss = np.arange(100.0)
+    data = xr.Dataset({"index": ("instance", (loss // 10)), "value": ("instance", loss, {"long_name": "loss"})})
+    figure = plots.index_against_loss(data)
+    assert of(figure, "all") == (loss // 10).tolist()
+    assert of(figure, "all", "mean") == list(range(10))
+    assert (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()) == ("loss", "index")
+    with pytest.raises(ValueError, match="no 'morse' over instances"):
+        plots.index_against_loss(data, "morse")
+
+
+def test_no_text_of_these_figures_overlaps_another():
+    names = ["SGD", "heavy ball", "perturbed GD", "Adam, no noise"]
+    data = swept(("optimizer", "lr"), (4, 9)).assign_coords(optimizer=names)
+    spread = np.exp(np.random.default_rng(0).normal(size=(4, 50)))
+    spread_data = xr.Dataset({"sharpness": (("optimizer", "instance"), spread)}, {"optimizer": names})
+    spread_data["sharpness"].attrs = {
+        "long_name": "largest eigenvalue of the Hessian at the end",
+        "units": "units of f per x²",
+    }
+    for figure in (
+        plots.heat_map(swept(("lr", "sigma"), (12, 13)), "lr", "sigma", "median"),
+        plots.heat_map(swept(("k", "lr", "sigma"), (4, 5, 5)), "lr", "sigma", "median"),
+        plots.fan(recorded(), "value"),
+        plots.curves(data, "median", "lr", log=(True, True)),
+        plots.bars(outcomes()),
+        plots.violins(spread_data, "sharpness", log=True),
+        plots.violins(spread_data.drop_vars("optimizer").rename(optimizer="configuration_number"), "sharpness"),
+        plots.spectrum(dict.fromkeys(names, spread)),
+        plots.arrhenius(swept(("T",), (8,)), "T", "median"),
+        plots.index_against_loss(xr.Dataset({"index": ("instance", spread[0]), "value": ("instance", spread[1])})),
+    ):
+        stand_clear(figure)

@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from figure_texts import stand_clear
 from matplotlib.figure import Figure
 from simulated_runs import geometric, runs
 
@@ -29,19 +29,6 @@ def compared():
     """Two optimizers."""
     time = geometric(0.05, (2, 400))
     return runs(time, 200, dims=("optimizer", "instance"), coords={"optimizer": ["SGD", "Adam"]})
-
-
-def drawn_texts(figure):
-    """Titles, labels, legends, and the tick labels that lie in view."""
-    for axes in figure.axes:
-        yield from (axes.title, axes._left_title, axes.xaxis.label, axes.yaxis.label)
-        for axis in (axes.xaxis, axes.yaxis):
-            low, high = sorted(axis.get_view_interval())
-            for tick in axis.get_major_ticks():
-                if low <= tick.get_loc() <= high:
-                    yield from (label for label in (tick.label1, tick.label2) if label.get_visible())
-    for one in figure.legends:
-        yield from one.get_texts()
 
 
 def legend(figure):
@@ -211,15 +198,7 @@ def test_no_text_of_a_figure_overlaps_another():
         plots.paths(en.QuarticSaddle(dim=2), {name: np.eye(2) for name in "abcd"}),
     ]
     for figure in figures:
-        canvas = FigureCanvasAgg(figure)
-        canvas.draw()
-        renderer = canvas.get_renderer()
-        boxes = [(t.get_text(), t.get_window_extent(renderer)) for t in drawn_texts(figure) if t.get_text()]
-        for k, (one, box) in enumerate(boxes):
-            for other, against in boxes[:k]:
-                assert not box.overlaps(against), f"{one!r} overlaps {other!r}"
-            assert 0 <= box.x0 < box.x1 <= figure.bbox.x1, f"{one!r} leaves the figure"
-            assert 0 <= box.y0 < box.y1 <= figure.bbox.y1, f"{one!r} leaves the figure"
+        stand_clear(figure)
 
 
 def test_a_foreign_figure_is_refused():

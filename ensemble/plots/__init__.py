@@ -12,8 +12,30 @@ except ImportError as error:
     raise ImportError("pictures need matplotlib: pip install 'descent-ensemble[studies]'") from error
 
 from .escapes import against, survival
+from .hessians import index_against_loss, spectrum
+from .lines import curves, fan
 from .maps import heat_map
 from .planes import paths
+from .shares import bars, violins
 from .style import COLUMN, DOUBLE, palette, save, table
+from .times import arrhenius, ecdf
 
-__all__ = ["COLUMN", "DOUBLE", "against", "heat_map", "palette", "paths", "save", "survival", "table"]
+__all__ = [
+    "COLUMN",
+    "DOUBLE",
+    "against",
+    "arrhenius",
+    "bars",
+    "curves",
+    "ecdf",
+    "fan",
+    "heat_map",
+    "index_against_loss",
+    "palette",
+    "paths",
+    "save",
+    "spectrum",
+    "survival",
+    "table",
+    "violins",
+]

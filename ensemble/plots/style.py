@@ -167,12 +167,29 @@ def numbers_along(who: str, found: xr.Dataset, variable: str, dim: str, *, text:
         )
 
 
+def along(who: str, found: xr.Dataset, variable: str, name: str) -> xr.Dataset:
+    """The data with ``name``, a dimension, a coordinate or a variable along one, as the dimension of ``variable``."""
+    if name in found and name not in found.dims and len(found[name].dims) == 1:
+        (dim,) = found[name].dims
+        others = [c for c in found.coords if found[c].dims == (dim,) and c != name]
+        found = found.set_coords(name).drop_vars(others).swap_dims({dim: name})
+    numbers_along(who, found, variable, name)
+    return found
+
+
 def limits_of(found: xr.Dataset, variable: str) -> tuple[xr.DataArray, xr.DataArray] | None:
     """Lower and upper limit of a variable: ``<variable>_lower`` and ``_upper``, or ``lower`` and ``upper`` of its shape."""
     for low, high in ((f"{variable}_lower", f"{variable}_upper"), ("lower", "upper")):
         if low in found and high in found and found[low].dims == found[variable].dims:
             return found[low], found[high]
     return None
+
+
+def refuse_empty(axes: Axes, who: str, variable: str) -> None:
+    """No panel without data."""
+    drawn = [np.asarray(line.get_ydata(), float) for line in axes.lines]
+    if not any(np.isfinite(y).any() for y in drawn):
+        raise ValueError(f"{who}: {variable} has nothing finite to show on these axes; give data, or other axes.")
 
 
 def described(array: xr.DataArray, name: str) -> str:
@@ -184,21 +201,28 @@ def described(array: xr.DataArray, name: str) -> str:
 
 def stated(drawn: list[xr.Dataset], note: str) -> str:
     """n, a note, the diverged and how often events were checked."""
-    counts = [int(n) for one in drawn if "n" in one for n in np.ravel(one["n"])]
+    said = _range("n = ", drawn, "n", "") or _range("", drawn, "events_total", " events")
     lost = sum(int(one["diverged"].sum()) for one in drawn if "diverged" in one)
     every = max(int(one.attrs.get("check_every", 1)) for one in drawn)
-    said = [f"n = {min(counts):,}" + (f" to {max(counts):,}" if max(counts) > min(counts) else "")] if counts else []
     said += [*[note] * bool(note), *[f"{lost:,} diverged"] * bool(lost)]
     return "; ".join([*said, *[f"events checked every {every} steps"] * (every > 1)])
 
 
-def finish(figure: Figure, axes: Axes, drawn: list[xr.Dataset], note: str) -> None:
-    """States what :func:`stated` says over the axes; puts the legend under them."""
+def _range(before: str, drawn: list[xr.Dataset], variable: str, after: str) -> list[str]:
+    counts = [int(n) for one in drawn if variable in one for n in np.ravel(one[variable])]
+    if not counts:
+        return []
+    return [f"{before}{min(counts):,}" + f" to {max(counts):,}" * (max(counts) > min(counts)) + after]
+
+
+def finish(figure: Figure, axes: Axes, drawn: list[xr.Dataset], note: str, legend: bool = False) -> None:
+    """States what :func:`stated` says over the axes; puts a legend of more than one, or any, under them."""
     # A line of a column holds about 60 characters.
     letters = int(17 * figure.get_figwidth())
     axes.set_title("\n".join(wrap(stated(drawn, note), letters)), loc="left", color="0.35")
+    axes.set_ylabel("\n".join(wrap(axes.get_ylabel(), int(14 * figure.get_figheight()))))
     handles, labels = axes.get_legend_handles_labels()
-    if len(handles) > 1:
+    if len(handles) > 1 - legend:
         # Laws, black in a black-free palette, come last.
         order = sorted(range(len(labels)), key=lambda k: getattr(handles[k], "get_color", str)() == "black")
         handles, labels = [handles[k] for k in order], [labels[k] for k in order]

@@ -1,0 +1,279 @@
+"""Lines: fans of a recorded quantity, and curves with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+from numpy.typing import ArrayLike, NDArray
+
+from .style import (
+    COLUMN,
+    STYLE,
+    Law,
+    Rows,
+    along,
+    described,
+    draw_laws,
+    finish,
+    groups,
+    limits_of,
+    logarithmic,
+    look,
+    palette,
+    refuse_empty,
+    remember,
+    rows_of,
+    sources,
+)
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+FEW = 12
+"""Up to so many points are drawn as points with error bars, more as a line with a band."""
+
+
+def fan(
+    data: Any,
+    quantity: str,
+    *,
+    quantiles: Sequence[float] = QUANTILES,
+    laws: Mapping[str, Law] | None = None,
+    law_name: str = "law",
+    y_label: str | None = None,
+    log: tuple[bool, bool] = (True, True),
+    limits: tuple[float, float] | None = None,
+    places: Mapping[str, int] | None = None,
+    width: float = COLUMN,
+    height: float = 2.9,
+) -> Figure:
+    """Median over the instances of a recorded quantity against the step, in bands between quantiles, by configuration.
+
+    ``data`` have ``quantity`` (configuration..., instance, step), of which ``quantiles``, 0.5 among them, are taken, or
+    ``<quantity>_quantile`` (configuration..., step, quantile) from ``Record(summary=True)``. Bands lie between quantiles
+    q and 1 - q: they show instances, they are no confidence. An instance that diverged counts as infinite from there on,
+    where the data say when (``diverged_step``); one that a summary left out does not count. On a logarithmic axis step 0
+    and what is not positive are left out. ``limits`` of the quantity; ``laws`` are dotted lines
+    ``{label: (steps, values)}``; the rest is as in :func:`survival`. ValueError where the quantity was not recorded.
+    """
+    found: dict[str, xr.DataArray] = {}
+    shown: list[xr.Dataset] = []
+    for source, runs in sources(data):
+        summary = _quantiles(runs, quantity, quantiles)
+        for name, one in groups(source, summary, "fan", {"step", "quantile"}):
+            found[name] = one["fan"].transpose("quantile", "step")
+            shown.append(one)
+    places = places or palette(found)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(width, height))
+        axes, rows = figure.subplots(), Rows()
+        bands = {name: _on_axes(one, log) for name, one in found.items()}
+        bottom, top = limits or _reach(bands, log[1])
+        for name, band in bands.items():
+            step, colour, style, _ = band["step"].to_numpy(), *look(places, name)
+            values, q = band.to_numpy(), band["quantile"].to_numpy()
+            beyond = np.where(np.isposinf(values), 10 * top, values)  # a band to infinity goes up to the edge
+            for low, high in _pairs(q):
+                axes.fill_between(step, beyond[low], beyond[high], color=colour, alpha=0.18, linewidth=0)
+            axes.plot(
+                step,
+                np.where(np.isfinite(values), values, np.nan)[q == 0.5][0],
+                color=colour,
+                linestyle=style,
+                label=name,
+            )
+            for k, level in enumerate(q.tolist()):
+                rows += rows_of(name, f"quantile {level:g}", step, values[k])
+        axes.set_ylim(bottom, top)
+        rows += draw_laws(axes, laws or {}, found, law_name, zorder=3)
+        _scale(axes, log)
+        first = next(iter(found.values()))
+        axes.set(xlabel="step t", ylabel=y_label or described(first, quantity))
+        axes.margins(x=0)
+        middle = [f"{100 * (q[high] - q[low]):g} %" for low, high in _pairs(q)]
+        note = "lines: medians" + f"; bands: {' and '.join(middle)} of the instances" * bool(middle)
+        finish(figure, axes, shown, note)
+    return remember(figure, rows)
+
+
+def curves(
+    data: Any,
+    variable: str = "y",
+    dim: str = "x",
+    *,
+    laws: Mapping[str, Law] | None = None,
+    law_name: str = "law",
+    x_label: str | None = None,
+    y_label: str | None = None,
+    log: tuple[bool, bool] = (False, False),
+    limits: tuple[float, float] | None = None,
+    note: str = "",
+    places: Mapping[str, int] | None = None,
+    width: float = COLUMN,
+    height: float = 2.9,
+) -> Figure:
+    """Any variable against any dimension with its intervals, a curve for each further configuration.
+
+    ``data`` are datasets with ``variable`` over ``dim`` (or over the dimension of a coordinate ``dim``) and those of
+    configurations, and where they have it ``<variable>_lower`` and ``_upper``, or ``lower`` and ``upper``; or a mapping
+    from label to arrays ``(x, y)`` or ``(x, y, lower, upper)``. Up to 12 points are drawn as points with bars, more as a
+    line with a band. ``note`` is added to n and confidence; ``limits`` of the variable; the rest is as in
+    :func:`against`. ValueError where ``dim`` is no dimension of the variable with numbers.
+    """
+    found: dict[str, xr.Dataset] = {}
+    for source, given in sources(data):
+        one = _as_dataset(source, given, variable, dim) if isinstance(given, tuple) else given
+        one = along("curves", one, variable, dim)
+        found |= dict(groups(source, one, variable, {dim}))
+    places = places or palette(found)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(width, height))
+        axes, rows, confidence = figure.subplots(), Rows(), set()
+        for name, one in found.items():
+            one = one.sortby(dim)
+            x, y, ends = one[dim].to_numpy(), one[variable].to_numpy().astype(float), limits_of(one, variable)
+            low, high = (None, None) if ends is None else (end.to_numpy().astype(float) for end in ends)
+            _draw(axes, x, y, low, high, look(places, name), name)
+            rows += rows_of(name, "data", x, y, low, high)
+            if ends is not None:
+                confidence.add(f"{100 * float(one.attrs['confidence']):g} %" if "confidence" in one.attrs else "")
+        rows += draw_laws(axes, laws or {}, found, law_name, zorder=3)
+        _scale(axes, log)
+        first = next(iter(found.values()))
+        _few_ticks(axes, np.concatenate([one[dim].to_numpy() for one in found.values()]))
+        axes.set(xlabel=x_label or described(first[dim], dim), ylabel=y_label or described(first[variable], variable))
+        if limits:
+            axes.set_ylim(limits)
+        levels = " and ".join(sorted(confidence - {""}))
+        said = [f"intervals {levels}"] * bool(levels) + [note] * bool(note)
+        refuse_empty(axes, "curves", variable)
+        finish(figure, axes, list(found.values()), "; ".join(said))
+    return remember(figure, rows)
+
+
+# ---- what they share
+
+
+def _quantiles(runs: xr.Dataset, quantity: str, quantiles: Sequence[float]) -> xr.Dataset:
+    """``fan`` (configuration..., step, quantile), with n and the diverged where they are known."""
+    summary = f"{quantity}_quantile"
+    if summary in runs:
+        if 0.5 not in runs["quantile"]:
+            raise ValueError(f"fan: the summary of {quantity} has no median; record it with 0.5 among quantiles.")
+        bands = runs[summary]
+        found = xr.Dataset(
+            {"fan": bands.assign_attrs(long_name=bands.attrs.get("long_name", quantity).split(" of ", 1)[-1])}
+        )
+        return found.assign(n=runs[f"{quantity}_n"].max("step")) if f"{quantity}_n" in runs else found
+    who = "recorded_instance" if quantity in runs and "recorded_instance" in runs[quantity].dims else "instance"
+    if quantity not in runs or not {who, "step"} <= set(runs[quantity].dims):
+        has = ", ".join(str(v) for v in runs.data_vars if "step" in runs[v].dims) or "nothing"
+        raise ValueError(
+            f"fan: {quantity!r} was not recorded (the data have {has}); run with record=Record([...], at=...)."
+        )
+    if 0.5 not in quantiles:
+        raise ValueError(f"fan(quantiles={tuple(quantiles)}): give quantiles with 0.5 among them.")
+    values, extra = runs[quantity].astype(float), {}
+    if "diverged_step" in runs and "instance" in runs.coords:
+        lost = runs["diverged_step"]
+        if who != "instance":
+            lost = lost.sel(instance=runs[who].to_numpy()).rename(instance=who).assign_coords({who: runs[who]})
+        values = values.where(~((lost > 0) & (runs["step"] >= lost)), np.inf)
+        extra["diverged"] = (lost > 0).sum(who)
+    dims = [d for d in values.dims if d not in (who, "step")]
+    array = values.transpose(*dims, "step", who).to_numpy()
+    # Of sorted values, so that an infinite one is a number like others.
+    bands = np.moveaxis(np.nanquantile(array, quantiles, axis=-1, method="inverted_cdf"), 0, -1)
+    coords = {d: c for d, c in runs.coords.items() if who not in c.dims and "quantile" not in c.dims}
+    attrs = runs[quantity].attrs
+    found = xr.Dataset(
+        {"fan": ((*dims, "step", "quantile"), bands, attrs), **extra}, {**coords, "quantile": list(quantiles)}
+    )
+    return found.assign(n=runs.sizes[who])
+
+
+def _on_axes(one: xr.DataArray, log: tuple[bool, bool]) -> xr.DataArray:
+    """What logarithmic axes can show of it."""
+    kept = one[:, one["step"].to_numpy() > 0] if log[0] else one
+    return kept.where(kept > 0) if log[1] else kept
+
+
+def _reach(bands: Mapping[str, xr.DataArray], log: bool) -> tuple[float, float]:
+    """Limits that hold every median, and every quantile that does not go to infinity."""
+    seen = []
+    for one in bands.values():
+        wild = np.isposinf(one.to_numpy()).any(axis=1) & (one["quantile"].to_numpy() != 0.5)
+        values = one.to_numpy()[~wild]
+        seen.append(values[np.isfinite(values)])
+    values = np.concatenate(seen)
+    if not values.size:
+        raise ValueError("fan: nothing finite is to be seen on these axes; give data, or other axes.")
+    low, high = float(values.min()), float(values.max())
+    if log:
+        margin = max((high / low) ** 0.05, 1.05)
+        return low / margin, high * margin
+    margin = 0.05 * (high - low) or 1.0
+    return low - margin, high + margin
+
+
+def _pairs(q: NDArray[Any]) -> list[tuple[int, int]]:
+    """Places of quantiles q and 1 - q, the widest first."""
+    levels = np.round(q, 12).tolist()
+    return [
+        (levels.index(low), levels.index(round(1 - low, 12)))
+        for low in sorted(levels)
+        if low < 0.5 and round(1 - low, 12) in levels
+    ]
+
+
+def _as_dataset(label: str, given: tuple[ArrayLike, ...], variable: str, dim: str) -> xr.Dataset:
+    """A curve out of arrays (x, y) or (x, y, lower, upper)."""
+    arrays = [np.asarray(one, float) for one in given]
+    if len(arrays) not in (2, 4) or any(one.shape != arrays[0].shape or one.ndim != 1 for one in arrays):
+        shapes = ", ".join(str(one.shape) for one in arrays)
+        raise ValueError(
+            f"curves: {label!r} has arrays of shapes {shapes}; give (x, y) or (x, y, lower, upper) of one length."
+        )
+    names = [variable, f"{variable}_lower", f"{variable}_upper"][: len(arrays) - 1]
+    return xr.Dataset({name: (dim, one) for name, one in zip(names, arrays[1:], strict=True)}, {dim: arrays[0]})
+
+
+def _draw(axes: Axes, x: Any, y: Any, low: Any, high: Any, looks: tuple[str, Any, str], name: str) -> None:
+    """Points with bars where they are few, else a line with a band."""
+    colour, style, marker = looks
+    if len(x) <= FEW:
+        axes.plot(x, y, color=colour, linewidth=0.8, alpha=0.5)
+        bars = None if low is None else [y - low, high - y]
+        axes.errorbar(x, y, bars, color=colour, marker=marker, linestyle="", capsize=2, label=name)
+    else:
+        if low is not None:
+            axes.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
+        axes.plot(x, y, color=colour, linestyle=style, label=name)
+
+
+def _scale(axes: Axes, log: tuple[bool, bool]) -> None:
+    for axis, wanted in zip("xy", log, strict=True):
+        if wanted:
+            logarithmic(axes, axis)
+
+
+def _few_ticks(axes: Axes, x: NDArray[Any]) -> None:
+    """The values themselves as ticks where they are few."""
+    values = np.unique(x)
+    if values.size <= 8 and _apart(axes, values):
+        axes.set_xticks(values, labels=[f"{v:g}" for v in values])
+        axes.xaxis.set_minor_locator(NullLocator())
+
+
+def _apart(axes: Axes, values: NDArray[Any]) -> bool:
+    """Whether labels at these places would stand clear of each other."""
+    if values.size < 2:
+        return True
+    at = np.log(values) if axes.get_xscale() == "log" else values
+    longest = max(len(f"{v:g}") for v in values)
+    return bool(np.diff(at).min() > 0.028 * longest * (at[-1] - at[0]))

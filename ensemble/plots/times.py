@@ -1,0 +1,169 @@
+"""Pictures of times: how many are done by when, and rates against the inverse temperature."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ..statistics.intervals import wilson
+from .style import (
+    COLUMN,
+    STYLE,
+    Law,
+    Rows,
+    along,
+    described,
+    draw_laws,
+    finish,
+    groups,
+    limits_of,
+    logarithmic,
+    look,
+    palette,
+    refuse_empty,
+    remember,
+    rows_of,
+    sources,
+)
+
+DRAWN = 600
+"""Steps of a curve at most."""
+
+
+def ecdf(
+    data: Any,
+    variable: str = "event_step",
+    *,
+    laws: Mapping[str, Law] | None = None,
+    law_name: str = "law",
+    confidence: float = 0.95,
+    x_label: str = "step t",
+    y_label: str = "share of instances done by t",
+    log: bool = True,
+    places: Mapping[str, int] | None = None,
+    width: float = COLUMN,
+    height: float = 2.9,
+) -> Figure:
+    """Empirical distribution of running times: the share of all instances that were done by step t.
+
+    As in COCO: Hansen et al. (2021), arXiv:1603.08785. ``data`` have ``variable`` (configuration..., instance), by default
+    the step of the event; -1, NaN or infinite where it was never reached: those, the diverged among them, stay in the
+    denominator. Bands are Wilson's, pointwise, right where all instances are watched to one horizon, to which a curve is
+    drawn. The rest is as in :func:`survival`. ValueError where the variable is missing, or nobody was done.
+    """
+    found: dict[str, xr.Dataset] = {}
+    for source, runs in sources(data):
+        if variable not in runs or "instance" not in runs[variable].dims:
+            raise ValueError(f"ecdf: the data have no {variable!r} over instances; give the name of such a variable.")
+        found |= dict(groups(source, runs, variable, {"instance"}))
+    places = places or palette(found)
+    times = {name: _reached(one[variable].to_numpy().ravel()) for name, one in found.items()}
+    if not any(done.size for done in times.values()):
+        raise ValueError(f"ecdf: no instance has a positive {variable}; give runs in which some were done.")
+    end = max(
+        float(one["horizon"].max()) if "horizon" in one else float(times[name].max(initial=1))
+        for name, one in found.items()
+    )
+    with rc_context(STYLE):
+        figure = Figure(figsize=(width, height))
+        axes, rows, first = figure.subplots(), Rows(), min(float(t.min()) for t in times.values() if t.size)
+        for name, one in found.items():
+            n, colour, style, _ = one[variable].size, *look(places, name)
+            last = float(one["horizon"].max()) if "horizon" in one else end
+            step = np.unique(np.concatenate([[min(first, last)], _thinned(times[name]), [last]]))
+            count = np.searchsorted(times[name], step, side="right")
+            share, low, high = wilson(count, n, confidence)
+            axes.fill_between(step, low, high, step="post", color=colour, alpha=0.25, linewidth=0)
+            axes.step(step, share, where="post", color=colour, linestyle=style, label=name)
+            rows += rows_of(name, "data", step, share, low, high)
+        rows += draw_laws(axes, laws or {}, found, law_name, drawstyle="steps-post", zorder=3)
+        axes.set(xlabel=x_label, ylabel=y_label, ylim=(-0.02, 1.02))
+        if log:
+            logarithmic(axes, "x")
+        axes.set_xlim(first * 0.9 if log else 0, end)
+        counted = [one.assign(n=one[variable].size) for one in found.values()]
+        for k, one in enumerate(counted):
+            if "status" in one:
+                counted[k] = one.assign(diverged=(one["status"] == 2).sum())
+        finish(figure, axes, counted, f"bands {100 * confidence:g} %, pointwise")
+    return remember(figure, rows)
+
+
+def arrhenius(
+    data: Any,
+    temperature: str,
+    rate: str = "rate",
+    *,
+    fits: Mapping[str, Law] | None = None,
+    laws: Mapping[str, Law] | None = None,
+    law_name: str = "law",
+    x_label: str = "1 / temperature",
+    y_label: str | None = None,
+    places: Mapping[str, int] | None = None,
+    width: float = COLUMN,
+    height: float = 2.9,
+) -> Figure:
+    """Escape rates, logarithmic, with their intervals, against the inverse temperature: straight by Arrhenius' law.
+
+    ``data`` are datasets with ``rate`` and ``<rate>_lower``, ``_upper`` (per step or per unit of time), as `escape_rate`
+    returns them, over one dimension along which the coordinate or variable ``temperature`` > 0 varies, and those of
+    configurations. ``fits``, thin lines in the colour of the curve of that label, and ``laws``, dotted, are
+    ``{label: (temperatures, rates)}``. A rate of 0 is not shown, its upper limit is, as an arrow. ValueError where there
+    is no such dimension, or temperatures are not positive.
+    """
+    found: dict[str, xr.Dataset] = {}
+    for source, one in sources(data):
+        dim = along("arrhenius", one, rate, temperature)
+        if not (dim[temperature] > 0).all():
+            raise ValueError(f"arrhenius: {temperature!r} is not positive everywhere; give positive temperatures.")
+        inverse = dim.assign_coords({temperature: 1.0 / dim[temperature]}).sortby(temperature)
+        found |= dict(groups(source, inverse, rate, {temperature}))
+    places = places or palette(found)
+    lines = {name: (1.0 / np.asarray(t, float), y) for name, (t, y) in (laws or {}).items()}
+    with rc_context(STYLE):
+        figure = Figure(figsize=(width, height))
+        axes, rows, confidence = figure.subplots(), Rows(), 0.95
+        for name, one in found.items():
+            x, y = one[temperature].to_numpy(), one[rate].to_numpy().astype(float)
+            ends, (colour, _, marker) = limits_of(one, rate), look(places, name)
+            low, high = (y, y) if ends is None else (end.to_numpy().astype(float) for end in ends)
+            confidence = float(one.attrs.get("confidence", confidence))
+            some = y > 0
+            bars = [(y - low)[some], (high - y)[some]]
+            axes.errorbar(x[some], y[some], bars, color=colour, marker=marker, linestyle="", capsize=2, label=name)
+            axes.plot(x[~some], high[~some], color=colour, marker=r"$\downarrow$", linestyle="", markersize=6)
+            rows += rows_of(name, "data", x, y, low, high)
+            if name in (fits or {}):
+                t, line = (np.asarray(v, float) for v in (fits or {})[name])
+                axes.plot(1.0 / t, line, color=colour, linewidth=0.8)
+                rows += rows_of(name, "fit", 1.0 / t, line)
+        rows += draw_laws(axes, lines, found, law_name, zorder=3)
+        logarithmic(axes, "y")
+        first = next(iter(found.values()))
+        axes.set(xlabel=x_label, ylabel=y_label or described(first[rate], rate))
+        hidden = any((one[rate] <= 0).any() for one in found.values())
+        note = (
+            f"bars {100 * confidence:g} %" + "; arrows: upper limits, no events" * hidden + "; lines: fits" * bool(fits)
+        )
+        refuse_empty(axes, "arrhenius", rate)
+        finish(figure, axes, list(found.values()), note)
+    return remember(figure, rows)
+
+
+def _reached(times: NDArray[Any]) -> NDArray[np.float64]:
+    """The times of those who were done, sorted."""
+    found = times.astype(float)
+    return np.sort(found[np.isfinite(found) & (found > 0)])
+
+
+def _thinned(times: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Times at which to draw the curve."""
+    if times.size <= DRAWN:
+        return times
+    return times[np.linspace(0, times.size - 1, DRAWN).astype(int)]
