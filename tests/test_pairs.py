@@ -113,19 +113,18 @@ def test_what_the_sample_cannot_bear_is_refused(call, message):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n", [20, 200])
-def test_intervals_cover_ninety_five_percent_and_five_percent_of_nulls_are_called_different(n):
-    """Skewed differences: exponential less exponential of twice the mean, with much in common."""
+@pytest.mark.parametrize(("n", "least"), [(20, 0.92), (200, 0.93)])
+def test_intervals_cover_ninety_five_percent_and_five_percent_of_nulls_are_called_different(n, least):
+    """Skewed differences, exponential less exponential of twice the mean; what coverage lacks falls as 1/n (Hall 1988)."""
     rng = np.random.default_rng(6)
     shared = 5 * rng.normal(size=(2000, n))
-    first, second = shared + rng.exponential(1.0, (2000, n)), shared + rng.exponential(2.0, (2000, n))
-    values = np.stack([np.stack([v, v], axis=-1) for v in (first, second)], axis=1)
-    data = curves(values, [0, 10], dims=("trial", "optimizer", "instance"), optimizer=["GD", "Adam"])
-    found = paired_difference(data, resamples=800)
-    assert 0.93 <= covers(found, "mean", 1.0) <= 0.97
-    # Median of X2 - X1: 1 - P(X2 - X1 > m) = 1/2 with P = (2/3) exp(-m/2) for m > 0.
+    draws = [rng.exponential(mean, (2000, n)) for mean in (1.0, 2.0, 1.0)]
+    first, second, third = (np.stack([shared + draw] * 2, axis=-1) for draw in draws)
+    names = {"dims": ("trial", "optimizer", "instance"), "optimizer": ["GD", "Adam"]}
+    found = paired_difference(curves(np.stack([first, second], axis=1), [0, 10], **names), resamples=800)
+    assert least <= covers(found, "mean", 1.0) <= 0.97
+    # P(X2 - X1 > m) = (2/3) exp(-m/2) for m > 0.
     assert 0.94 <= covers(found, "median", 2 * np.log(4 / 3)) <= 0.99  # discrete: at least 95 %
-    null = data.assign(value=data.value.copy(data=np.stack([values[:, 0], values[:, 0, rng.permutation(n)]], axis=1)))
-    pvalues = paired_difference(null, resamples=800)
-    assert 0.02 <= float((pvalues.sign_pvalue < 0.05).mean()) <= 0.07
-    assert 0.03 <= float((pvalues.wilcoxon_pvalue < 0.05).mean()) <= 0.07
+    null = paired_difference(curves(np.stack([first, third], axis=1), [0, 10], **names), resamples=800)
+    assert 0.02 <= float((null.sign_pvalue < 0.05).mean()) <= 0.06  # discrete: at most 5 %
+    assert 0.035 <= float((null.wilcoxon_pvalue < 0.05).mean()) <= 0.065

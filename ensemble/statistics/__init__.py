@@ -1,10 +1,13 @@
 """Statistics of ensembles: array functions on datasets, each with shapes, units, source, intervals and refusals."""
 
 from . import laws
+from .agreement import against_law
+from .arrhenius import arrhenius
 from .comparison import compare_survival, logrank
 from .convergence import convergence_rate
 from .eigenvalues import largest_eigenvalue, smallest_eigenvalue, spectrum
 from .escape import escape_rate
+from .hazards import hazard
 from .pairs import paired_difference
 from .running_time import time_to_tolerance
 from .shares import shares
@@ -12,9 +15,12 @@ from .sharpness import keskar, log_determinant, sam_sharpness, sharpness, trace
 from .survival import survival, survival_table
 
 __all__ = [
+    "against_law",
+    "arrhenius",
     "compare_survival",
     "convergence_rate",
     "escape_rate",
+    "hazard",
     "keskar",
     "largest_eigenvalue",
     "laws",

@@ -46,7 +46,7 @@ def escape_rate(data: Any, *, label: int | None = None, confidence: float = 0.95
     every, frame = lives.check_every, lives.frame
     skipped = -(-after // every)
     groups = [lives.group(number, stop=True) for number in range(len(lives))]
-    tables = [_checks(group, ends, every, skipped) for group, ends in zip(groups, lives.horizon, strict=True)]
+    tables = [checks_at_risk(group, ends, every, skipped) for group, ends in zip(groups, lives.horizon, strict=True)]
     events = np.array([float(np.count_nonzero(had)) for _, had in tables])
     trials = np.array([float(checks.sum()) for checks, _ in tables])
     if np.any(trials == 0):
@@ -102,7 +102,7 @@ def escape_rate(data: Any, *, label: int | None = None, confidence: float = 0.95
     return xr.Dataset(variables, frame.coords, attrs)
 
 
-def _checks(group: Group, horizon: IntArray, every: int, skipped: int) -> tuple[IntArray, BoolArray]:
+def checks_at_risk(group: Group, horizon: IntArray, every: int, skipped: int) -> tuple[IntArray, BoolArray]:
     """Return checks at risk after the first `skipped` ones and whether the last of them saw the event (instances,)."""
     partial = group.had & (group.time % every != 0)
     if np.any(partial & (group.time != horizon)):

@@ -1,0 +1,214 @@
+"""Is the logarithm of the escape rate a straight line in the inverse temperature, and how high is the barrier?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
+from scipy.stats import chi2
+
+from .escape import checks_at_risk
+from .intervals import check_resampling, percentile_limits, resampled_counts
+from .lifetimes import BoolArray, FloatArray, IntArray, check_whole, read
+
+_FEWEST = 3  # a straight line through two points always fits
+
+
+def arrhenius(
+    data: Any,
+    dim: str,
+    temperature: ArrayLike | None = None,
+    *,
+    time_per_step: ArrayLike = 1.0,
+    after: int = 0,
+    label: int | None = None,
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Fit ln(rate) = ln(prefactor) - barrier/temperature to the escape rates along `dim`, and say how well it fits.
+
+    Arrhenius 1889; Kramers 1940. The rates are those of `escape_rate` (geometric law, censoring included): p = D/M from D
+    events in M steps at risk after step `after`, rate = -ln(1-p)/time_per_step. The line is fitted by least squares
+    weighted with D, as the variance of ln(rate) is close to 1/D. SGD on a landscape has temperature lr sigma^2/2 per unit
+    of time lr*t: give `temperature` (members of `dim`), by default the coordinate of `dim`, and time_per_step = lr where
+    the rate changes too.
+
+    Intervals: percentile bootstrap over instances (Efron 1979). Where attrs["paired"] is 1 the same instances are drawn
+    at all temperatures, so that what they share is counted once, else every temperature is resampled by itself.
+    Goodness of fit: `chi_square` = r' C^-1 r against chi2(temperatures - 2), with r the residuals of the generalised least
+    squares line and C the covariance of the ln(rate), between temperatures where they are paired, from the instances'
+    influence on them (Hampel 1974). A small `goodness_pvalue` says that the line, or a constant hazard, is wrong.
+
+    Returns over the other configuration dimensions `barrier` (units of temperature) and `log_prefactor` with `_lower`,
+    `_upper`, `chi_square`, `degrees`, `goodness_pvalue`; over `dim` too `log_rate`, `log_rate_error`, `fit`,
+    `events_total`; coordinate `temperature`.
+
+    ValueError: fewer than 3 temperatures, or some not positive or the same; no events at one of them; no
+    attrs["paired"]; fewer than 10 instances; nobody at risk after `after`; too few resamples.
+    """
+    check_whole("after", after, 0, "the whole number of steps to leave out, 0 or more")
+    lives = read(data, label)
+    frame = lives.frame
+    table = frame.members(dim)
+    check_resampling(lives.instances, resamples, confidence, seed)
+    if lives.paired is None:
+        raise ValueError(
+            "attrs['paired'] is missing; set it to 1 if instance i is the same draw in all groups, else to 0"
+        )
+    kelvin = _temperatures(frame.names(dim) if temperature is None else temperature, dim, table.shape[1])
+    duration = np.asarray(time_per_step, float)
+    if duration.ndim > 1 or duration.size not in (1, kelvin.size) or np.any(~(duration > 0)):
+        raise ValueError(f"time_per_step={time_per_step!r}; give a positive number, or one for each member of {dim!r}")
+    every, skipped = lives.check_every, -(-after // lives.check_every)
+    sets = []
+    for number in range(len(lives)):
+        sets.append(
+            _Trials.of(*checks_at_risk(lives.group(number, stop=True), lives.horizon[number], every, 0), skipped)
+        )
+    for row in table:
+        for member, number in enumerate(row):
+            if sets[number].had.sum() == 0:
+                where = f"temperature {kelvin[member]:g} ({dim}={frame.names(dim)[member]})"
+                raise ValueError(f"no events at {where}: its rate has no logarithm; run longer or leave it out")
+    unit = duration * every
+    streams = np.random.SeedSequence(seed).spawn(len(table))
+    fits = [
+        _fit([sets[k] for k in row], kelvin, unit, bool(lives.paired), resamples, s, confidence)
+        for row, s in zip(table, streams, strict=True)
+    ]
+
+    rest, percent = frame.without(dim), f"{100 * confidence:g} %"
+    variables = {}
+    for i, (name, words, units) in enumerate(
+        (
+            ("log_prefactor", "ln of the rate at infinite temperature", "1"),
+            ("barrier", "barrier", "units of temperature"),
+        )
+    ):
+        for j, end in enumerate(("", "_lower", "_upper")):
+            which = f"{end[1:]} {percent} limit of the " if end else ""
+            variables[name + end] = rest.variable([f.line[j][i] for f in fits], f"{which}{words}", units)
+    degrees = kelvin.size - 2
+    statistic = np.array([f.chi_square for f in fits])
+    variables |= {
+        "chi_square": rest.variable(statistic, "squared residuals in units of their covariance"),
+        "degrees": rest.variable(np.full(len(fits), degrees), "degrees of freedom of chi_square"),
+        "goodness_pvalue": rest.variable(
+            chi2.sf(statistic, degrees), "P(chi2 >= chi_square) if ln(rate) is a line in 1/T"
+        ),
+        "log_rate": rest.variable([f.log_rate for f in fits], "ln of the escape rate", "1", dim),
+        "log_rate_error": rest.variable([f.error for f in fits], "standard error of log_rate", "1", dim),
+        "fit": rest.variable([f.fitted for f in fits], "ln of the rate by the line", "1", dim),
+        "events_total": rest.variable([[sets[k].had.sum() for k in row] for row in table], "events", "1", dim),
+    }
+    coords = {
+        **rest.coords,
+        dim: frame.names(dim),
+        "temperature": (dim, kelvin, {"long_name": "temperature", "units": "units of f"}),
+    }
+    method = "paired bootstrap over instance ids" if lives.paired else "independent bootstrap"
+    attrs = {"method": method, "confidence": confidence, "resamples": resamples, "seed": seed, "after": skipped * every}
+    return xr.Dataset(variables, coords, attrs)
+
+
+def _temperatures(given: ArrayLike, dim: str, members: int) -> FloatArray:
+    try:
+        kelvin = np.asarray(given, float)
+    except (TypeError, ValueError):
+        kelvin = np.array([])
+    if kelvin.shape != (members,) or np.any(~(kelvin > 0)) or np.any(~np.isfinite(kelvin)):
+        raise ValueError(f"temperature={given!r}; give a positive number for each of the {members} members of {dim!r}")
+    if np.unique(kelvin).size < max(members, _FEWEST):
+        raise ValueError(
+            f"{np.unique(kelvin).size} different temperatures along {dim!r}; a line and its fit need {_FEWEST} or more, each once"
+        )
+    return kelvin
+
+
+@dataclass(frozen=True)
+class _Trials:
+    """Of each instance (instances,): whether it had the event, and the checks it was at risk, after the ones skipped."""
+
+    had: FloatArray
+    checks: FloatArray
+
+    @classmethod
+    def of(cls, checks: IntArray, had: BoolArray, skipped: int) -> _Trials:
+        kept = np.maximum(checks - skipped, 0)
+        if not kept.any():
+            raise ValueError("no instance is at risk after the steps left out in some group; give a smaller `after`")
+        return cls((had & (kept > 0)).astype(float), kept.astype(float))
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """`line` holds (estimate, lower, upper) of (log_prefactor, barrier); the others (temperatures,)."""
+
+    line: tuple[FloatArray, FloatArray, FloatArray]
+    chi_square: float
+    log_rate: FloatArray
+    error: FloatArray
+    fitted: FloatArray
+
+
+def _log_rate(events: FloatArray, trials: FloatArray, unit: FloatArray) -> FloatArray:
+    with np.errstate(divide="ignore"):
+        return np.log(-np.log1p(-events / trials) / unit)
+
+
+def _line(log_rate: FloatArray, weight: FloatArray, inverse: FloatArray) -> FloatArray:
+    """Return (..., 2): intercept and minus slope of weighted lines through log_rate (..., temperatures)."""
+    # What has no events in a resample has no weight in it.
+    y = np.where(weight > 0, log_rate, 0.0)
+    total = weight.sum(axis=-1, keepdims=True)
+    x_mean, y_mean = ((weight * v).sum(axis=-1, keepdims=True) / total for v in (inverse, y))
+    dx = inverse - x_mean
+    slope = (weight * dx * (y - y_mean)).sum(axis=-1) / (weight * dx * dx).sum(axis=-1)
+    return np.stack([y_mean[..., 0] - slope * x_mean[..., 0], -slope], axis=-1)
+
+
+def _fit(
+    sets: list[_Trials],
+    kelvin: FloatArray,
+    unit: FloatArray,
+    paired: bool,
+    resamples: int,
+    stream: np.random.SeedSequence,
+    confidence: float,
+) -> _Fit:
+    had, checks = (
+        np.stack([getattr(s, name) for s in sets], axis=1) for name in ("had", "checks")
+    )  # (instances, members)
+    inverse, n = 1.0 / kelvin, len(had)
+    events, trials = had.sum(axis=0), checks.sum(axis=0)
+    p = events / trials
+    log_rate = _log_rate(events, trials, unit)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bend = p / ((1.0 - p) * -np.log1p(-p))  # d ln(rate)/d ln(p)
+    influence = np.where(p < 1, bend, 1.0) * (had - p * checks) / events
+    covariance = influence.T @ influence
+    if not paired:
+        covariance = np.diag(np.diag(covariance))
+    inverse_covariance = np.linalg.pinv(covariance, hermitian=True)
+    design = np.stack([np.ones_like(inverse), -inverse], axis=1)
+    best = np.linalg.lstsq(
+        design.T @ inverse_covariance @ design, design.T @ inverse_covariance @ log_rate, rcond=None
+    )[0]
+    residual = log_rate - design @ best
+
+    line = _line(log_rate, events, inverse)
+    drawn = np.empty((resamples, 2, kelvin.size))
+    for member, child in enumerate(stream.spawn(1 if paired else kelvin.size)):
+        here = slice(None) if paired else slice(member, member + 1)
+        sums = [
+            np.stack([c @ had[:, here], c @ checks[:, here]], axis=1) for c in resampled_counts(n, resamples, child)
+        ]
+        drawn[:, :, here] = np.concatenate(sums)
+    again = _line(_log_rate(drawn[:, 0], np.maximum(drawn[:, 1], 1.0), unit), drawn[:, 0], inverse)
+    lower, upper = percentile_limits(again, confidence)
+    statistic = float(residual @ inverse_covariance @ residual)
+    return _Fit((line, lower, upper), statistic, log_rate, np.sqrt(np.diag(covariance)), design @ line)
