@@ -25,6 +25,7 @@ __all__ = [
     "LeftSlab",
     "NearMinimum",
     "Never",
+    "Reported",
     "SecondOrderStationary",
 ]
 
@@ -104,7 +105,7 @@ class Below(Event):
     value: float = number()
 
     def check(self, x: Array, landscape: Landscape, now: Any) -> Array:
-        return _label(landscape.value(x) <= self.value)
+        return _label(landscape.value(x, now) <= self.value)
 
 
 def _derived() -> Any:
@@ -237,6 +238,14 @@ class SecondOrderStationary(Event):
         return _label(flat & (self.lowest(x, landscape, now) >= self.level))  # type: ignore[attr-defined]
 
 
+def _inside(now: Any, name: str) -> Any:
+    """``now`` as the event in field ``name`` sees it: with its own columns, where it has any."""
+    own = getattr(now, name, now)
+    if own is not now:
+        own.shown = now.shown
+    return own
+
+
 @dataclass(frozen=True)
 class _Two(Event):
     def validate(self) -> None:
@@ -256,8 +265,8 @@ class _Two(Event):
         return whole
 
     def _both(self, x: Array, landscape: Landscape, now: Any) -> tuple[Array, Array]:
-        a = self.first.check(x, landscape, getattr(now, "first", now))  # type: ignore[attr-defined]
-        return a, self.second.check(x, landscape, getattr(now, "second", now))  # type: ignore[attr-defined]
+        a = self.first.check(x, landscape, _inside(now, "first"))  # type: ignore[attr-defined]
+        return a, self.second.check(x, landscape, _inside(now, "second"))  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -298,3 +307,26 @@ class AllOf(_Two):
     def check(self, x: Array, landscape: Landscape, now: Any) -> Array:
         a, b = self._both(x, landscape, now)
         return np.where(b != 0, a, np.int32(0))
+
+
+@dataclass(frozen=True)
+class Reported(Event):
+    """An event of the point that the optimizer reports, ``Average``'s or ``EMA``'s mean: ``Reported(Below(1e-3))``.
+
+    Other events see the iterate. Where the optimizer averages nothing the two are one, so that methods with and without
+    averaging can be compared by one event.
+    """
+
+    event: Event = inner()
+
+    def validate(self) -> None:
+        if not isinstance(self.event, Event):
+            raise ValueError(f"Reported(event={self.event!r}): give an event, such as Below(0.1).")
+
+    @property
+    def labels(self) -> int:
+        return self.event.labels
+
+    def check(self, x: Array, landscape: Landscape, now: Any) -> Array:
+        shown = x if now is None else now.shown  # a start is only looked at: nothing has been averaged
+        return self.event.check(shown, landscape, _inside(now, "event"))

@@ -57,14 +57,15 @@ class NoNoise(Noise):
 class Gaussian(Noise):
     """Isotropic Gaussian noise, ``g + sigma z`` with z standard normal in each coordinate.
 
-    A minibatch of size B is ``sigma / sqrt(B)``. At rate ``lr`` the effective temperature per unit time ``lr * t`` is
-    ``D = lr sigma^2 / 2``.
+    A minibatch of size B is ``sigma / sqrt(B)``; ``sigma`` may be a schedule, such as
+    :class:`~ensemble.schedules.PerBatch` of a growing batch. At rate ``lr`` the effective temperature per unit time ``lr * t``
+    is ``D = lr sigma^2 / 2``.
     """
 
-    sigma: float = number(domain=NOT_NEGATIVE)
+    sigma: Any = scheduled(domain=NOT_NEGATIVE)
 
     def apply(self, x: Array, gradient: Array, landscape: Landscape, now: Any) -> Array:
-        return gradient + self.sigma * now.random.normals(Stream.NOISE)
+        return gradient + now.sigma * now.random.normals(Stream.NOISE)
 
 
 @dataclass(frozen=True)

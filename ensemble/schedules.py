@@ -24,6 +24,7 @@ __all__ = [
     "InverseSqrt",
     "InverseTime",
     "LinearDecay",
+    "PerBatch",
     "Schedule",
     "StepDecay",
     "Warmup",
@@ -146,6 +147,26 @@ class Warmup(Schedule):
 
     def __call__(self, t: Steps) -> Steps:
         return self.after(t) * np.minimum(1.0, t / self.steps)
+
+
+@dataclass(frozen=True)
+class PerBatch(Schedule):
+    """``sigma / sqrt(batch)``, the noise of a minibatch whose size a schedule gives: ``Gaussian(PerBatch(1.0, batch))``.
+
+    A batch that grows by the factor by which the rate would have been cut leaves the effective temperature ``lr sigma^2 / (2
+    batch)`` the same: Smith, Kindermans, Ying and Le (2018, arXiv:1711.00489).
+    """
+
+    sigma: float = number(domain=NOT_NEGATIVE)
+    batch: Schedule = inner()
+
+    def __call__(self, t: Steps) -> Steps:
+        size = self.batch(t)
+        if not (size > 0).all():
+            raise ValueError(
+                f"PerBatch(batch={self.batch!r}): the batch is {size.min():g}; give a size above 0 at every step."
+            )
+        return self.sigma / np.sqrt(size)
 
 
 @dataclass(frozen=True)

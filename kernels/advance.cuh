@@ -70,6 +70,17 @@ struct Now {
     }
 };
 
+// What an event may ask: the step, and the point that the optimizer reports.
+template <int Offset, int Columns>
+struct EventNow : Now<Offset, Columns> {
+    const Vec& shown;
+    HD EventNow(const Clock<Columns>& c, const Vec& s) : Now<Offset, Columns>(c), shown(s) {}
+    template <int More>
+    HD EventNow<Offset + More, Columns> after() const {
+        return {this->clock, shown};
+    }
+};
+
 template <class P>
 struct Gradient {
     const P& parts;
@@ -174,7 +185,8 @@ HD void advance_group(const Launch& launch) {
         if constexpr (!same_type<decltype(parts.event), Never>) {
             if (--until_check == 0) {
                 until_check = launch.check_every;
-                int label = int(parts.event.check(x, parts.landscape, Now<P::event_at, P::columns>(clock)));
+                EventNow<P::event_at, P::columns> now(clock, reported(state, x));
+                int label = int(parts.event.check(x, parts.landscape, now));
                 bool hit = open && label != 0;
                 if (any(hit)) {
                     bool earlier = t < reduce_lanes(bad, Earliest{});  // of the two, divergence wins a tie

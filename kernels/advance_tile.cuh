@@ -93,7 +93,7 @@ void advance_tile(const Launch& launch, int tile) {
         if constexpr (!same_type<decltype(parts.event), Never>) {
             if (--until_check == 0) {
                 until_check = launch.check_every;
-                Now<P::event_at, P::columns> now(clock);
+                EventNow<P::event_at, P::columns> now(clock, reported(state, x));
                 integer label = parts.event.check(x, parts.landscape, now);
                 workspace_reset(mark);
                 if (any((label != 0) & fine)) {

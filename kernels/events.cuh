@@ -156,3 +156,14 @@ struct AllOf {
         return where(b != integer_of(0), a, integer_of(0));
     }
 };
+
+// An event of the point that the optimizer reports.
+template <class Inner>
+struct Reported {
+    Inner event;
+    enum Column { columns = int(Inner::columns) };
+    template <class Landscape, class Now>
+    HD integer check(const Vec&, const Landscape& landscape, const Now& now) const {
+        return event.check(now.shown, landscape, now);
+    }
+};

@@ -12,11 +12,10 @@ struct NoNoise {
 };
 
 struct Gaussian {
-    number sigma;
-    enum Column { columns };
+    enum Column { sigma, columns };
     template <class G, class Landscape, class Now>
     HD auto apply(const Vec&, G&& gradient, const Landscape&, const Now& now) const {
-        return static_cast<G&&>(gradient) + sigma * Normals(now.random, NOISE);
+        return static_cast<G&&>(gradient) + now[sigma] * Normals(now.random, NOISE);
     }
 };
 

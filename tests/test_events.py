@@ -155,6 +155,38 @@ def test_all_of_several_events_hold_at_one_step():
     assert agrees(SADDLE, event, label, {0, 1, 2})
 
 
+AVERAGED = {"optimizer": en.Clip(en.EMA(en.GradientDescent(lr=0.1), beta=0.8), norm=2.0)}
+
+
+def test_a_reported_event_asks_the_average_and_not_the_iterate():
+    event = en.LeftBall(1.2)
+    assert agrees(SADDLE, en.Reported(event), lambda x: int(np.linalg.norm(x) >= 1.2), {0, 1}, **AVERAGED)
+    step = happened(SADDLE, event, **AVERAGED)[0]
+    assert (step < happened(SADDLE, en.Reported(event), **AVERAGED)[0]).any()
+    assert np.array_equal(step, happened(SADDLE, event, optimizer=en.Clip(en.GradientDescent(lr=0.1), norm=2.0))[0])
+    plain = {"optimizer": en.GradientDescent(lr=0.1)}
+    assert np.array_equal(happened(SADDLE, en.Reported(event), **plain)[0], happened(SADDLE, event, **plain)[0])
+
+
+def test_any_of_asks_the_average_where_it_is_told_to_and_the_iterate_elsewhere():
+    both = en.AnyOf(en.Reported(en.NearMinimum(MINIMA, 0.5)), en.LeftBall(1.6))
+    assert both.labels == 3
+    parts = [happened(SADDLE, e, **AVERAGED) for e in (both.first, both.second)]
+    step, label = happened(SADDLE, both, **AVERAGED)
+    steps = np.array([np.where(s < 0, STEPS + 1, s) for s, _ in parts])
+    assert np.array_equal(np.where(step < 0, STEPS + 1, step), steps.min(axis=0))
+    assert np.array_equal(label[label == 3], 3 * parts[1][1][label == 3])
+    assert set(label) >= {0, 1, 2, 3}
+
+
+def test_a_level_of_a_loss_that_changes_is_asked_of_the_step_s_own_loss():
+    """``3 x`` at steps 1, 4, 7, ..., else ``-x``: from 1/2 at rate 1/10 the levels are reached at known steps."""
+    at = {"start": en.Point(0.5), "noise": en.NoNoise()}  # 0.2, 0.3, 0.4, 0.1, 0.2, 0.3, 0, ...
+    for level, expected in ((-0.25, 2), (-0.35, 3), (0.05, 2), (-0.8, 16), (-9.0, -1)):
+        step, _ = happened(en.OnlineLinear(), en.Below(level), **at)
+        assert (step == expected).all(), level
+
+
 # ---- the same bits
 
 EVERY = {
@@ -165,6 +197,7 @@ EVERY = {
         en.LeftBall(en.grid(1.5, 2.0), center=tuple(np.linspace(0, 0.1, 9))),
         en.AllOf(en.Below(0.0), en.GradientBelow(0.7)),
     ),
+    "reported": en.AnyOf(en.Reported(en.LeftBall(en.grid(1.0, 1.3))), en.Reported(en.Below(-0.3))),
     "any second order": en.AnyOf(en.Below(-0.4), en.SecondOrderStationary(0.8, 0.05, iterations=3)),
 }
 
@@ -177,7 +210,7 @@ def test_numpy_and_cpu_agree_to_the_bit(cpu, name, dtype):
         if name == "second order"
         else en.QuarticSaddle(dim=9, unstable=2)
     )
-    more = {"noise": en.Gaussian(0.15), "dtype": dtype}
+    more = {"noise": en.Gaussian(0.15), "dtype": dtype} | (AVERAGED if name == "reported" else {})
     numpy, compiled = (happened(landscape, EVERY[name], backend, **more) for backend in ("numpy", "cpu"))
     assert np.array_equal(numpy[0], compiled[0])
     assert np.array_equal(numpy[1], compiled[1])
@@ -198,6 +231,7 @@ def test_numpy_and_cpu_agree_to_the_bit(cpu, name, dtype):
         (lambda: en.SecondOrderStationary(0.1, 1.0, iterations=0), "iterations must be a whole number of at least 1"),
         (lambda: en.AnyOf(en.Never(), en.NoNoise()), "give an event, such as"),
         (lambda: en.AnyOf.each(), "was given no event"),
+        (lambda: en.Reported(en.NoNoise()), r"Reported\(event=NoNoise\(\)\): give an event, such as"),
     ],
 )
 def test_what_no_event_can_be_is_refused(make, message):

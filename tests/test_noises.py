@@ -76,6 +76,17 @@ def test_the_batch_of_hessian_aligned_noise_may_be_a_schedule(cpu):
     assert fits_moments(g, 0, factors[0] * (1 - curvature) ** 2 + factors[1], 3)
 
 
+def test_gaussian_noise_may_follow_a_growing_batch(cpu):
+    sigma = en.PerBatch(0.6, en.StepDecay(1.0, factor=4.0, every=1))  # batches of 1, 4, 16
+    assert sigma(np.array([1.0, 2.0, 3.0])).tolist() == [0.6, 0.3, 0.15]
+    g = noise_of(en.Gaussian(sigma), draws=400_000, steps=3)
+    assert fits_moments(g, 0, 0.6**2 * (1 + 1 / 4 + 1 / 16), 3)
+    some = {"draws": 1000, "math": "precise", "steps": 3}
+    assert np.array_equal(noise_of(en.Gaussian(en.Constant(0.7)), **some), noise_of(en.Gaussian(0.7), **some))
+    with pytest.raises(ValueError, match="the batch is 0; give a size above 0"):
+        en.PerBatch(1.0, en.LinearDecay(1.0, steps=2))(np.array([1.0, 3.0]))
+
+
 def test_multiplicative_noise_is_in_proportion_to_the_gradient(cpu):
     h = np.array([0.0, 0.5, 1.0, 2.0, -1.0, -2.0, 3.0, 4.0])
     assert fits_moments(noise_of(en.Multiplicative(0.5), h, at=2.0), -2 * h, h**2, 3)
@@ -160,6 +171,7 @@ def test_spikes_are_rare_and_large_and_keep_the_mean(cpu):
 # ---- the same bits
 
 EVERY = [
+    en.Gaussian(en.grid(0.1, en.PerBatch(0.3, en.StepDecay(1.0, factor=2.0, every=5)))),
     en.DiagonalGaussian(tuple(np.linspace(0.0, 0.3, 9))),
     en.HessianAligned(batch=en.Cosine(16.0, 40)),
     en.Multiplicative(0.5),

@@ -199,6 +199,7 @@ class NumpyEngine(Engine):
                 fine = (np.abs(x) <= DIVERGED_BEYOND).all(axis=1)
                 bad_step[~fine & (bad_step < 0)] = t
                 if t % program.check_every == 0:
+                    nows["event"].shown = reported(optimizer, memory, x)
                     label = parts["event"].check(x, parts["landscape"], nows["event"])
                     hit = (label != 0) & open_ & (bad_step < 0) & (event_step < 0)
                     if hit.any():
@@ -285,3 +286,14 @@ def flat_state(part: Part, state: SimpleNamespace, prefix: str = "") -> dict[str
         if f.metadata.get("kind") == "inner":
             flat |= flat_state(getattr(part, f.name), getattr(state, f.name), f"{prefix}{f.name}.")
     return flat
+
+
+def reported(optimizer: Any, memory: SimpleNamespace, x: NDArray[Any]) -> NDArray[Any]:
+    """What an optimizer reports in place of the iterate ``x``, from its state as ``step`` sees it."""
+    path = optimizer.reported()
+    if path is None:
+        return x
+    found: Any = memory
+    for name in path.split("."):
+        found = getattr(found, name)
+    return found

@@ -24,6 +24,10 @@ struct BaseState {
         base.each(visit);
     }
 };
+template <class Base>
+HD const Vec& reported(const BaseState<Base>& s, const Vec& x) {
+    return reported(s.base, x);
+}
 
 template <class Gradient>
 struct ClippedByNorm : Passed<Gradient> {
@@ -135,6 +139,10 @@ struct AverageState {
         base.each(visit);
     }
 };
+template <class Base>
+HD const Vec& reported(const AverageState<Base>& s, const Vec&) {
+    return s.mean;
+}
 // Average and EMA differ in the weight of the newest iterate, which is a column.
 template <class Base>
 struct Averaged {
