@@ -23,7 +23,7 @@ SHORTEST, LONGEST = 32, 8192
 """Steps of a descent between two looks at the gradient: doubled from look to look, so that results are the same anywhere."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Field:
     """Values, gradients and Hessian-vector products of one landscape at a batch of points.
 

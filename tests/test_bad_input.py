@@ -75,6 +75,8 @@ def of_both(argument, given, *says):
     return rows
 
 
+ON_LANDSCAPES = (en.statistics.sharpness, en.statistics.quench, en.statistics.nearest_minimum)
+QUENCH = partial(en.statistics.quench, RESULT)
 POINTS = np.zeros((2, 3))
 EIGENVALUES = (en.statistics.largest_eigenvalue, en.statistics.smallest_eigenvalue)
 NEARBY = (en.statistics.keskar, en.statistics.sam_sharpness)
@@ -222,9 +224,19 @@ TABLE = [
       for bad in (1, 0, 2.5, "many")),
     *(row("trace.seed", partial(en.statistics.trace, en.Quadratic(1.0, dim=3), POINTS, probes=2, seed=bad), f"seed={bad!r}", "give")
       for bad in (-1, 0.5)),
-    *(row("sharpness.data", partial(en.statistics.sharpness, bad), words, "give a r")
-      for bad, words in ((None, "NoneType"), (RESULT.dataset, "Dataset"),
+    *(row(f"{f.__name__}.data", partial(f, bad), words, "give a r")
+      for f in ON_LANDSCAPES for bad, words in ((None, "NoneType"), (RESULT.dataset, "Dataset"),
                          (en.simulate(**RUN | {"keep_x": False}), "lacks x"))),
+    *(row(f"quench.{name}", partial(QUENCH, **{"lr": 0.1} | {name: bad}), f"{name}={bad!r}", "give")
+      for name, wrong in (("lr", (0, -0.1, "fast", True, float("nan"))), ("steps", (0, 1.5, None)),
+                          ("gradient_tolerance", (0, -1.0, "small", None)), ("dtype", ("float16", None))) for bad in wrong),
+    *(row("nearest_minimum.tolerance", partial(en.statistics.nearest_minimum, RESULT, tolerance=bad), f"tolerance={bad!r}", "give")
+      for bad in (0, -1.0, "near", None)),
+    *(row("occupancy_against_sharpness.found", partial(en.statistics.occupancy_against_sharpness, bad), "without minima",
+          r"give what nearest_minimum\(\)") for bad in (None, RESULT, RESULT.dataset)),
+    *(row("occupancy_against_sharpness.confidence",
+          partial(en.statistics.occupancy_against_sharpness, en.statistics.nearest_minimum(RESULT), confidence=bad),
+          f"confidence={bad!r}", "give.*between 0 and 1") for bad in (0, 95, "high", None)),
     *(row("sharpness.measures", partial(en.statistics.sharpness, RESULT, measures=bad), "measures=", "give names out of largest_eigenvalue")
       for bad in ("trace", [], ["flatness"], {}, {"a": 1}, None)),
     row("escape_rate.after", partial(en.statistics.escape_rate, RESULT, after=30), "after step 30", "give a smaller `after`"),

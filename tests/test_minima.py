@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import xarray as xr
 from scipy import stats
 from simulated_runs import runs
 
-from ensemble.statistics import shares
+import ensemble as en
+from ensemble.statistics import nearest_minimum, occupancy_against_sharpness, quench, shares
 
 # ---- shares of outcomes
 
@@ -64,3 +66,179 @@ def test_ninety_five_percent_intervals_of_a_share_cover_ninety_five_percent(p):
     had = np.random.default_rng(3).random((2000, 300)) < p
     found = shares(runs(np.where(had, 5, 99), 10, dims=("trial", "instance"))).sel(outcome="event 1")
     assert 0.93 <= float(((found.lower <= p) & (p <= found.upper)).mean()) <= 0.97
+
+
+# ---- which minimum
+
+DEEP = 0.515673126  # share of [-5, 5] left of Styblinski and Tang's maximum at 0.15673126
+
+
+def spread(landscape, *, instances, **changes):
+    """Return a result whose instances are still about where they started: all over the landscape's box."""
+    given = {
+        "landscape": landscape,
+        "optimizer": en.GradientDescent(lr=1e-6),
+        "start": en.UniformBox(*landscape.box),
+        "steps": 1,
+        "instances": instances,
+        "backend": "numpy",
+        "dtype": "float64",
+    }
+    return en.simulate(**given | changes)
+
+
+@pytest.fixture(scope="module")
+def quenched():
+    return quench(spread(en.StyblinskiTang(dim=2), instances=20_000))
+
+
+def test_quenched_starts_fill_the_basins_in_proportion_to_their_width(quenched):
+    found = nearest_minimum(quenched)
+    names = found.stationary_name.values
+    for k, law in (("deep deep", DEEP**2), ("deep shallow", DEEP * (1 - DEEP)), ("shallow shallow", (1 - DEEP) ** 2)):
+        share = float((names[found.minimum] == k).mean())
+        assert abs(share - law) <= 4 * np.sqrt(law * (1 - law) / 20_000), k
+    deep = (quenched.dataset.x < 0).values
+    assert abs(deep.mean() - DEEP) <= 4 * np.sqrt(DEEP * (1 - DEEP) / 40_000)
+
+
+def test_quenching_ends_at_stationary_points(quenched):
+    data = quenched.dataset
+    assert data.descent_lr == 1 / 134
+    assert data.converged.all()
+    assert data.gradient_norm.max() <= 1e-6
+    assert 0 < data.descent_steps.min() < data.descent_steps.max() < 10_000
+    found = nearest_minimum(quenched)
+    assert (found.minimum_index == 0).all()
+    assert found.distance.max() < 1e-7
+    np.testing.assert_allclose(data.final_value, found.minimum_value, rtol=1e-12)
+    np.testing.assert_allclose(np.unique(found.minimum_curvature.round(5)), [29.26955, 34.58306])
+
+
+def test_too_few_steps_are_not_called_converged():
+    found = quench(spread(en.StyblinskiTang(dim=1), instances=50), lr=1e-4, steps=10).dataset
+    assert not found.converged.all()
+    np.testing.assert_array_equal(found.converged, found.gradient_norm <= 1e-6)
+    np.testing.assert_array_equal(found.descent_steps[~found.converged], 10)
+
+
+def test_every_configuration_is_quenched_on_its_own_landscape():
+    landscape = en.Quadratic(en.grid((1.0, 4.0), (2.0, 3.0)))
+    result = en.simulate(
+        landscape=landscape,
+        optimizer=en.GradientDescent(lr=en.grid(0.01, 0.7)),
+        start=en.NormalCloud(scale=1.0),
+        steps=3000,
+        instances=3,
+        backend="numpy",
+    )
+    found = quench(result)
+    assert found.dataset.x.dims == ("curvature", "lr", "instance", "coordinate")
+    np.testing.assert_array_equal(found.dataset.descent_lr, [[0.25, 0.25], [1 / 3, 1 / 3]])
+    diverged = result.dataset.status.values == 2
+    assert diverged[:, 1].all()
+    assert not diverged[:, 0].any()
+    np.testing.assert_array_equal(found.dataset.converged, ~diverged)
+    at = nearest_minimum(found)
+    np.testing.assert_array_equal(at.minimum, np.where(diverged, -1, 0))
+    np.testing.assert_array_equal(at.minimum_curvature[:, 0, 0], [4.0, 3.0])
+
+
+def test_an_instance_far_from_all_stationary_points_is_at_none():
+    found = nearest_minimum(spread(en.StyblinskiTang(dim=2), instances=100), tolerance=0.5)
+    np.testing.assert_array_equal(found.minimum >= 0, found.distance <= 0.5)
+    assert 0 < (found.minimum < 0).sum() < 100
+    points = np.array([point.x for point in en.StyblinskiTang(dim=2).stationary_points()])
+    x = spread(en.StyblinskiTang(dim=2), instances=100).dataset.x.values
+    away = np.linalg.norm(x[:, None] - points, axis=2)
+    np.testing.assert_allclose(found.distance, away.min(axis=1))
+    np.testing.assert_array_equal(found.minimum[found.minimum >= 0], away.argmin(axis=1)[found.minimum >= 0])
+
+
+def test_what_a_landscape_does_not_say_is_asked_for():
+    with pytest.raises(ValueError, match=r"Ackley states no smoothness.*give lr"):
+        quench(spread(en.Ackley(dim=2), instances=3))
+    with pytest.raises(ValueError, match=r"OnlineLinear lists no stationary point; tell minima apart"):
+        nearest_minimum(spread(en.OnlineLinear(), instances=3))
+
+
+def test_the_compiled_backend_quenches_to_the_same_minima(cpu):
+    run = {"instances": 200, "math": "precise"}
+    ours = quench(spread(en.StyblinskiTang(dim=2), **run))
+    compiled = quench(spread(en.StyblinskiTang(dim=2), **run, backend="cpu"))
+    np.testing.assert_array_equal(ours.dataset.x, compiled.dataset.x)
+
+
+# ---- occupancy
+
+
+def ended(counts, curvatures):
+    """Return what nearest_minimum would for so many instances in minima of these curvatures, and three in none."""
+    at = np.concatenate([np.repeat(np.arange(len(counts)), counts), [-1] * 3])
+    names = [f"h={h}" for h in curvatures]
+    listing = {
+        "stationary_name": names,
+        "stationary_value": np.zeros(len(names)),
+        "stationary_curvature": np.asarray(curvatures, float),
+        "stationary_index": np.zeros(len(names), int),
+    }
+    listing = {name: ("stationary", values) for name, values in listing.items()}
+    return xr.Dataset({"minimum": ("instance", at), **listing})
+
+
+def test_the_exponent_is_that_of_poisson_regression():
+    api = pytest.importorskip("statsmodels.api")
+    counts, curvatures = [700, 300, 90, 0, 12], [0.5, 2.0, 9.0, 40.0, 100.0]
+    fit = api.GLM(counts, api.add_constant(np.log(curvatures)), family=api.families.Poisson()).fit()
+    found = occupancy_against_sharpness(ended(counts, curvatures))
+    assert found.exponent.item() == pytest.approx(-fit.params[1], rel=1e-6)
+    np.testing.assert_array_equal(found["count"], counts)
+    assert (found.n, found.elsewhere) == (1105, 3)
+    np.testing.assert_allclose(found.share, np.array(counts) / 1105)
+
+
+def test_the_interval_of_the_exponent_covers_it():
+    curvatures, b = np.array([1.0, 3.0, 10.0]), 0.5
+    p = curvatures**-b / (curvatures**-b).sum()
+    rng, hit = np.random.default_rng(0), 0
+    for _ in range(400):
+        found = occupancy_against_sharpness(ended(rng.multinomial(300, p), curvatures))
+        hit += bool(found.exponent_lower <= b <= found.exponent_upper)
+    assert abs(hit / 400 - 0.95) <= 4 * np.sqrt(0.95 * 0.05 / 400)
+
+
+def test_an_exponent_that_the_sample_cannot_bear_is_not_given():
+    for counts in ([200, 0, 0], [0, 0, 200], [4, 3, 2]):
+        found = occupancy_against_sharpness(ended(counts, [1.0, 2.0, 3.0]))
+        assert np.isnan(found.exponent)
+        assert "no exponent in 1 of 1" in found.attrs["note"]
+    with pytest.raises(ValueError, match=r"curvatures \[2\.0, 2\.0\]: nothing to set shares against; give"):
+        occupancy_against_sharpness(ended([10, 10], [2.0, 2.0]))
+
+
+def test_the_shares_of_basins_are_set_against_their_curvature(quenched):
+    found = occupancy_against_sharpness(nearest_minimum(quenched))
+    assert found.minimum_name.values.tolist() == ["deep deep", "deep shallow", "shallow deep", "shallow shallow"]
+    np.testing.assert_allclose(found.minimum_curvature, [34.58306, 34.58306, 34.58306, 29.26955], rtol=1e-6)
+    assert found.elsewhere == 0
+    np.testing.assert_allclose(found.share.sum(), 1.0)
+    law = -np.log(3 * (1 - DEEP) ** 2 / (1 - (1 - DEEP) ** 2)) / np.log(29.26955 / 34.58306)
+    assert abs(found.exponent - law) <= 4 / 1.96 * (found.exponent_upper - found.exponent)
+
+
+@pytest.mark.slow
+def test_white_noise_prefers_the_flat_well_as_the_exact_masses_say(cpu):
+    rate, diffusion = 0.05, 0.5
+    result = en.simulate(
+        landscape=en.SharpFlat(sharp=4.0, flat=1.0, sharp_at=1.0, flat_at=2.0),
+        optimizer=en.GradientDescent(lr=rate),
+        noise=en.Gaussian(sigma=np.sqrt(2 * diffusion / rate)),
+        start=en.UniformBox(-2.0, 4.0),
+        steps=4000,
+        instances=40_000,
+        backend="cpu",
+        progress=False,
+    )
+    found = occupancy_against_sharpness(nearest_minimum(quench(result, lr=0.1)))
+    law = np.log(2.35658) / np.log(4.0)
+    assert abs(found.exponent - law) <= 4 / 1.96 * (found.exponent_upper - found.exponent)

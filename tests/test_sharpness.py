@@ -251,7 +251,7 @@ def test_every_instance_has_its_sharpness_and_the_diverged_have_none():
     np.testing.assert_allclose(found.trace[1, 0], 32.0)
     np.testing.assert_allclose(found.log_determinant[0], np.log(3.0))
     x = result.dataset.x.values[0, 0].astype(np.float64)
-    np.testing.assert_allclose(found.value[0, 0], (x**2 @ [1.0, 3.0]) / 2)
+    np.testing.assert_allclose(found.final_value[0, 0], (x**2 @ [1.0, 3.0]) / 2)
     assert found.largest_eigenvalue.attrs["units"] == "units of f per unit of x squared"
 
 

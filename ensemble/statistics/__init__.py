@@ -8,6 +8,8 @@ from .convergence import convergence_rate
 from .eigenvalues import largest_eigenvalue, smallest_eigenvalue, spectrum
 from .escape import escape_rate
 from .hazards import hazard
+from .minima import nearest_minimum, quench
+from .occupancy import occupancy_against_sharpness
 from .pairs import paired_difference
 from .running_time import time_to_tolerance
 from .shares import shares
@@ -26,7 +28,10 @@ __all__ = [
     "laws",
     "log_determinant",
     "logrank",
+    "nearest_minimum",
+    "occupancy_against_sharpness",
     "paired_difference",
+    "quench",
     "sam_sharpness",
     "shares",
     "sharpness",

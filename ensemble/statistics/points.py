@@ -62,7 +62,12 @@ class Points:
         return whole
 
     def dataset(self, variables: dict[str, tuple[NDArray[Any], str, str, tuple[str, ...]]], **attrs: Any) -> xr.Dataset:
-        """Name -> (values (groups, instances, ...), long name, units, further dimensions), as a dataset."""
+        """Name -> (values (groups, instances, ...), long name, units, further dimensions), as a dataset.
+
+        ValueError: a configuration dimension or coordinate has one of the names.
+        """
+        if clash := sorted(set(variables) & set(map(str, self.frame.coords))):
+            raise ValueError(f"{clash[0]!r} is a swept field's coordinate; give the dataset with it renamed")
         made = {
             name: self.frame.variable(values, long_name, units, INSTANCE, *extra)
             for name, (values, long_name, units, extra) in variables.items()

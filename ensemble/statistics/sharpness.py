@@ -157,7 +157,7 @@ def sharpness(
     that returns (points,) numbers or an `Estimate`, such as
     `{"sam": functools.partial(en.statistics.sam_sharpness, rho=0.1)}`.
 
-    Returns over (configuration..., instance) each measure, its `_error` and `_converged`, `value` and `gradient_norm`;
+    Returns over (configuration..., instance) each measure, its `_error` and `_converged`, `final_value` and `gradient_norm`;
     NaN where an instance diverged or the measure did not converge.
 
     ValueError: no result or no x kept; a measure that is not known, or refuses these points.
@@ -167,7 +167,7 @@ def sharpness(
 
     def look(field: Field, x: FloatArray) -> dict[str, NDArray[Any]]:
         at = field.place(x)
-        found = {"value": field.fetch(field.values(at)), "gradient_norm": field.fetch(field.gradient_norms(at))}
+        found = {"final_value": field.fetch(field.values(at)), "gradient_norm": field.fetch(field.gradient_norms(at))}
         for name, (measure, _, _) in chosen.items():
             made = measure(field, x)
             if not isinstance(made, Estimate):
@@ -182,7 +182,7 @@ def sharpness(
 
     found = points.each(look)
     words = {
-        "value": ("f(x), without noise", "units of f"),
+        "final_value": ("f(x), without noise", "units of f"),
         "gradient_norm": ("norm of the exact gradient", "units of f per unit of x"),
     }
     for name, (_, long_name, units) in chosen.items():
