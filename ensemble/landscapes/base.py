@@ -96,6 +96,11 @@ class Landscape(Part):
         self._one_configuration("picture")
         return self._picture()
 
+    @property
+    def filters(self) -> NDArray[np.int64] | None:
+        """Number of the filter (row of weights) that each coordinate belongs to, (dim); None: it has no layers."""
+        return None
+
     def hessian(self, x: ArrayLike) -> NDArray[np.float64]:
         """The whole Hessian at one point x (dim), (dim, dim): for small dimensions."""
         point = np.asarray(x, dtype=np.float64)

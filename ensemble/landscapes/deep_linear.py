@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..matrices import product, transpose
 from ..part import array, structure
@@ -50,6 +51,10 @@ class DeepLinear(Tabled):
     @property
     def dimension(self) -> int:
         return self.layers * self.width**2
+
+    @property
+    def filters(self) -> NDArray[np.int64]:
+        return np.arange(self.dimension) // self.width
 
     def _weights(self, x: Array) -> list[Array]:
         w = x.reshape(x.shape[0], self.layers, self.width, self.width)

@@ -11,11 +11,13 @@ try:
 except ImportError as error:
     raise ImportError("pictures need matplotlib: pip install 'descent-ensemble[studies]'") from error
 
+from .animation import animate
+from .directions import Plane
 from .escapes import against, survival
 from .hessians import index_against_loss, spectrum
 from .lines import curves, fan
 from .maps import heat_map
-from .planes import paths
+from .planes import paths, plane
 from .shares import bars, violins
 from .style import COLUMN, DOUBLE, palette, save, table
 from .times import arrhenius, ecdf
@@ -23,7 +25,9 @@ from .times import arrhenius, ecdf
 __all__ = [
     "COLUMN",
     "DOUBLE",
+    "Plane",
     "against",
+    "animate",
     "arrhenius",
     "bars",
     "curves",
@@ -33,6 +37,7 @@ __all__ = [
     "index_against_loss",
     "palette",
     "paths",
+    "plane",
     "save",
     "spectrum",
     "survival",
