@@ -25,7 +25,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         return
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    asked = 0 if hasattr(config, "workerinput") else getattr(config.option, "numprocesses", 0)
+    asked = getattr(config.option, "numprocesses", 0)
     if whole and asked is None and not config.option.usepdb and (cores := usable_cores()) > 1:
         config.option.numprocesses, config.option.dist = min(cores, 8), "loadfile"
 
