@@ -75,8 +75,16 @@ def of_both(argument, given, *says):
     return rows
 
 
-ON_LANDSCAPES = (en.statistics.sharpness, en.statistics.quench, en.statistics.nearest_minimum)
+STATIONARITY = partial(en.statistics.second_order_stationarity, gradient_tolerance=0.1, curvature_tolerance=0.1)
+ON_LANDSCAPES = {
+    "sharpness": en.statistics.sharpness,
+    "quench": en.statistics.quench,
+    "nearest_minimum": en.statistics.nearest_minimum,
+    "saddle_index": en.statistics.saddle_index,
+    "second_order_stationarity": STATIONARITY,
+}
 QUENCH = partial(en.statistics.quench, RESULT)
+INDICES = en.statistics.saddle_index(RESULT)
 POINTS = np.zeros((2, 3))
 EIGENVALUES = (en.statistics.largest_eigenvalue, en.statistics.smallest_eigenvalue)
 NEARBY = (en.statistics.keskar, en.statistics.sam_sharpness)
@@ -224,12 +232,21 @@ TABLE = [
       for bad in (1, 0, 2.5, "many")),
     *(row("trace.seed", partial(en.statistics.trace, en.Quadratic(1.0, dim=3), POINTS, probes=2, seed=bad), f"seed={bad!r}", "give")
       for bad in (-1, 0.5)),
-    *(row(f"{f.__name__}.data", partial(f, bad), words, "give a r")
-      for f in ON_LANDSCAPES for bad, words in ((None, "NoneType"), (RESULT.dataset, "Dataset"),
+    *(row(f"{name}.data", partial(f, bad), words, "give a r")
+      for name, f in ON_LANDSCAPES.items() for bad, words in ((None, "NoneType"), (RESULT.dataset, "Dataset"),
                          (en.simulate(**RUN | {"keep_x": False}), "lacks x"))),
     *(row(f"quench.{name}", partial(QUENCH, **{"lr": 0.1} | {name: bad}), f"{name}={bad!r}", "give")
       for name, wrong in (("lr", (0, -0.1, "fast", True, float("nan"))), ("steps", (0, 1.5, None)),
                           ("gradient_tolerance", (0, -1.0, "small", None)), ("dtype", ("float16", None))) for bad in wrong),
+    *(row(f"second_order_stationarity.{name}", partial(STATIONARITY, RESULT, **{name: bad}), f"{name}={bad!r}", "give")
+      for name, wrong in (("gradient_tolerance", (0, -1.0, "small")), ("curvature_tolerance", (0, -1.0, None)),
+                          ("confidence", (0, 95, "high"))) for bad in wrong),
+    *(row("saddle_index.tolerance", partial(en.statistics.saddle_index, RESULT, tolerance=bad), f"tolerance={bad!r}", "give")
+      for bad in (0, 1.0, "small", None)),
+    *(row("index_against_loss.found", partial(en.statistics.index_against_loss, bad), "without indices", r"give what saddle_index\(\)")
+      for bad in (None, RESULT, RESULT.dataset)),
+    *(row(f"index_against_loss.{name}", partial(en.statistics.index_against_loss, INDICES, **{name: bad}), f"{name}=", "give")
+      for name, wrong in (("bins", (0, 2.5, "all", [1.0], [2.0, 1.0], None)), ("confidence", (0, 95, "high"))) for bad in wrong),
     *(row("nearest_minimum.tolerance", partial(en.statistics.nearest_minimum, RESULT, tolerance=bad), f"tolerance={bad!r}", "give")
       for bad in (0, -1.0, "near", None)),
     *(row("occupancy_against_sharpness.found", partial(en.statistics.occupancy_against_sharpness, bad), "without minima",

@@ -12,6 +12,7 @@ from .minima import nearest_minimum, quench
 from .occupancy import occupancy_against_sharpness
 from .pairs import paired_difference
 from .running_time import time_to_tolerance
+from .saddles import index_against_loss, saddle_index, second_order_stationarity
 from .shares import shares
 from .sharpness import keskar, log_determinant, sam_sharpness, sharpness, trace
 from .survival import survival, survival_table
@@ -23,6 +24,7 @@ __all__ = [
     "convergence_rate",
     "escape_rate",
     "hazard",
+    "index_against_loss",
     "keskar",
     "largest_eigenvalue",
     "laws",
@@ -32,7 +34,9 @@ __all__ = [
     "occupancy_against_sharpness",
     "paired_difference",
     "quench",
+    "saddle_index",
     "sam_sharpness",
+    "second_order_stationarity",
     "shares",
     "sharpness",
     "smallest_eigenvalue",

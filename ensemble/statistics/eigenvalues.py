@@ -99,13 +99,16 @@ def _extreme(
             f"{lost} of {len(points)} eigenvalues did not converge in {iterations} iterations to a residual of "
             f"{tolerance:g} of the largest; give more iterations (dim is {field.dim}) or a larger tolerance"
         )
-    return found
+    return Estimate(np.where(found.converged, found.value, np.nan), found.error, found.converged)
 
 
 def extreme_pairs(
     field: Field, x: FloatArray, end: float, tolerance: float = 1e-8, iterations: int = 200, seed: int = 0
 ) -> tuple[Estimate, FloatArray]:
-    """Return the largest (`end` = 1) or smallest (-1) eigenvalues, and their eigenvectors (points, dim)."""
+    """Return the largest (`end` = 1) or smallest (-1) eigenvalues, and their eigenvectors (points, dim).
+
+    Where one did not converge, its value is the Ritz value: the eigenvalue lies at it or further out.
+    """
     check_whole("iterations", iterations, 1, "a whole number of at least 1 product for each point")
     check_number("tolerance", tolerance, 0.0, 1.0, "a relative residual between 0 and 1, such as 1e-8")
     steps = min(field.dim, iterations)
@@ -118,7 +121,7 @@ def extreme_pairs(
         value[part], error[part], converged[part], vectors[part] = _lanczos(
             field, x[part], end, tolerance, steps, probes
         )
-    return Estimate(np.where(converged, value, np.nan), error, converged), vectors
+    return Estimate(value, error, converged), vectors
 
 
 def _lanczos(

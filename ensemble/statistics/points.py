@@ -6,7 +6,7 @@ Nothing here knows a backend: a field says values, gradients and Hessian-vector 
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +61,9 @@ class Points:
                 whole[name][here] = values
         return whole
 
-    def dataset(self, variables: dict[str, tuple[NDArray[Any], str, str, tuple[str, ...]]], **attrs: Any) -> xr.Dataset:
+    def dataset(
+        self, variables: Mapping[str, tuple[NDArray[Any], str, str, tuple[str, ...]]], **attrs: Any
+    ) -> xr.Dataset:
         """Name -> (values (groups, instances, ...), long name, units, further dimensions), as a dataset.
 
         ValueError: a configuration dimension or coordinate has one of the names.
