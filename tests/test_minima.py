@@ -144,6 +144,14 @@ def test_every_configuration_is_quenched_on_its_own_landscape():
     np.testing.assert_array_equal(at.minimum_curvature[:, 0, 0], [4.0, 3.0])
 
 
+def test_what_is_found_survives_a_file(quenched, tmp_path):
+    at = nearest_minimum(quenched)
+    for i, found in enumerate((quenched.dataset, at, occupancy_against_sharpness(at), shares(outcomes(1, 2, 3, 4)[0]))):
+        found.to_netcdf(tmp_path / f"{i}.nc", engine="h5netcdf")
+        with xr.open_dataset(tmp_path / f"{i}.nc", engine="h5netcdf") as back:
+            xr.testing.assert_equal(back, found)
+
+
 def test_an_instance_far_from_all_stationary_points_is_at_none():
     found = nearest_minimum(spread(en.StyblinskiTang(dim=2), instances=100), tolerance=0.5)
     np.testing.assert_array_equal(found.minimum >= 0, found.distance <= 0.5)

@@ -7,6 +7,8 @@ from functools import partial
 
 import numpy as np
 import pytest
+import xarray as xr
+from remote import RemoteEngine
 
 import ensemble as en
 from ensemble.backends.choice import choose
@@ -32,7 +34,7 @@ LANDSCAPES = {
     "two coordinates": en.Rosenbrock(),
     "factorization": en.MatrixFactorization.random(size=20, rank=3),
     "deep linear": en.DeepLinear(layers=3, width=4, target=np.diag([2.0, 1.5, 1.0, 0.5])),
-    "beyond the iterations": en.Rosenbrock(dim=220),
+    "beyond the iterations": en.Rosenbrock(dim=110),
 }
 
 
@@ -50,7 +52,7 @@ def test_the_ends_of_the_spectrum_are_those_of_the_dense_hessian(landscape):
     dense = np.linalg.eigvalsh(np.stack([landscape.hessian(point) for point in x]))
     size = np.abs(dense).max(axis=1)
     for found, exact in ((largest_eigenvalue, dense[:, -1]), (smallest_eigenvalue, dense[:, 0])):
-        estimate = found(landscape, x)
+        estimate = found(landscape, x, iterations=100)
         assert estimate.converged.all()
         np.testing.assert_array_less(np.abs(estimate.value - exact), 1e-12 * size + 1e-300)
         np.testing.assert_array_less(estimate.error, 1e-8 * size + 1e-300)
@@ -114,6 +116,21 @@ def test_a_result_has_the_field_of_every_configuration_on_its_backend():
     np.testing.assert_array_equal(fields[4].gradients(x), landscape.gradient(x))
     np.testing.assert_array_equal(fields[4].products(x, v), landscape.hessian_product(x, v))
     np.testing.assert_array_equal(fields[4].diagonals(x), landscape.hessian_diagonal(x))
+
+
+def test_everything_is_found_where_arrays_live_on_a_device():
+    landscape = en.MatrixFactorization.random(size=6, rank=2)
+    field, here = Field(landscape, RemoteEngine()), Field(landscape, choose("numpy")[0])
+    x = random_points(landscape, 3)
+    measures = (largest_eigenvalue, smallest_eigenvalue, trace, partial(trace, probes=3), keskar, sam_sharpness)
+    for measure in measures:
+        for ours, theirs in zip(measure(field, x), measure(here, x), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    np.testing.assert_array_equal(spectrum(field, x), spectrum(here, x))
+    for ours, theirs in zip(
+        field.descend(field.place(x), 0.01, 100, 1.0), here.descend(x, 0.01, 100, 1.0), strict=True
+    ):
+        np.testing.assert_array_equal(field.fetch(ours), theirs)
 
 
 def test_the_compiled_backend_finds_the_same_eigenvalues(cpu):
@@ -270,3 +287,21 @@ def test_a_measure_of_ones_own_is_a_function_of_the_field_and_the_points():
     np.testing.assert_array_equal(found["first"], result.dataset.x[:, 0])
     with pytest.raises(ValueError, match=r"'bad' gave shape \(\); give \(4,\)"):
         sharpness(result, measures={"bad": lambda field, x: 1.0})
+
+
+def test_optimizers_that_are_compared_and_results_that_are_loaded_have_their_sharpness(tmp_path):
+    run = {"landscape": LANDSCAPES["factorization"], "start": en.NormalCloud(scale=1.0), "steps": 5, "instances": 4}
+    rules = {"slow": en.GradientDescent(lr=en.grid(0.001, 0.01)), "fast": en.HeavyBall(lr=0.02)}
+    result = en.compare(rules, **run, backend="numpy")
+    found = sharpness(result)
+    assert found.trace.dims == ("configuration", "instance")
+    assert found.optimizer.values.tolist() == ["slow", "slow", "fast"]
+    field = result.fields()[0]
+    for c in range(3):
+        exact = spectrum(field, result.dataset.x[c])
+        np.testing.assert_allclose(found.trace[c], exact.sum(axis=1))
+        np.testing.assert_allclose(found.largest_eigenvalue[c], exact[:, -1])
+    xr.testing.assert_identical(sharpness(en.load(result.save(tmp_path / "run.nc"))), found)
+    found.to_netcdf(tmp_path / "found.nc", engine="h5netcdf")
+    with xr.open_dataset(tmp_path / "found.nc", engine="h5netcdf") as back:
+        xr.testing.assert_equal(back, found)

@@ -49,16 +49,21 @@ class Points:
         shape, found = self.x.shape[:2], self.found
         if not found.any():
             raise ValueError("every instance diverged: there is nowhere to look; give a run with a smaller lr")
+        members: dict[Field, list[int]] = {}
+        for group, field in enumerate(self.fields):
+            members.setdefault(field, []).append(group)
         whole: dict[str, NDArray[Any]] = {}
-        for field in dict.fromkeys(self.fields):
-            here = found & np.array([f is field for f in self.fields])[:, None]
+        for field, groups in members.items():
+            here = found[groups]
             if not here.any():
                 continue
-            for name, values in look(field, self.x[here]).items():
+            for name, values in look(field, self.x[groups][here]).items():
                 if name not in whole:
                     nothing = {"f": np.nan, "b": False}.get(values.dtype.kind, -1)
                     whole[name] = np.full((*shape, *values.shape[1:]), nothing, dtype=values.dtype)
-                whole[name][here] = values
+                filled = whole[name][groups]
+                filled[here] = values
+                whole[name][groups] = filled
         return whole
 
     def dataset(
