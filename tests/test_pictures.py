@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import xarray as xr
 from figure_texts import stand_clear
+from simulated_runs import geometric, runs
 
 from ensemble import plots
+from ensemble.statistics import arrhenius, time_to_tolerance
 
 
 def swept(dims=("beta1", "beta2"), shape=(3, 2), **variables):
@@ -163,7 +165,7 @@ def test_an_ecdf_counts_those_who_never_arrive():
     assert of(figure, "SGD", column="x") == [1, 2, 4, 9]
     assert of(figure, "SGD") == [0, 0.25, 0.75, 0.75]
     assert of(figure, "Adam") == [0.25, 0.25]
-    with pytest.raises(ValueError, match="no instance has a positive event_step"):
+    with pytest.raises(ValueError, match="no instance has event_step of 0 or more"):
         plots.ecdf(data.isel(instance=[3]))
     with pytest.raises(ValueError, match="no 'time' over instances"):
         plots.ecdf(data, "time")
@@ -177,20 +179,47 @@ def test_an_arrhenius_plot_is_straight_where_the_law_holds():
         {"sigma": [1.0, 2.0, 4.0], "T": ("sigma", temperature)},
         {"confidence": 0.9},
     )
-    figure = plots.arrhenius(
-        {"SGD": data}, "T", fits={"SGD": (temperature, rate)}, laws={"Kramers": (temperature, rate)}
-    )
+    figure = plots.arrhenius({"SGD": data}, "T", laws={"Kramers": (temperature, rate)})
     (axes,) = figure.axes
     assert axes.get_yscale() == "log"
     x, y = np.array(of(figure, "SGD", column="x")), np.array(of(figure, "SGD"))
     np.testing.assert_allclose(x, [2.5, 5, 10])
     np.testing.assert_allclose(np.diff(np.log(y)) / np.diff(x), -0.3)
     assert of(figure, "Kramers", "law", "x") == [10, 5, 2.5]
-    assert said(figure) == "bars 90 %; lines: fits"
+    assert said(figure) == "bars 90 %"
     with pytest.raises(ValueError, match="'T' is not positive everywhere"):
         plots.arrhenius(data.assign_coords(T=("sigma", [0.0, 1.0, 2.0])), "T")
     with pytest.raises(ValueError, match="not 'tau' with numbers"):
         plots.arrhenius(data, "tau")
+
+
+def test_an_arrhenius_plot_draws_the_fit_that_the_statistics_made():
+    temperature = np.array([0.1, 0.2, 0.4])
+    probability = 0.2 * np.exp(-0.1 / temperature)
+    time = np.stack([geometric(p, 400, seed=k) for k, p in enumerate(probability)])
+    data = runs(time, 10_000, dims=("sigma", "instance"), coords={"sigma": [1.0, 2.0, 4.0]})
+    fitted = arrhenius(data, "sigma", temperature, resamples=200)
+    figure = plots.arrhenius(fitted)
+    assert said(figure) == "400 events; bars 95 %; lines: fits"
+    (label,) = [t.get_text() for t in figure.legends[0].get_texts()]
+    assert label.startswith(f"barrier {fitted['barrier'].item():.3g} [")
+    x, line = np.array(of(figure, "all", "fit", "x")), np.log(of(figure, "all", "fit"))
+    np.testing.assert_allclose(np.diff(line) / np.diff(x), -fitted["barrier"].item())
+    rate = np.exp(fitted["log_rate"].to_numpy())[::-1]
+    np.testing.assert_allclose(of(figure, "all"), rate)
+    limit = rate * np.exp(1.959964 * fitted["log_rate_error"].to_numpy()[::-1])
+    np.testing.assert_allclose(of(figure, "all", column="upper"), limit, rtol=1e-6)
+    stand_clear(figure)
+
+
+def test_running_times_to_a_tolerance_have_a_curve_each():
+    data = recorded().assign(status=(("optimizer", "instance"), np.zeros((2, 40), np.int8)), horizon=3)
+    data = data.assign(event_step=data["diverged_step"] * 0 - 1, event=data["diverged_step"] * 0)
+    data.attrs |= {"paired": 1, "check_every": 1}
+    times = time_to_tolerance(data.isel(optimizer=[0]), [1.0, 4.0], resamples=200)
+    figure = plots.ecdf(times, "time")
+    assert of(figure, "SGD, tolerance = 4")[-1] == (np.arange(1, 41) / 8 <= 4).mean()
+    assert of(figure, "SGD, tolerance = 1")[-1] == (np.arange(1, 41) / 8 <= 1).mean()
 
 
 def test_a_rate_without_events_is_an_arrow_at_its_upper_limit():
@@ -293,7 +322,7 @@ def test_no_text_of_these_figures_overlaps_another():
         plots.violins(spread_data, "sharpness", log=True),
         plots.violins(spread_data.drop_vars("optimizer").rename(optimizer="configuration_number"), "sharpness"),
         plots.spectrum(dict.fromkeys(names, spread)),
-        plots.arrhenius(swept(("T",), (8,)), "T", "median"),
+        plots.arrhenius(swept(("T",), (8,)).rename(median="rate"), "T"),
         plots.index_against_loss(xr.Dataset({"index": ("instance", spread[0]), "value": ("instance", spread[1])})),
     ):
         stand_clear(figure)

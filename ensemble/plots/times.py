@@ -10,6 +10,7 @@ import xarray as xr
 from matplotlib import rc_context
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from ..statistics.intervals import wilson
 from .style import (
@@ -18,7 +19,6 @@ from .style import (
     Law,
     Rows,
     along,
-    described,
     draw_laws,
     finish,
     groups,
@@ -65,18 +65,19 @@ def ecdf(
     places = places or palette(found)
     times = {name: _reached(one[variable].to_numpy().ravel()) for name, one in found.items()}
     if not any(done.size for done in times.values()):
-        raise ValueError(f"ecdf: no instance has a positive {variable}; give runs in which some were done.")
+        raise ValueError(f"ecdf: no instance has {variable} of 0 or more; give runs in which some were done.")
     end = max(
-        float(one["horizon"].max()) if "horizon" in one else float(times[name].max(initial=1))
+        float(one["horizon"].max()) if "horizon" in one else float(times[name].max(initial=1.0))
         for name, one in found.items()
     )
     with rc_context(STYLE):
         figure = Figure(figsize=(width, height))
-        axes, rows, first = figure.subplots(), Rows(), min(float(t.min()) for t in times.values() if t.size)
+        axes, rows, first = figure.subplots(), Rows(), min(float(t[t > 0].min(initial=end)) for t in times.values())
         for name, one in found.items():
             n, colour, style, _ = one[variable].size, *look(places, name)
             last = float(one["horizon"].max()) if "horizon" in one else end
             step = np.unique(np.concatenate([[min(first, last)], _thinned(times[name]), [last]]))
+            step = step[step > 0] if log else step
             count = np.searchsorted(times[name], step, side="right")
             share, low, high = wilson(count, n, confidence)
             axes.fill_between(step, low, high, step="post", color=colour, alpha=0.25, linewidth=0)
@@ -97,69 +98,82 @@ def ecdf(
 
 def arrhenius(
     data: Any,
-    temperature: str,
-    rate: str = "rate",
+    temperature: str = "temperature",
     *,
-    fits: Mapping[str, Law] | None = None,
     laws: Mapping[str, Law] | None = None,
     law_name: str = "law",
     x_label: str = "1 / temperature",
-    y_label: str | None = None,
+    y_label: str = "escape rate (1/step)",
     places: Mapping[str, int] | None = None,
     width: float = COLUMN,
     height: float = 2.9,
 ) -> Figure:
     """Escape rates, logarithmic, with their intervals, against the inverse temperature: straight by Arrhenius' law.
 
-    ``data`` are datasets with ``rate`` and ``<rate>_lower``, ``_upper`` (per step or per unit of time), as `escape_rate`
-    returns them, over one dimension along which the coordinate or variable ``temperature`` > 0 varies, and those of
-    configurations. ``fits``, thin lines in the colour of the curve of that label, and ``laws``, dotted, are
+    ``data`` are what `statistics.arrhenius` returns, drawn with its line and its barrier in the legend, or what
+    `escape_rate` returns: ``rate`` with ``rate_lower`` and ``rate_upper``. The coordinate or variable ``temperature`` > 0
+    varies along one dimension; the others are configurations. ``laws`` are dotted lines
     ``{label: (temperatures, rates)}``. A rate of 0 is not shown, its upper limit is, as an arrow. ValueError where there
     is no such dimension, or temperatures are not positive.
     """
     found: dict[str, xr.Dataset] = {}
     for source, one in sources(data):
-        dim = along("arrhenius", one, rate, temperature)
-        if not (dim[temperature] > 0).all():
+        rates = along("arrhenius", _rates(one), "rate", temperature)
+        if not (rates[temperature] > 0).all():
             raise ValueError(f"arrhenius: {temperature!r} is not positive everywhere; give positive temperatures.")
-        inverse = dim.assign_coords({temperature: 1.0 / dim[temperature]}).sortby(temperature)
-        found |= dict(groups(source, inverse, rate, {temperature}))
+        inverse = rates.assign_coords({temperature: 1.0 / rates[temperature]}).sortby(temperature)
+        found |= dict(groups(source, inverse, "rate", {temperature}))
     places = places or palette(found)
     lines = {name: (1.0 / np.asarray(t, float), y) for name, (t, y) in (laws or {}).items()}
     with rc_context(STYLE):
         figure = Figure(figsize=(width, height))
         axes, rows, confidence = figure.subplots(), Rows(), 0.95
         for name, one in found.items():
-            x, y = one[temperature].to_numpy(), one[rate].to_numpy().astype(float)
-            ends, (colour, _, marker) = limits_of(one, rate), look(places, name)
+            x, y = one[temperature].to_numpy(), one["rate"].to_numpy().astype(float)
+            ends, (colour, _, marker) = limits_of(one, "rate"), look(places, name)
             low, high = (y, y) if ends is None else (end.to_numpy().astype(float) for end in ends)
             confidence = float(one.attrs.get("confidence", confidence))
             some = y > 0
             bars = [(y - low)[some], (high - y)[some]]
-            axes.errorbar(x[some], y[some], bars, color=colour, marker=marker, linestyle="", capsize=2, label=name)
+            label = ": ".join(filter(None, (name if len(found) > 1 or name != "all" else "", _barrier(one)))) or name
+            axes.errorbar(x[some], y[some], bars, color=colour, marker=marker, linestyle="", capsize=2, label=label)
             axes.plot(x[~some], high[~some], color=colour, marker=r"$\downarrow$", linestyle="", markersize=6)
             rows += rows_of(name, "data", x, y, low, high)
-            if name in (fits or {}):
-                t, line = (np.asarray(v, float) for v in (fits or {})[name])
-                axes.plot(1.0 / t, line, color=colour, linewidth=0.8)
-                rows += rows_of(name, "fit", 1.0 / t, line)
+            if "rate_fit" in one:
+                axes.plot(x, one["rate_fit"], color=colour, linewidth=0.8)
+                rows += rows_of(name, "fit", x, one["rate_fit"].to_numpy())
         rows += draw_laws(axes, lines, found, law_name, zorder=3)
+        refuse_empty(axes, "arrhenius", "the rate")
         logarithmic(axes, "y")
-        first = next(iter(found.values()))
-        axes.set(xlabel=x_label, ylabel=y_label or described(first[rate], rate))
-        hidden = any((one[rate] <= 0).any() for one in found.values())
-        note = (
-            f"bars {100 * confidence:g} %" + "; arrows: upper limits, no events" * hidden + "; lines: fits" * bool(fits)
-        )
-        refuse_empty(axes, "arrhenius", rate)
-        finish(figure, axes, list(found.values()), note)
+        axes.set(xlabel=x_label, ylabel=y_label)
+        hidden = any((one["rate"] <= 0).any() for one in found.values())
+        fitted = any("rate_fit" in one for one in found.values())
+        note = f"bars {100 * confidence:g} %" + "; arrows: upper limits, no events" * hidden + "; lines: fits" * fitted
+        finish(figure, axes, list(found.values()), note, legend=fitted)
     return remember(figure, rows)
+
+
+def _rates(one: xr.Dataset) -> xr.Dataset:
+    """The rate with its limits and its fit, out of their logarithms where those are given."""
+    if "log_rate" not in one:
+        return one
+    half = ndtri(0.5 + float(one.attrs.get("confidence", 0.95)) / 2) * one["log_rate_error"]
+    logarithms = {"rate": one["log_rate"], "rate_lower": one["log_rate"] - half, "rate_upper": one["log_rate"] + half}
+    return one.assign({name: np.exp(log) for name, log in (logarithms | {"rate_fit": one["fit"]}).items()})
+
+
+def _barrier(one: xr.Dataset) -> str:
+    """The fitted barrier with its interval, in words."""
+    if "barrier" not in one:
+        return ""
+    middle, low, high = (float(one[f"barrier{end}"]) for end in ("", "_lower", "_upper"))
+    return f"barrier {middle:.3g} [{low:.3g}, {high:.3g}]"
 
 
 def _reached(times: NDArray[Any]) -> NDArray[np.float64]:
     """The times of those who were done, sorted."""
     found = times.astype(float)
-    return np.sort(found[np.isfinite(found) & (found > 0)])
+    return np.sort(found[np.isfinite(found) & (found >= 0)])
 
 
 def _thinned(times: NDArray[np.float64]) -> NDArray[np.float64]:
