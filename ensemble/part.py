@@ -130,6 +130,8 @@ class Part:
     """Names of the per-coordinate state, in the order of the CUDA twin's ``State::each``."""
     integers: ClassVar[tuple[str, ...]] = ()
     """Names of the per-instance whole-number state, likewise."""
+    scratch: ClassVar[int] = 0
+    """Vectors that a step holds at once beyond the iterate, its state and one gradient: a group of lanes has room for them."""
 
     def __post_init__(self) -> None:
         from .schedules import Schedule  # a schedule is itself a part
@@ -252,6 +254,11 @@ class Part:
                 more = getattr(self, f.name).state_slots()
                 vectors, integers = vectors + more[0], integers + more[1]
         return vectors, integers
+
+    def vectors_held(self) -> int:
+        """Vectors that a step holds beside the iterate: those kept between steps, and those it works with."""
+        inside = [getattr(self, f.name).vectors_held() for f in fields(self) if f.metadata.get("kind") == "inner"]
+        return len(self.vectors) + self.scratch + sum(inside)
 
     def describe(self) -> dict[str, Any]:
         """Every field, as plain values: what provenance stores."""

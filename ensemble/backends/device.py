@@ -20,8 +20,9 @@ KEPT_PER_LANE = 64
 """Registers of a lane that x and the optimizer's vectors may fill; as many again serve one step."""
 MOST_LANES = 1024
 """Threads that a block may have, and so an instance."""
-KEPT_AT_MOST_LANES = 32
-"""The same as ``KEPT_PER_LANE`` where 1024 lanes share the registers: 64 each."""
+KEPT_AT_MOST_LANES = 28
+"""The same as ``KEPT_PER_LANE`` where 1024 lanes share the registers: 64 each. Counted, not guessed:
+``tests/test_counts.py`` holds every optimizer at its largest dimension to no spill."""
 THREADS = 128
 """Threads in a block whose groups fit a warp."""
 THREADS_PER_PROCESSOR = 256
@@ -47,22 +48,30 @@ def group_of(program: Program, processors: int) -> Group:
         ValueError: the state of one instance does not fit the registers of a block.
     """
     blocks = -(-program.dim // 4)
-    kept = (1 + program.slots[0]) * program.dtype.itemsize // 4  # registers for a coordinate
+    kept = program.registers_held
     per_lane = COORDINATES_PER_LANE
     while per_lane > 4 and per_lane * kept > KEPT_PER_LANE:
         per_lane //= 2
     wanted = min(_power_of_two(-(-program.dim // per_lane)), MOST_LANES)
     lanes = min(wanted, _power_of_two(blocks + 1) // 2)
-    if lanes == MOST_LANES and 4 * -(-blocks // lanes) * kept > KEPT_AT_MOST_LANES:
+    if program.dim > most_coordinates(program):
         raise ValueError(
             f"backend='cuda' keeps an instance in the registers of one thread block: dim={program.dim} with "
             f"{type(program.part('optimizer')).__name__} in {program.dtype} is more than the "
-            f"{KEPT_AT_MOST_LANES // kept // 4 * 4 * MOST_LANES} coordinates that fit. Take a smaller dim, float32, or "
+            f"{most_coordinates(program)} coordinates that fit. Take a smaller dim, float32, or "
             f"backend='cpu'."
         )
     while 2 * lanes <= min(blocks, MOST_LANES) and program.rows * lanes < processors * THREADS_PER_PROCESSOR:
         lanes *= 2
     return Group(lanes, max(lanes, THREADS) if lanes <= 32 else lanes)
+
+
+def most_coordinates(program: Program) -> int:
+    """The largest dimension whose state stays in the registers of one block."""
+    per_lane = COORDINATES_PER_LANE
+    while per_lane > 2 and per_lane * program.registers_held > KEPT_AT_MOST_LANES:
+        per_lane //= 2
+    return per_lane * MOST_LANES
 
 
 def _power_of_two(n: int) -> int:

@@ -59,6 +59,11 @@ class Program:
         return self.configurations[0]["optimizer"].state_slots()
 
     @property
+    def registers_held(self) -> int:
+        """Registers of 32 bits that a step holds for each coordinate."""
+        return (1 + self.part("optimizer").vectors_held()) * self.dtype.itemsize // 4
+
+    @property
     def integer_dtype(self) -> np.dtype[Any]:
         return np.dtype(np.int64 if self.dtype == np.float64 else np.int32)
 

@@ -279,6 +279,8 @@ class Adai(Optimizer):
         m <- beta1 m + (1 - beta1) g;   x <- x - lr m / (1 - prod of beta1 so far)
     """
 
+    scratch = 1
+
     lr: Any = scheduled(1.0, NOT_NEGATIVE)
     beta0: float = number(0.1, NOT_NEGATIVE)
     beta2: float = number(0.99, FRACTION)

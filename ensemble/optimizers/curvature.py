@@ -41,6 +41,8 @@ class Newton(Optimizer):
     has distinct eigenvalues. The Hessian may have eigenvalues of both signs.
     """
 
+    scratch = 4
+
     lr: Any = scheduled(1.0, NOT_NEGATIVE)
     damping: float = number(0.0, ANY)
     iterations: int = structure(8, low=1)

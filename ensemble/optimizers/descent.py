@@ -145,6 +145,8 @@ class SGLD(Optimizer):
     ``exp(-f/temperature)``. The noise is not multiplied by ``lr`` again.
     """
 
+    scratch = 1
+
     lr: Any = scheduled(domain=NOT_NEGATIVE)
     temperature: Any = scheduled(domain=NOT_NEGATIVE)
 
@@ -175,6 +177,8 @@ class PerturbedGD(Optimizer):
     ball of ``radius`` around it (never multiplied by ``lr``); then ``x <- x - lr g`` with the gradient at the moved point.
     The paper's stopping rule is an event. Its constants are ``ensemble.statistics.laws.jin_constants``.
     """
+
+    scratch = 3
 
     lr: Any = scheduled(domain=NOT_NEGATIVE)
     radius: float = number(domain=POSITIVE)

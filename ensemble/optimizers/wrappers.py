@@ -128,6 +128,8 @@ class SAM(Wrapper):
     Foret, Kleiner, Mobahi, Neyshabur (2021), algorithm 1 (arXiv:2010.01412). Both gradients of a step see the same noise.
     """
 
+    scratch = 1
+
     base: Optimizer = inner()
     rho: float = number(0.05, NOT_NEGATIVE)
 
