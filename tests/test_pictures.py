@@ -8,7 +8,8 @@ import xarray as xr
 from figure_texts import stand_clear
 from simulated_runs import geometric, runs
 
-from ensemble import plots
+import ensemble as en
+from ensemble import plots, statistics
 from ensemble.statistics import arrhenius, time_to_tolerance
 
 
@@ -296,12 +297,30 @@ def test_the_density_of_eigenvalues_integrates_to_one_and_the_label_says_the_ind
 def test_the_index_is_drawn_against_the_loss_with_its_mean():
     loss = np.arange(100.0)
     data = xr.Dataset({"index": ("instance", (loss // 10)), "value": ("instance", loss, {"long_name": "loss"})})
-    figure = plots.index_against_loss(data)
+    figure = plots.index_against_loss(data, "index", "value")
     assert of(figure, "all") == (loss // 10).tolist()
     assert of(figure, "all", "mean") == list(range(10))
     assert (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()) == ("loss", "index")
     with pytest.raises(ValueError, match="no 'morse' over instances"):
-        plots.index_against_loss(data, "morse")
+        plots.index_against_loss(data, "morse", "value")
+
+
+def test_what_became_of_an_ensemble_goes_from_the_statistics_to_the_pictures():
+    wells = en.simulate(
+        landscape=en.StyblinskiTang(dim=2),
+        optimizer=en.GradientDescent(lr=en.grid(1e-4, 1e-3)),
+        start=en.UniformBox(-5.0, 5.0),
+        steps=5,
+        instances=60,
+        backend="numpy",
+    )
+    saddles, minima = statistics.saddle_index(wells), statistics.nearest_minimum(statistics.quench(wells))
+    assert of(plots.index_against_loss(saddles), "lr = 0.001") == saddles.saddle_index[1].values.tolist()
+    plots.violins(statistics.sharpness(wells), "largest_eigenvalue")
+    plots.bars(statistics.shares(wells))
+    occupied = statistics.occupancy_against_sharpness(minima)
+    drawn = [row["share"] for row in plots.table(plots.bars(occupied, dim="minimum"))]
+    assert drawn == occupied.share.values.ravel().tolist()
 
 
 def test_no_text_of_these_figures_overlaps_another():
@@ -323,6 +342,8 @@ def test_no_text_of_these_figures_overlaps_another():
         plots.violins(spread_data.drop_vars("optimizer").rename(optimizer="configuration_number"), "sharpness"),
         plots.spectrum(dict.fromkeys(names, spread)),
         plots.arrhenius(swept(("T",), (8,)).rename(median="rate"), "T"),
-        plots.index_against_loss(xr.Dataset({"index": ("instance", spread[0]), "value": ("instance", spread[1])})),
+        plots.index_against_loss(
+            xr.Dataset({"saddle_index": ("instance", spread[0]), "final_value": ("instance", spread[1])})
+        ),
     ):
         stand_clear(figure)

@@ -94,8 +94,8 @@ def spectrum(
 
 def index_against_loss(
     data: Any,
-    index: str = "index",
-    loss: str = "value",
+    index: str = "saddle_index",
+    loss: str = "final_value",
     *,
     laws: Mapping[str, Law] | None = None,
     law_name: str = "law",
@@ -107,7 +107,8 @@ def index_against_loss(
 ) -> Figure:
     """Index of stationary points, the number or share of negative eigenvalues, against their loss: a point an instance.
 
-    Dauphin et al. (2014), arXiv:1406.2572, figure 1. ``data`` have both variables (configuration..., instance). The line
+    Dauphin et al. (2014), arXiv:1406.2572, figure 1. ``data`` have both variables
+    (configuration..., instance), as `statistics.saddle_index` returns them. The line
     joins the means of ten groups of equally many points by loss, with bars of two standard errors. Of each label the
     first 2,000 points are drawn; an index below 0 is none. ``laws``, dotted, are ``{label: (losses, indices)}``; the rest
     is as in :func:`survival`. ValueError where a variable is missing or nothing is finite.
