@@ -10,7 +10,7 @@ from simulated_runs import geometric, runs
 
 import ensemble as en
 from ensemble import plots, statistics
-from ensemble.statistics import arrhenius, time_to_tolerance
+from ensemble.statistics import arrhenius, index_against_loss, time_to_tolerance
 
 
 def swept(dims=("beta1", "beta2"), shape=(3, 2), **variables):
@@ -294,15 +294,24 @@ def test_the_density_of_eigenvalues_integrates_to_one_and_the_label_says_the_ind
         plots.spectrum({"a": values * np.nan})
 
 
-def test_the_index_is_drawn_against_the_loss_with_its_mean():
-    loss = np.arange(100.0)
-    data = xr.Dataset({"index": ("instance", (loss // 10)), "value": ("instance", loss, {"long_name": "loss"})})
-    figure = plots.index_against_loss(data, "index", "value")
-    assert of(figure, "all") == (loss // 10).tolist()
-    assert of(figure, "all", "mean") == list(range(10))
-    assert (figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()) == ("loss", "index")
-    with pytest.raises(ValueError, match="no 'morse' over instances"):
-        plots.index_against_loss(data, "morse", "value")
+def indices(loss):
+    """What saddle_index returns of 20 coordinates, a tenth of the loss of which lead down; the last instance diverged."""
+    index = np.append(loss[:-1] // 10, -1).astype(int)
+    variables = {"saddle_index": ("instance", index), "final_value": ("instance", loss)}
+    return xr.Dataset(variables, {"instance": np.arange(loss.size)}, {"dim": 20})
+
+
+def test_the_index_is_drawn_against_the_loss_with_the_means_that_the_statistics_find():
+    data = indices(np.arange(101.0))
+    figure = plots.index_against_loss(data, bins=10)
+    assert of(figure, "all") == (np.arange(100) // 10 / 20).tolist()
+    expected = index_against_loss(data, bins=10)
+    assert of(figure, "all", "mean") == expected["fraction"].to_numpy().tolist()
+    assert of(figure, "all", "mean", "upper") == expected["fraction_upper"].to_numpy().tolist()
+    assert said(figure) == "n = 100; lines: means in bins, bars 95 %; 1 diverged"
+    assert figure.axes[0].get_ylabel() == "share of negative eigenvalues"
+    with pytest.raises(ValueError, match="give what saddle_index"):
+        plots.index_against_loss(data[["final_value"]])
 
 
 def test_what_became_of_an_ensemble_goes_from_the_statistics_to_the_pictures():
@@ -315,7 +324,8 @@ def test_what_became_of_an_ensemble_goes_from_the_statistics_to_the_pictures():
         backend="numpy",
     )
     saddles, minima = statistics.saddle_index(wells), statistics.nearest_minimum(statistics.quench(wells))
-    assert of(plots.index_against_loss(saddles), "lr = 0.001") == saddles.saddle_index[1].values.tolist()
+    shares = (saddles.saddle_index[1] / 2).values.tolist()
+    assert of(plots.index_against_loss(saddles), "lr = 0.001") == shares
     plots.violins(statistics.sharpness(wells), "largest_eigenvalue")
     plots.bars(statistics.shares(wells))
     occupied = statistics.occupancy_against_sharpness(minima)
@@ -342,8 +352,6 @@ def test_no_text_of_these_figures_overlaps_another():
         plots.violins(spread_data.drop_vars("optimizer").rename(optimizer="configuration_number"), "sharpness"),
         plots.spectrum(dict.fromkeys(names, spread)),
         plots.arrhenius(swept(("T",), (8,)).rename(median="rate"), "T"),
-        plots.index_against_loss(
-            xr.Dataset({"saddle_index": ("instance", spread[0]), "final_value": ("instance", spread[1])})
-        ),
+        plots.index_against_loss(indices(np.arange(101.0)), laws={"theory": ([0.0, 100.0], [0.0, 0.5])}),
     ):
         stand_clear(figure)

@@ -9,14 +9,14 @@ import numpy as np
 import xarray as xr
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
+from ..statistics import index_against_loss as binned_index
 from .style import (
     COLUMN,
     STYLE,
     Law,
     Rows,
-    described,
     draw_laws,
     finish,
     groups,
@@ -94,78 +94,63 @@ def spectrum(
 
 def index_against_loss(
     data: Any,
-    index: str = "saddle_index",
-    loss: str = "final_value",
     *,
+    bins: int | ArrayLike = 12,
+    confidence: float = 0.95,
     laws: Mapping[str, Law] | None = None,
     law_name: str = "law",
-    x_label: str | None = None,
-    y_label: str | None = None,
+    x_label: str = "f(x)",
+    y_label: str = "share of negative eigenvalues",
     places: Mapping[str, int] | None = None,
     width: float = COLUMN,
     height: float = 2.9,
 ) -> Figure:
-    """Index of stationary points, the number or share of negative eigenvalues, against their loss: a point an instance.
+    """Share of the Hessian's eigenvalues that are negative, against the loss: a point an instance, and means in bins.
 
-    Dauphin et al. (2014), arXiv:1406.2572, figure 1. ``data`` have both variables
-    (configuration..., instance), as `statistics.saddle_index` returns them. The line
-    joins the means of ten groups of equally many points by loss, with bars of two standard errors. Of each label the
-    first 2,000 points are drawn; an index below 0 is none. ``laws``, dotted, are ``{label: (losses, indices)}``; the rest
-    is as in :func:`survival`. ValueError where a variable is missing or nothing is finite.
+    Dauphin et al. (2014), arXiv:1406.2572, figure 1. ``data`` are what `statistics.saddle_index` returned; the means and
+    their bars are of `statistics.index_against_loss`; edges of ``bins`` are also the window. Of each label the first
+    2,000 points are drawn. ``laws``, dotted, are ``{label: (losses, shares)}``; the rest is as in :func:`survival`.
+    ValueError where the statistics refuse the data.
     """
     found: dict[str, xr.Dataset] = {}
+    means: dict[str, xr.Dataset] = {}
     for source, one in sources(data):
-        for variable in (index, loss):
-            if variable not in one or "instance" not in one[variable].dims:
-                raise ValueError(
-                    f"index_against_loss: the data have no {variable!r} over instances; name one that they have."
-                )
-        found |= dict(groups(source, one[[index, loss]], index, {"instance"}))
-    points = {name: _finite(one[loss].to_numpy(), one[index].to_numpy()) for name, one in found.items()}
-    if not any(x.size for x, _ in points.values()):
-        raise ValueError(f"index_against_loss: no instance has a finite {index} and {loss}; give some that have.")
+        binned = binned_index(one, bins=bins, confidence=confidence)
+        found |= dict(groups(source, one, "saddle_index", {"instance"}))
+        means |= dict(groups(source, binned, "fraction", {"bin"}))
     places = places or palette(found)
     with rc_context(STYLE):
         figure = Figure(figsize=(width, height))
-        axes, rows = figure.subplots(), Rows()
-        for name, (x, y) in points.items():
+        axes, rows, counted = figure.subplots(), Rows(), []
+        for name, one in found.items():
+            index, loss = (one[v].to_numpy().astype(float) for v in ("saddle_index", "final_value"))
+            there = (index >= 0) & np.isfinite(loss)
+            x, y = loss[there], index[there] / one.attrs["dim"]
+            counted.append(xr.Dataset({"n": x.size, "diverged": np.sum(index < 0)}))
             colour, _, marker = look(places, name)
-            few = x.size <= 200
+            size, alpha = (3.0, 0.6) if x.size <= 200 else (2.0, 0.25)
             axes.plot(
                 x[:DRAWN],
                 y[:DRAWN],
                 marker,
                 color=colour,
-                markersize=3 if few else 2,
-                alpha=0.6 if few else 0.25,
+                markersize=size,
+                alpha=alpha,
                 markeredgewidth=0,
                 rasterized=True,
             )
-            middle, mean, error = _means(x, y)
-            axes.errorbar(middle, mean, 2 * error, color=colour, linewidth=1.3, capsize=2, label=name)
+            seen = means[name].isel(bin=means[name]["count"].to_numpy() > 0)
+            middle = seen["bin"].to_numpy()
+            mean, low, high = (seen[f"fraction{end}"].to_numpy() for end in ("", "_lower", "_upper"))
+            axes.errorbar(middle, mean, [mean - low, high - mean], color=colour, linewidth=1.3, capsize=2, label=name)
             rows += rows_of(name, "data", x, y)
-            rows += rows_of(name, "mean", middle, mean, mean - 2 * error, mean + 2 * error)
+            rows += rows_of(name, "mean", middle, mean, low, high)
         rows += draw_laws(axes, laws or {}, found, law_name, zorder=4)
-        first = next(iter(found.values()))
-        axes.set(xlabel=x_label or described(first[loss], loss), ylabel=y_label or described(first[index], index))
-        axes.set_ylim(bottom=min(0.0, *(float(y.min(initial=0)) for _, y in points.values())) - 0.01)
-        most = max(x.size for x, _ in points.values())
-        note = "lines: means of tenths, bars 2 s.e." + f"; the first {DRAWN:,} drawn" * (most > DRAWN)
-        counted = [xr.Dataset({"n": x.size}) for x, _ in points.values()]
+        axes.set(xlabel=x_label, ylabel=y_label)
+        axes.set_ylim(bottom=-0.02)
+        if np.ndim(bins):
+            axes.set_xlim(np.min(bins), np.max(bins))
+        most = max(int(one["n"]) for one in counted)
+        note = f"lines: means in bins, bars {100 * confidence:g} %" + f"; the first {DRAWN:,} drawn" * (most > DRAWN)
         finish(figure, axes, counted, note)
     return remember(figure, rows)
-
-
-def _finite(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    x, y = x.astype(float).ravel(), y.astype(float).ravel()
-    kept = np.isfinite(x) & np.isfinite(y) & (y >= 0)
-    return x[kept], y[kept]
-
-
-def _means(x: NDArray[Any], y: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Mean loss, mean index and its standard error in up to ten groups of equally many points, by loss."""
-    order = np.argsort(x, kind="stable")
-    parts = [part for part in np.array_split(order, min(10, max(1, x.size // 5))) if part.size > 1]
-    columns = [(x[p].mean(), y[p].mean(), y[p].std(ddof=1) / np.sqrt(p.size)) for p in parts]
-    middle, mean, error = (np.array(c) for c in zip(*columns, strict=True)) if columns else (np.empty(0),) * 3
-    return middle, mean, error
