@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from .backends.program import Engine, Program
@@ -26,7 +27,8 @@ class Plan:
 
     ``bytes_needed``: the most memory that the ensemble takes at once, beyond the loaded library: on the device with ``cuda``,
     else all of it, results included; ``bytes_of_results``: what stays; ``bytes_available``: what it may take;
-    ``coordinate_steps``: the most that can be taken.
+    ``coordinate_steps``, ``launches`` and ``seconds``: the most there can be, where events may end a run early. ``basis`` says what
+    the seconds rest on. Only ``plan_only=True`` estimates the last three.
     """
 
     backend: str
@@ -40,6 +42,41 @@ class Plan:
     bytes_of_results: int
     bytes_available: int
     coordinate_steps: int
+    launches: int = 0
+    seconds: float = math.nan
+    basis: str = ""
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.configurations} configurations x {self.instances:,} instances x {self.dim:,} coordinates, "
+            f"{self.steps:,} steps on {self.backend}",
+            f"memory    {_bytes(self.bytes_needed)} of {_bytes(self.bytes_available)}, {_bytes(self.bytes_of_results)} of results",
+            f"batches   {self.batches} of {self.instances_per_batch:,} instances",
+        ]
+        if self.basis:
+            lines.append(f"launches  {self.launches:,} or fewer")
+            lines.append(
+                f"time      {_seconds(self.seconds)} or less, {self.coordinate_steps / self.seconds:.3g} coordinate-steps/s "
+                f"({self.basis})"
+            )
+        return "\n".join(lines)
+
+
+def _bytes(count: float) -> str:
+    """With a unit that leaves one to four digits."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def _seconds(count: float) -> str:
+    """In seconds, minutes, hours or days."""
+    for unit, most in (("s", 120), ("min", 60 * 120), ("h", 48 * 3600)):
+        if count < most:
+            return f"{count / (most / {'s': 120, 'min': 120, 'h': 48}[unit]):.3g} {unit}"
+    return f"{count / 86400:.3g} days"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import platform
 import secrets
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from .cost import ceiling
 from .dataset import assemble
 from .grids import Grid
 from .part import Part, plain
@@ -148,16 +150,18 @@ def _provenance(settings: dict[str, Setting], outcomes: dict[str, Outcome], opti
     from . import __version__
 
     first = next(iter(settings.values()))
-    taken = 0
+    taken, at_ceiling = 0, 0.0
     for name, outcome in outcomes.items():
         ended = outcome.event_step >= 0
         ends = np.where(ended, outcome.event_step, np.int32(outcome.reached))
         ended = outcome.diverged_step >= 0
         ends[ended] = np.minimum(ends[ended], outcome.diverged_step[ended])
-        taken += int(ends.sum(dtype=np.int64)) * settings[name].landscape.dimension  # type: ignore[attr-defined]
+        own = int(ends.sum(dtype=np.int64)) * settings[name].landscape.dimension  # type: ignore[attr-defined]
+        taken, at_ceiling = taken + own, at_ceiling + _at_ceiling(settings[name], outcome, own)
     wall = sum(o.wall_time for o in outcomes.values())
     device = next(iter(outcomes.values())).device
-    return {
+    share = {"share_of_ceiling": at_ceiling / wall} if wall > 0 and np.isfinite(at_ceiling) else {}
+    return share | {
         "title": "ensemble of optimizers",
         "Conventions": "CF-1.11",
         "format": FORMAT,
@@ -194,6 +198,15 @@ def _provenance(settings: dict[str, Setting], outcomes: dict[str, Outcome], opti
         "settings": json.dumps({name: _described(s) for name, s in settings.items()}),
         "options": json.dumps(options),
     }
+
+
+def _at_ceiling(setting: Setting, outcome: Outcome, coordinate_steps: int) -> float:
+    """Seconds that the steps would take at the ceiling of counted instructions; NaN where it is not known."""
+    allowed = outcome.device.get("thread_instructions_per_second")
+    if allowed is None or setting.dtype != "float32":
+        return math.nan
+    most = ceiling(setting.optimizer, setting.landscape.dimension, allowed)  # type: ignore[attr-defined]
+    return math.nan if most is None else coordinate_steps / most
 
 
 def _described(setting: Setting) -> dict[str, Any]:

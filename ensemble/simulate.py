@@ -15,6 +15,7 @@ import xarray as xr
 
 from .backends.choice import choose
 from .backends.program import Engine
+from .estimate import estimated
 from .events import Event, Never
 from .landscapes.base import Landscape
 from .noises import Noise, NoNoise
@@ -76,7 +77,8 @@ def simulate(
         keep_x: keep the final iterates.
         threads: of the cpu backend; None: all processors of the process.
         progress: show a bar; None: on a terminal.
-        plan_only: return the :class:`~ensemble.plan.Plan` (memory, batches, work) and run nothing.
+        plan_only: return the :class:`~ensemble.plan.Plan` (memory, batches, launches, time) and run only what tells the speed: on the
+            CPU a few instances for a moment, on a GPU nothing.
         first_instance: id of the first instance: shards of one ensemble run on several machines.
 
     Returns:
@@ -292,6 +294,7 @@ def _run(
     engine, reason = choose(_one_of("backend", backend, ("auto", "cuda", "cpu", "numpy")), count)
     plans = plan_runs(settings, engine, keep)
     if _flag("plan_only", plan_only):
+        plans = {name: estimated(plan, settings[name], engine) for name, plan in plans.items()}
         return plans.get("", plans)
     _prepare(settings, engine)
     outcomes: dict[str, Outcome] = {}

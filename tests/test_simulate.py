@@ -547,6 +547,9 @@ def test_ctrl_c_from_outside_ends_a_run_that_then_saves_and_resumes(tmp_path):
 
 def test_a_plan_tells_the_work_and_runs_nothing(monkeypatch):
     monkeypatch.setattr(NumpyEngine, "advance", None)
+    monkeypatch.setattr(
+        sys.modules["ensemble.simulate"], "estimated", lambda plan, setting, engine: plan
+    )  # whose trial does run
     plan = simulate(optimizer=en.Adam(en.grid(0.1, 0.2)), plan_only=True)
     assert plan.configurations == 2
     assert plan.coordinate_steps == 2 * 6 * 3 * 8

@@ -9,12 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import sources
+from ..cost import INSTRUCTIONS_PER_CLOCK
 from .cpu import available_memory
 from .device import DeviceEngine
 from .program import Program
 
 OPTIONS = ("-std=c++17", "--fmad=false")
 """Never a global fast-math flag, and no contraction: Vec fuses what may be fused. CuPy itself adds ``-ftz=true``."""
+
+CLOCK_RATE = 13
+"""CUDA's ``cudaDevAttrClockRate``: the highest clock, in kHz."""
 
 
 class CudaMissingError(RuntimeError):
@@ -52,6 +56,8 @@ class CudaEngine(DeviceEngine):
         self._lock = threading.Lock()
         properties = cupy.cuda.runtime.getDeviceProperties(self.device)
         self.device_name = properties["name"].decode()
+        clock = 1e3 * cupy.cuda.runtime.deviceGetAttribute(CLOCK_RATE, self.device)
+        self._instructions = INSTRUCTIONS_PER_CLOCK * clock * properties["multiProcessorCount"]
         super().__init__(lanes, properties["multiProcessorCount"])
 
     def _on_device(self) -> Any:
@@ -88,6 +94,9 @@ class CudaEngine(DeviceEngine):
         with self._on_device() as device:
             return int(device.mem_info[0]) + int(self.xp.get_default_memory_pool().free_bytes())
 
+    def thread_instructions(self) -> float | None:
+        return self._instructions
+
     def host_memory_available(self) -> int:
         return available_memory()
 
@@ -103,6 +112,7 @@ class CudaEngine(DeviceEngine):
             "threads": group.threads,
             "registers": int(kernel.num_regs),
             "local_memory": int(kernel.local_size_bytes),
+            "thread_instructions_per_second": self._instructions,
         }
 
 

@@ -196,6 +196,10 @@ class Engine(ABC):
         """Bytes that results may use, where the state lies elsewhere."""
         return self.memory_available()
 
+    def thread_instructions(self) -> float | None:
+        """Thread-instructions/s that a GPU can issue; None elsewhere."""
+        return None
+
     def new_state(self, program: Program) -> State:
         xp, rows, (vectors, integers) = self.xp, program.rows, program.slots
         return State(

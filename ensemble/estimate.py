@@ -1,0 +1,78 @@
+"""How long a planned run will take, and in how many launches."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import numpy as np
+
+from .backends.program import Engine, Program
+from .batch import Batch, paces
+from .cost import ceiling
+from .plan import Plan
+from .setting import Setting
+
+TRIAL_SECONDS = 0.05
+"""How long a trial must run to be believed."""
+TRIAL_COORDINATES = 65_536
+"""Coordinates of a trial: enough for every thread to have tiles, few enough to be advanced at once."""
+
+
+def estimated(plan: Plan, setting: Setting, engine: Engine) -> Plan:
+    """The plan with its time and launches: the most that there can be, where events may end a run early.
+
+    On a GPU the time is that of the ceiling, the instructions counted for the optimizer and nothing else, where the optimizer
+    was counted. Elsewhere a few instances run for :data:`TRIAL_SECONDS`, and the rest is assumed to run as fast.
+    """
+    configurations = setting.sweep().parts
+    program = setting.program(configurations, 0, plan.instances_per_batch)
+    allowed = engine.thread_instructions()
+    rate = None
+    if allowed is not None and program.dtype == np.float32:
+        rate = ceiling(program.part("optimizer"), program.dim, allowed)
+    basis = "the ceiling of counted instructions"
+    if rate is None:
+        rate, basis = _tried(setting, engine), "a trial of a few instances"
+    seconds = plan.coordinate_steps / rate
+    launches = plan.batches * _launches(setting, program, seconds / plan.batches / setting.steps)
+    return dataclasses.replace(plan, seconds=seconds, launches=launches, basis=basis)
+
+
+def _tried(setting: Setting, engine: Engine) -> float:
+    """Coordinate-steps/s of a few instances of the setting."""
+    configurations = setting.sweep().parts
+    per = max(1, TRIAL_COORDINATES // (len(configurations) * setting.landscape.dimension))  # type: ignore[attr-defined]
+    few = dataclasses.replace(setting, instances=min(setting.instances, per), record=None)
+    batch = Batch(few, few.program(configurations, 0, few.instances), configurations, engine, None, 0)
+    active = np.arange(batch.program.rows, dtype=np.int32)
+    reached, length = 0, 1
+    while True:
+        began = time.perf_counter()
+        engine.advance(batch.program, batch.state, active, reached + 1, reached + length)
+        took = time.perf_counter() - began
+        reached += length
+        if took > TRIAL_SECONDS or reached + 2 * length > setting.steps:
+            break
+        length *= 2
+    ends = [engine.to_numpy(a) for a in (batch.state.event_step, batch.state.diverged_step)]
+    taken = np.where(ends[0] > 0, np.clip(ends[0] - (reached - length), 0, length), length)
+    return max(int(taken.sum()), 1) * batch.program.dim / max(took, 1e-9)
+
+
+def _launches(setting: Setting, program: Program, each: float) -> int:
+    """Segments of a batch whose steps take ``each`` seconds and that ends at what is recorded."""
+    pace, reached, launches = paces(program), 0, 0
+    steps = [] if setting.record is None else [int(s) for s in setting.record.steps(setting.steps) if s]
+    for stop in sorted({*steps, setting.steps}):
+        settled = 0
+        while reached < stop:
+            before = pace.steps
+            taken = min(pace.steps, stop - reached)
+            pace.took(taken, taken * each)
+            reached, launches = reached + taken, launches + 1
+            settled = settled + 1 if pace.steps == before else 0
+            if settled > 2:  # all that follow are of this length
+                more = (stop - reached) // pace.steps
+                reached, launches = reached + more * pace.steps, launches + more
+    return launches
