@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
@@ -73,7 +74,7 @@ class Field:
         """The Hessian's diagonal, (points, dim), by the landscape's own NumPy form."""
         landscape: Any = seen_by_kernel([self.landscape], None, np.dtype(self.dtype), self.dim)
         with np.errstate(all="ignore"):
-            return self.place(landscape.hessian_diagonal(self.fetch(x), None))
+            return self.place(landscape.hessian_diagonal(self.fetch(x), SimpleNamespace(t=self.t)))
 
     def descend(self, x: Any, lr: float, steps: int, gradient_tolerance: float) -> tuple[Any, NDArray[np.int64]]:
         """Gradient descent without noise from x, until the gradient's norm is at most ``gradient_tolerance``.
