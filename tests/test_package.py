@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import ensemble as en
-from ensemble import self_check, sources
+from ensemble import plots, self_check, sources
 from ensemble.__main__ import leaves, main
 from ensemble.backends.choice import choose
 from ensemble.part import Part
@@ -197,6 +197,9 @@ def test_the_readme_names_only_what_exists():
         thing = en
         for word in name.rstrip(".").split("."):
             thing = getattr(thing, word)
+    for name in re.findall(r"`plots\.(\w+)", README):
+        assert name in plots.__all__, name
+    assert set(plots.__all__) - set(re.findall(r"plots\.(\w+)", README)) == {"COLUMN", "DOUBLE", "Plane", "palette", "table"}
     for path in re.findall(r"\]\(([^)#:]+)\)|`((?:studies|docs|tests|ensemble|kernels)/[\w./]+\w)`", README):
         assert (ROOT / (path[0] or path[1])).exists(), path
 
