@@ -9,6 +9,7 @@ from scipy import stats
 from simulated_runs import covers, geometric, runs
 
 import ensemble as en
+import ensemble.plots
 from ensemble.statistics import arrhenius, escape_rate
 
 T = np.array([0.1, 0.125, 0.2, 0.25])
@@ -62,6 +63,9 @@ def test_temperatures_and_times_can_be_given():
     found = arrhenius(data, "lr", T, time_per_step=0.05, resamples=300)
     whole = arrhenius(lives(2000, False), "temperature", resamples=300)
     assert found.barrier.item() == pytest.approx(whole.barrier.item())
+    np.testing.assert_allclose(np.log(found.rate), found.log_rate)
+    np.testing.assert_allclose(found.rate_upper, whole.rate_upper / 0.05)
+    assert en.plots.arrhenius(found, "temperature") is not None
     assert found.log_prefactor.item() == pytest.approx(whole.log_prefactor.item() - np.log(0.05))
     assert found.temperature.values.tolist() == T.tolist()
 

@@ -9,6 +9,7 @@ from simulated_runs import covers, curves, geometric, runs
 from statsmodels.stats.proportion import proportion_confint
 
 import ensemble as en
+import ensemble.plots
 from ensemble.statistics import time_to_tolerance
 
 STEP = np.array([0, 1, 2, 5, 10, 20])
@@ -79,6 +80,7 @@ def test_the_runs_own_event_and_a_record_at_every_step_agree():
     assert started_inside < 10
     assert own.time.dims == ("lr", "tolerance", "instance")
     assert own.gap.max() == 0 == seen.gap.max()
+    assert en.plots.ecdf(seen.isel(tolerance=0), "time") is not None
 
 
 GOOD = curves(VALUES, STEP)

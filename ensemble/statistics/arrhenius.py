@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from scipy.stats import chi2
 
-from .escape import checks_at_risk
+from .escape import checks_at_risk, escape_rate
 from .intervals import check_resampling, percentile_limits, resampled_counts
 from .lifetimes import BoolArray, FloatArray, IntArray, check_whole, read
 
@@ -31,21 +31,23 @@ def arrhenius(
 ) -> xr.Dataset:
     """Fit ln(rate) = ln(prefactor) - barrier/temperature to the escape rates along `dim`, and say how well it fits.
 
-    Arrhenius 1889; Kramers 1940. The rates are those of `escape_rate` (geometric law, censoring included): p = D/M from D
-    events in M steps at risk after step `after`, rate = -ln(1-p)/time_per_step. The line is fitted by least squares
-    weighted with D, as the variance of ln(rate) is close to 1/D. SGD on a landscape has temperature lr sigma^2/2 per unit
-    of time lr*t: give `temperature` (members of `dim`), by default the coordinate of `dim`, and time_per_step = lr where
-    the rate changes too.
+    Arrhenius 1889; Kramers 1940. The rates are those of `escape_rate` (geometric law, censoring included): p = D/M from
+    D events in M steps at risk after step `after`, rate = -ln(1-p)/time_per_step. The line is fitted by least squares
+    weighted with D, as the variance of ln(rate) is close to 1/D. SGD on a landscape has temperature lr sigma^2/2 per
+    unit of time lr*t: give `temperature` (members of `dim`), by default the coordinate of `dim`, and time_per_step = lr
+    where the rate changes too.
 
     Intervals: percentile bootstrap over instances (Efron 1979). Where attrs["paired"] is 1 the same instances are drawn
     at all temperatures, so that what they share is counted once, else every temperature is resampled by itself.
-    Goodness of fit: `chi_square` = r' C^-1 r against chi2(temperatures - 2), with r the residuals of the generalised least
-    squares line and C the covariance of the ln(rate), between temperatures where they are paired, from the instances'
-    influence on them (Hampel 1974). A small `goodness_pvalue` says that the line, or a constant hazard, is wrong.
+    Goodness of fit: `chi_square` = r' C^-1 r against chi2(temperatures - 2), with r the residuals of the generalised
+    least squares line and C the covariance of the ln(rate), between temperatures where they are paired, from the
+    instances' influence on them (Hampel 1974). A small `goodness_pvalue` says that the line, or a constant hazard, is
+    wrong.
 
     Returns over the other configuration dimensions `barrier` (units of temperature) and `log_prefactor` with `_lower`,
-    `_upper`, `chi_square`, `degrees`, `goodness_pvalue`; over `dim` too `log_rate`, `log_rate_error`, `fit`,
-    `events_total`; coordinate `temperature`.
+    `_upper`, `chi_square`, `degrees`, `goodness_pvalue`; over `dim` too `rate` with `_lower`, `_upper` (exact, per
+    unit of time; `plots.arrhenius` draws them), `log_rate`, `log_rate_error`, `fit` (of log_rate), `events_total`;
+    coordinate `temperature`.
 
     ValueError: fewer than 3 temperatures, or some not positive or the same; no events at one of them; no
     attrs["paired"]; fewer than 10 instances; nobody at risk after `after`; too few resamples.
@@ -105,6 +107,11 @@ def arrhenius(
         "fit": rest.variable([f.fitted for f in fits], "ln of the rate by the line", "1", dim),
         "events_total": rest.variable([[sets[k].had.sum() for k in row] for row in table], "events", "1", dim),
     }
+    exact = escape_rate(data, label=label, confidence=confidence, after=after)
+    for end in ("", "_lower", "_upper"):
+        which = f"{end[1:]} {percent} limit of the " if end else ""
+        rate = exact[f"rate{end}"].values.reshape(-1)[table] / duration
+        variables[f"rate{end}"] = rest.variable(rate, f"{which}escape rate", "per unit of time", dim)
     coords = {
         **rest.coords,
         dim: frame.names(dim),

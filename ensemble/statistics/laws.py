@@ -17,6 +17,16 @@ from numpy.typing import ArrayLike
 from scipy.integrate import quad
 from scipy.special import betainc, erf
 
+from .descent_laws import (
+    Tuning,
+    adam_two_cycle,
+    gradient_descent_tuning,
+    heavy_ball_tuning,
+    nesterov_tuning,
+    octopus_stage_growth,
+    polyak_lojasiewicz_bound,
+    smooth_gradient_bound,
+)
 from .exit_laws import (
     ExitLaw,
     FloatArray,
@@ -27,6 +37,8 @@ from .exit_laws import (
     require_steps,
     saddle_exit,
 )
+from .stable_laws import stable_exit_mean, stable_exit_mean_asymptotic
+from .stationary_laws import StationaryLaw, hessian_aligned_selection, kramers_mean, stationary_law
 
 __all__ = [
     "BallStart",
@@ -35,24 +47,38 @@ __all__ = [
     "NormalStart",
     "SphereStart",
     "StartLaw",
+    "StationaryLaw",
     "TimeLaw",
+    "Tuning",
+    "adam_two_cycle",
     "averaged_momentum_variance",
     "double_well_mean",
     "double_well_mean_continuous",
     "double_well_mean_kramers",
     "exit_law",
     "gradient_descent_edge",
+    "gradient_descent_tuning",
     "heavy_ball_edge",
+    "heavy_ball_tuning",
     "heavy_ball_variance",
+    "hessian_aligned_selection",
     "jin_constants",
+    "kramers_mean",
     "mean_first_passage",
     "nesterov_edge",
+    "nesterov_tuning",
+    "octopus_stage_growth",
+    "polyak_lojasiewicz_bound",
     "random_start_exit",
     "saddle_exit",
     "saddle_exit_mean_asymptotic",
     "sgd_correlation",
     "sgd_quadratic",
     "sgd_variance",
+    "smooth_gradient_bound",
+    "stable_exit_mean",
+    "stable_exit_mean_asymptotic",
+    "stationary_law",
 ]
 
 

@@ -29,9 +29,9 @@ def time_to_tolerance(
     """Find when quantity - optimum is first at most each tolerance, and what runs and restarts of them cost.
 
     With `tolerances` the time is the first *recorded* step at which the tolerance is met: it is late by less than the
-    gap between records there (`gap` is the largest that came before a time found). With None it is the step of the run's
-    own event (`Below`, `GradientBelow`; of `label` only where one is given), exact to `check_every`; the one member of
-    `tolerance` is then NaN.
+    gap between records there (`gap` is the largest that came before a time found). With None it is the step of the
+    run's own event (`Below`, `GradientBelow`; of `label` only where one is given), exact to `check_every`; the one
+    member of `tolerance` is then NaN.
 
     The expected running time is that of restarting until a run succeeds: ERT = (steps of all runs)/(successes) (Price
     1997; Hansen, Auger, Ros, Mersmann, Tusar, Brockhoff 2021, COCO, arXiv:1603.08785). A run costs its time if it
@@ -45,8 +45,9 @@ def time_to_tolerance(
 
     Returns over the configuration dimensions: `time` (..., tolerance, instance), -1 where never; `ecdf` (..., step),
     `ecdf_each` (..., tolerance, step) with `_lower`, `_upper`; `expected_running_time` with limits and `successes`
-    (..., tolerance); `share` with `_lower`, `_upper` (..., tolerance, fate) of the runs that converged, got stuck (ran on
-    or stopped without), diverged, by Wilson's interval; `n`, `gap`.
+    (..., tolerance); `share` with `_lower`, `_upper` (..., tolerance, fate) of the runs that converged, got stuck (ran
+    on or stopped without), diverged, by Wilson's interval; `n`, `gap`, `horizon`. (`plots.ecdf(found, "time")` draws
+    it.)
 
     ValueError: tolerances not positive, not finite or repeated; quantity not recorded of instances; fewer than 10
     instances; too few resamples; `label` given with tolerances.
@@ -155,6 +156,7 @@ def _dataset(
         "n": frame.variable(np.full(len(lives), n), "instances"),
         "gap": frame.variable(gaps, "steps by which a time may be late: records are that far apart", "step"),
     }
+    variables["horizon"] = frame.variable(lives.horizon.max(axis=1), "last step watched", "step")
     variables["time"].attrs["note"] = "-1: not met"
     ends = zip(("", "_lower", "_upper"), (exact, limits[:, 0], limits[:, 1]), each, share, strict=True)
     for end, running, curve, part in ends:
