@@ -199,7 +199,13 @@ def test_the_readme_names_only_what_exists():
             thing = getattr(thing, word)
     for name in re.findall(r"`plots\.(\w+)", README):
         assert name in plots.__all__, name
-    assert set(plots.__all__) - set(re.findall(r"plots\.(\w+)", README)) == {"COLUMN", "DOUBLE", "Plane", "palette", "table"}
+    assert set(plots.__all__) - set(re.findall(r"plots\.(\w+)", README)) == {
+        "COLUMN",
+        "DOUBLE",
+        "Plane",
+        "palette",
+        "table",
+    }
     for path in re.findall(r"\]\(([^)#:]+)\)|`((?:studies|docs|tests|ensemble|kernels)/[\w./]+\w)`", README):
         assert (ROOT / (path[0] or path[1])).exists(), path
 
