@@ -2,7 +2,9 @@
 
 from .checks import LIMIT, Check, verdict, write_checks
 from .escapes import CELLS, cells, escape_rows, escape_table, medians, places, time_law
+from .linear import LinearMethod
 from .page import Page, fill
+from .rates import power, power_row, rate_rows, rate_table
 from .study import RESULTS, Backend, Size, Study, command, prepare
 from .words import command_line, facts, html_list, html_table, html_words, interval, markdown, parts, shown, table_of
 
@@ -12,6 +14,7 @@ __all__ = [
     "RESULTS",
     "Backend",
     "Check",
+    "LinearMethod",
     "Page",
     "Size",
     "Study",
@@ -30,7 +33,11 @@ __all__ = [
     "medians",
     "parts",
     "places",
+    "power",
+    "power_row",
     "prepare",
+    "rate_rows",
+    "rate_table",
     "shown",
     "table_of",
     "time_law",

@@ -1,0 +1,58 @@
+"""Rows of rates: fitted factors and exponents with intervals, and the theorem beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from .escapes import places
+from .words import Row, Table, interval
+
+FloatArray = NDArray[np.float64]
+
+
+def rate_rows(found: xr.Dataset, fixed: Row, theorem: Mapping[str, str]) -> list[dict[str, Any]]:
+    """A row for every configuration of what `statistics.convergence_rate` found; ``theorem`` by optimizer, "" for all others."""
+    names = dict(enumerate(found["regime"].attrs["flag_meanings"].split(), start=-1))
+    rows = []
+    for place in places(found["regime"]):
+        one = found.isel(place)
+        row: dict[str, Any] = dict(fixed) | {d: one[d].item() for d in place} | {"n": int(one["n"])}
+        row |= {"regime": names[int(one["regime"])]}
+        row |= {"theorem": theorem.get(row.get("optimizer", ""), theorem.get("", ""))}
+        for key in ("factor", "exponent"):
+            row |= {key + end: float(one[key + end]) for end in ("", "_lower", "_upper")}
+        row |= {key: int(one[key]) for key in ("since", "until")} | {"stability": float(one["regime_stability"])}
+        rows.append(row)
+    return rows
+
+
+def power_row(x: FloatArray, exponent: float, error: float, fixed: Row, theorem: str) -> dict[str, Any]:
+    """A row for an exponent with its standard error, fitted over configurations ``x``."""
+    row = dict(fixed) | {"regime": "power", "theorem": theorem, "exponent": exponent}
+    row |= {"exponent_lower": exponent - 1.96 * error, "exponent_upper": exponent + 1.96 * error}
+    return row | {"since": float(x[0]), "until": float(x[-1])}
+
+
+def rate_table(rows: Sequence[Row], names: Sequence[str]) -> Table:
+    """What pages show of such rows, under the columns ``names`` first."""
+    lines = []
+    for row in rows:
+        cells = [interval(row, key) if row.get(key) is not None else "" for key in ("factor", "exponent")]
+        lines.append([row[name] for name in names] + [row["regime"], *cells, row["theorem"]])
+    return [*names, "regime", "factor per step [95 %]", "exponent [95 %]", "theorem"], lines
+
+
+def power(x: FloatArray, samples: FloatArray) -> tuple[float, float]:
+    """Exponent p of mean ~ x^p and its standard error, by least squares on samples (points, instances) that are paired."""
+    mean = samples.mean(axis=1)
+    z = np.log(x) - np.log(x).mean()
+    weight = z / (z**2).sum()
+    spread = np.cov(samples) / samples.shape[1] / np.outer(mean, mean)
+    return float(weight @ np.log(mean)), float(
+        np.sqrt(max(weight @ spread @ weight, 0.0))
+    )  # 0 but for rounding if exact
