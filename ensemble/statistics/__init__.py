@@ -10,11 +10,13 @@ from .escape import escape_rate
 from .hazards import hazard
 from .minima import nearest_minimum, quench
 from .occupancy import occupancy_against_sharpness
+from .online import regret
 from .pairs import paired_difference
 from .running_time import time_to_tolerance
 from .saddles import index_against_loss, saddle_index, second_order_stationarity
 from .shares import shares
 from .sharpness import keskar, log_determinant, sam_sharpness, sharpness, trace
+from .signal import noise_to_signal
 from .survival import survival, survival_table
 
 __all__ = [
@@ -31,9 +33,11 @@ __all__ = [
     "log_determinant",
     "logrank",
     "nearest_minimum",
+    "noise_to_signal",
     "occupancy_against_sharpness",
     "paired_difference",
     "quench",
+    "regret",
     "saddle_index",
     "sam_sharpness",
     "second_order_stationarity",

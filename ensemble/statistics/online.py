@@ -1,0 +1,97 @@
+"""What an online learner lost against the best fixed point in hindsight: regret."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
+from scipy.stats import t as student
+
+from ..landscapes.base import Landscape
+from .lifetimes import FloatArray, check_confidence
+from .recorded import recorded
+
+_FAR = 1e30  # so far downhill that a box sends it to the corner where a linear loss is least
+
+
+def regret(data: Any, landscape: Landscape, best: ArrayLike | None = None, *, confidence: float = 0.95) -> xr.Dataset:
+    """Regret of runs on losses that change with the step, R_T = sum_{t<=T} f_t(x_t) - min_x sum_{t<=T} f_t(x).
+
+    Zinkevich 2003; Reddi, Kale & Kumar 2018, s2 (arXiv:1904.09237). x_t is the point chosen before f_t is seen: the one
+    recorded at step t-1, so that Record("x", at=range(T)) gives R_1 ... R_T. Average regret R_T/T tends to 0 for a learner
+    that works. `best` (dim) is the point to compare with; None: for linear losses on a box (`OnlineLinear`,
+    `StochasticLinear`, smoothness 0) it is found for every T, the corner against the summed gradient. A loss that is drawn at
+    random is looked at in the mean (pseudo-regret). `landscape` is the one the runs had, in one configuration.
+
+    Returns over the configuration dimensions `regret` and `average_regret` (..., instance, round), `mean` of the latter
+    over instances with Student's interval `mean_lower`, `mean_upper` (..., round); the coordinate `round` is T. An
+    instance that diverged has NaN from there on, and so has the mean.
+
+    ValueError: x not recorded at every step from 0; `best` not finite or of another dimension; None where losses are not
+    linear or their domain has no end; confidence outside (0, 1).
+    """
+    check_confidence(confidence)
+    found = recorded(data, "path", dims=1)
+    if not np.array_equal(found.step, np.arange(found.step.size)):
+        raise ValueError(
+            "a sum over rounds needs x at every step from 0 on; record it with Record('x', at=range(steps))"
+        )
+    dim, rounds = found.values.shape[3], found.step.size
+    if dim != landscape.dimension:
+        raise ValueError(
+            f"the runs have {dim} coordinates, the landscape {landscape.dimension}; give the runs' landscape"
+        )
+    point = _point(landscape, best, dim)
+    x = found.values.astype(float)
+    lost = np.zeros(x.shape[:3])
+    least = np.zeros(rounds)
+    slope, offset, fixed = np.zeros((1, dim)), 0.0, 0.0
+    origin = np.zeros((1, dim))
+    for t in range(1, rounds + 1):
+        now = SimpleNamespace(t=t)
+        lost[:, :, t - 1] = landscape.value(x[:, :, t - 1].reshape(-1, dim), now).reshape(x.shape[:2])
+        if point is None:
+            slope = slope + landscape.gradient(origin, now)
+            offset += float(landscape.value(origin, now)[0, 0])
+            corner = landscape.project(-_FAR * slope)
+            if np.any(np.abs(corner[slope != 0]) >= 1.0 + 1e6):
+                raise ValueError(f"{type(landscape).__name__} has no bounded domain: no point is best; give best=")
+            least[t - 1] = offset + float(np.sum(slope * np.where(slope == 0, 0.0, corner)))
+        else:
+            fixed += float(landscape.value(point, now)[0, 0])
+            least[t - 1] = fixed
+    total: FloatArray = np.cumsum(lost, axis=2) - least
+    average = total / np.arange(1, rounds + 1)
+    n = x.shape[1]
+    mean = average.mean(axis=1)
+    half = np.full(mean.shape, np.nan)
+    if n > 1:
+        half = student.ppf(0.5 + confidence / 2, n - 1) * average.std(axis=1, ddof=1) / np.sqrt(n)
+
+    frame, percent = found.frame, f"{100 * confidence:g} %"
+    variables = {
+        "regret": frame.variable(total, "regret", "units of f", "instance", "round"),
+        "average_regret": frame.variable(average, "regret per round", "units of f", "instance", "round"),
+        "mean": frame.variable(mean, "mean regret per round", "units of f", "round"),
+    }
+    for end, values in (("lower", mean - half), ("upper", mean + half)):
+        words = f"{end} {percent} limit of the mean regret per round"
+        variables[f"mean_{end}"] = frame.variable(values, words, "units of f", "round")
+    coords = {**frame.coords, "round": np.arange(1, rounds + 1), "instance": found.ids}
+    return xr.Dataset(variables, coords, {"confidence": confidence})
+
+
+def _point(landscape: Landscape, best: ArrayLike | None, dim: int) -> FloatArray | None:
+    if best is None:
+        if landscape.smoothness != 0.0:
+            raise ValueError(
+                f"the losses of {type(landscape).__name__} are not linear; give best=, the point to compare with"
+            )
+        return None
+    point = np.asarray(best, float)
+    if point.shape not in ((), (dim,)) or not np.all(np.isfinite(point)):
+        raise ValueError(f"best={best!r}; give one finite number, or one for each of the {dim} coordinates")
+    return np.broadcast_to(point, (1, dim)).copy()

@@ -1,0 +1,76 @@
+"""How large is the gradient's noise beside the gradient, along the way?"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ..backends.numpy import seen_by_kernel
+from ..landscapes.base import Landscape
+from ..noises import AlphaStable, Noise, StudentT
+from ..random import Random, round_keys
+from .intervals import median_interval
+from .lifetimes import check_confidence, check_whole
+from .recorded import recorded
+
+
+def noise_to_signal(
+    data: Any, landscape: Landscape, noise: Noise, *, draws: int = 64, confidence: float = 0.95, seed: int = 0
+) -> xr.Dataset:
+    """Ratio of the noise's variance to the squared gradient, E|g - grad f|^2 / |grad f|^2, at the recorded points.
+
+    Where it is below 1 steps go mostly downhill, above they are mostly noise; a batch B times as large divides it by B
+    (Bottou, Curtis & Nocedal 2018, s4, arXiv:1606.04838; McCandlish et al. 2018's simple noise scale is this times the
+    batch, arXiv:1812.06162). The expectation is the mean over `draws` fresh draws of the noise at each point and step, with
+    a relative error of about sqrt(2/(dim draws)) for Gaussian noise. `landscape` and `noise` are those of the runs, in one
+    configuration.
+
+    Returns over the configuration dimensions `ratio` (..., instance, step), infinite where the gradient is 0 and NaN
+    where the instance diverged, and its `median` over instances with the exact interval by order statistics
+    (Thompson 1936), `median_lower`, `median_upper` (..., step).
+
+    ValueError: x not recorded of instances; noise of infinite variance; another dimension; draws below 2; a bad seed.
+    """
+    check_confidence(confidence)
+    check_whole("draws", draws, 2, "a whole number of draws, at least 2")
+    check_whole("seed", seed, 0, "a whole number of at least 0")
+    endless = (isinstance(noise, AlphaStable) and noise.alpha < 2) or (isinstance(noise, StudentT) and noise.df <= 2)
+    if endless:
+        raise ValueError(f"{noise!r} has no finite variance, so there is no such ratio; give noise that has one")
+    found = recorded(data, "path", dims=1)
+    groups, n, steps, dim = found.values.shape
+    if dim != landscape.dimension:
+        raise ValueError(
+            f"the runs have {dim} coordinates, the landscape {landscape.dimension}; give the runs' landscape"
+        )
+    seen: Any = seen_by_kernel([noise.at_dim(dim)], None, np.dtype(float), dim)
+    surface: Any = seen_by_kernel([landscape.at_dim(dim)], None, np.dtype(float), dim)
+    # Draws of a point are those of an instance of its own, at steps 1 ... draws.
+    keys, points = round_keys(seed), np.arange(groups * n, dtype=np.uint64)[:, None]
+    ratio = np.empty((groups * n, steps))
+    for k, step in enumerate(found.step):
+        x = found.values[:, :, k].astype(float).reshape(-1, dim)
+        t = max(int(step), 1)
+        random = Random(keys, points, np.uint64(0), 1, dim, np.dtype(float))
+        now = SimpleNamespace(t=t, random=random)
+        for name, column in noise.columns(np.array([float(t)])):
+            setattr(now, name, column[0])
+        with np.errstate(all="ignore"):
+            gradient = surface.gradient(x, SimpleNamespace(t=t))
+            power = np.zeros(len(x))
+            for draw in range(draws):
+                random.step = k * draws + draw + 1
+                power += ((seen.apply(x, gradient, surface, now) - gradient) ** 2).sum(axis=1)
+            ratio[:, k] = power / draws / (gradient**2).sum(axis=1)
+    values = ratio.reshape(groups, n, steps)
+    table = np.array([[median_interval(v[~np.isnan(v)], confidence) for v in group.T] for group in values])
+    frame, percent = found.frame, f"{100 * confidence:g} %"
+    variables = {"ratio": frame.variable(values, "noise variance over squared gradient", "1", "instance", "step")}
+    for i, end in enumerate(("", "_lower", "_upper")):
+        which = f"{end[1:]} {percent} limit of the " if end else ""
+        variables[f"median{end}"] = frame.variable(table[:, :, i], f"{which}median ratio", "1", "step")
+    coords = {**frame.coords, "step": found.step, "instance": found.ids}
+    return xr.Dataset(variables, coords, {"confidence": confidence, "draws": draws, "seed": seed})
