@@ -123,6 +123,11 @@ class Field:
         )
 
 
+def seen_in_step(part: Part, dim: int) -> Any:
+    """The part as a step sees it, in float64: vectors as arrays of ``dim``, constants as attributes."""
+    return seen_by_kernel([part.at_dim(dim)], None, np.dtype(np.float64), dim)
+
+
 def fields_of(
     settings: Mapping[str, Setting], outcomes: Mapping[str, Outcome], options: Mapping[str, Any], dtype: str
 ) -> tuple[Field, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..backends.numpy import seen_by_kernel
+from ..field import seen_in_step
 from ..landscapes.base import Landscape
 from ..noises import AlphaStable, Noise, StudentT
 from ..random import Random, round_keys
@@ -46,8 +46,7 @@ def noise_to_signal(
         raise ValueError(
             f"the runs have {dim} coordinates, the landscape {landscape.dimension}; give the runs' landscape"
         )
-    seen: Any = seen_by_kernel([noise.at_dim(dim)], None, np.dtype(float), dim)
-    surface: Any = seen_by_kernel([landscape.at_dim(dim)], None, np.dtype(float), dim)
+    seen, surface = seen_in_step(noise, dim), seen_in_step(landscape, dim)
     # Draws of a point are those of an instance of its own, at steps 1 ... draws.
     keys, points = round_keys(seed), np.arange(groups * n, dtype=np.uint64)[:, None]
     ratio = np.empty((groups * n, steps))
