@@ -158,6 +158,15 @@ def test_a_curve_against_a_coordinate_is_drawn_in_its_order():
     assert of(figure, "all") == [2, 3, 1]
 
 
+def test_a_law_from_step_0_begins_at_step_1_on_a_logarithmic_axis():
+    step = np.arange(5.0)
+    figure = plots.fan(recorded(), "value", laws={"a law": (step, 1.0 + step)}, log=(True, False))
+    (law,) = [line for line in figure.axes[0].lines if line.get_label() == "a law"]
+    drawn = law.get_transform().transform(law.get_xydata())
+    assert not np.isfinite(drawn[0, 0])
+    assert np.isfinite(drawn[1:]).all()
+
+
 def test_an_ecdf_counts_those_who_never_arrive():
     time = np.array([[2, 4, 4, -1], [1, -1, -1, -1]])
     data = xr.Dataset({"event_step": (("optimizer", "instance"), time), "horizon": 9}, {"optimizer": ["SGD", "Adam"]})

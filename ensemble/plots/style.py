@@ -146,7 +146,10 @@ def draw_laws(axes: Axes, laws: Mapping[str, Law], known: Mapping[str, Any], sha
 
 def logarithmic(axes: Axes, which: str) -> None:
     """Ticks at 1, 2, 5, 10, ... within three decades, evenly within less than one, at powers of ten beyond."""
-    axes.set(**{f"{which}scale": "log"})
+    if which == "x":
+        axes.set_xscale("log", nonpositive="mask")  # a curve from step 0 begins at its first step, not at the edge
+    else:
+        axes.set_yscale("log")
     axis = axes.xaxis if which == "x" else axes.yaxis
     low, high = axis.get_view_interval()
     if high < 1000 * low:
