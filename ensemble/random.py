@@ -11,7 +11,7 @@ The float32 normals of ``math="fast"`` on the CPU, against the same formula in f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
@@ -93,17 +93,23 @@ class Random:
     step: int
     dim: int
     dtype: Any
+    _kept: dict[Stream, tuple[int, list[NDArray[Any]]]] = field(default_factory=dict, init=False, repr=False)
 
     def normals(self, stream: Stream) -> NDArray[Any]:
         """Independent standard normals, (instances, dim)."""
         dim, rows = self.dim, self.instance.shape[0]
         offset = self.stream_offset + np.uint64(stream)
-        if dim <= 2:
-            per_block = vec.BLOCK // dim
-            w = philox(self.step // per_block, 0, self.instance, offset, self.keys)
-            first = (self.step % per_block) * dim
-            pair = box_muller(w[first & 2], w[(first & 2) + 1], self.dtype)
-            return pair[first & 1].reshape(rows, 1) if dim == 1 else np.concatenate(pair, axis=1)
+        if dim <= 2:  # one block serves several steps, and is kept while it does
+            block, turn = divmod(self.step, vec.BLOCK // dim)
+            kept = self._kept.get(stream)
+            if kept is None or kept[0] != block:
+                w = philox(block, 0, self.instance, offset, self.keys)
+                four = [*box_muller(w[0], w[1], self.dtype), *box_muller(w[2], w[3], self.dtype)]
+                steps = [np.concatenate(four[k : k + dim], axis=1) for k in range(0, vec.BLOCK, dim)]
+                for array in steps:
+                    array.setflags(write=False)
+                kept = self._kept[stream] = (block, steps)
+            return kept[1][turn]
         count = vec.blocks(dim)
         w = philox(self.step, np.arange(count, dtype=np.uint64)[None, :], self.instance, offset, self.keys)
         result = np.empty((rows, count, vec.BLOCK), dtype=self.dtype)

@@ -24,7 +24,7 @@ import typer
 from rich.console import Console
 
 FOLDER = Path(__file__).parent
-LEFT_OUT = ("performance",)
+LEFT_OUT = ("performance", "normals_quality")
 ORDER = (
     "saddle_escape",
     "octopus",

@@ -120,6 +120,11 @@ def test_small_dimensions_share_a_block_of_four_normals_over_several_steps(dim: 
         four = np.stack([*box_muller(w[0], w[1], np.float64), *box_muller(w[2], w[3], np.float64)], axis=1)
         found = [random(dim, steps * block + k).normals(Stream.NOISE) for k in range(steps)]
         assert same_bits(np.concatenate(found, axis=1), four)
+    one = random(dim, 0)  # and one set of instances keeps it, whatever else it draws, in whatever order
+    for step in (5, 6, 7, 8, 7, 2):
+        one.step = step
+        assert same_bits(one.normals(Stream.PERTURBATION), random(dim, step).normals(Stream.PERTURBATION))
+        assert same_bits(one.normals(Stream.NOISE), random(dim, step).normals(Stream.NOISE))
 
 
 def test_from_three_coordinates_on_every_step_has_blocks_of_its_own() -> None:

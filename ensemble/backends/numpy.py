@@ -196,8 +196,9 @@ class NumpyEngine(Engine):
                 gradient = Gradient(parts["landscape"], parts["noise"], nows["landscape"], nows["noise"])
                 x = parts["optimizer"].step(x, gradient, memory, nows["optimizer"])
                 x = parts["landscape"].project(x, nows["landscape"])
-                fine = (np.abs(x) <= DIVERGED_BEYOND).all(axis=1)
-                bad_step[~fine & (bad_step < 0)] = t
+                within = np.abs(x) <= DIVERGED_BEYOND
+                if not within.all():  # one number for all is much sooner found than one for each row
+                    bad_step[~within.all(axis=1) & (bad_step < 0)] = t
                 if t % program.check_every == 0:
                     nows["event"].shown = reported(optimizer, memory, x)
                     label = parts["event"].check(x, parts["landscape"], nows["event"])
