@@ -51,6 +51,14 @@ def test_points_of_any_losses_can_be_compared_with_one():
     assert found.regret[0, -1].item() == pytest.approx(sum(0.8 ** (2 * t) for t in range(40)))
 
 
+def test_losses_drawn_at_random_are_looked_at_in_the_mean():
+    f = en.StochasticLinear(dim=2, C=1010.0, small=10.0, probability=0.01)
+    run = learned(en.GradientDescent(lr=1e-4), 30, f)
+    slope = 0.01 * 1010 - 0.99 * 10
+    x = run.dataset["path"].values.sum(axis=2)
+    np.testing.assert_allclose(regret(run, f).regret[:, -1], slope * (x.sum(axis=1) + 2 * 30), rtol=1e-9)
+
+
 def walked(noise, landscape, at=(0, 1, 5)):
     return en.simulate(
         landscape=landscape, optimizer=en.GradientDescent(lr=0.01), noise=noise, start=en.NormalCloud(scale=1.0),

@@ -10,6 +10,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from scipy.stats import t as student
 
+from ..field import seen_in_step
 from ..landscapes.base import Landscape
 from .lifetimes import FloatArray, check_confidence
 from .recorded import recorded
@@ -44,7 +45,7 @@ def regret(data: Any, landscape: Landscape, best: ArrayLike | None = None, *, co
         raise ValueError(
             f"the runs have {dim} coordinates, the landscape {landscape.dimension}; give the runs' landscape"
         )
-    point = _point(landscape, best, dim)
+    point, losses = _point(landscape, best, dim), seen_in_step(landscape, dim)
     x = found.values.astype(float)
     lost = np.zeros(x.shape[:3])
     least = np.zeros(rounds)
@@ -52,16 +53,16 @@ def regret(data: Any, landscape: Landscape, best: ArrayLike | None = None, *, co
     origin = np.zeros((1, dim))
     for t in range(1, rounds + 1):
         now = SimpleNamespace(t=t)
-        lost[:, :, t - 1] = landscape.value(x[:, :, t - 1].reshape(-1, dim), now).reshape(x.shape[:2])
+        lost[:, :, t - 1] = losses.value(x[:, :, t - 1].reshape(-1, dim), now).reshape(x.shape[:2])
         if point is None:
-            slope = slope + landscape.gradient(origin, now)
-            offset += float(landscape.value(origin, now)[0, 0])
-            corner = landscape.project(-_FAR * slope)
+            slope = slope + losses.gradient(origin, now)
+            offset += float(losses.value(origin, now)[0, 0])
+            corner = losses.project(-_FAR * slope)
             if np.any(np.abs(corner[slope != 0]) >= 1.0 + 1e6):
                 raise ValueError(f"{type(landscape).__name__} has no bounded domain: no point is best; give best=")
             least[t - 1] = offset + float(np.sum(slope * np.where(slope == 0, 0.0, corner)))
         else:
-            fixed += float(landscape.value(point, now)[0, 0])
+            fixed += float(losses.value(point, now)[0, 0])
             least[t - 1] = fixed
     total: FloatArray = np.cumsum(lost, axis=2) - least
     average = total / np.arange(1, rounds + 1)
