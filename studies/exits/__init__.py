@@ -1,0 +1,1 @@
+"""Laws of exits that single studies need, beside those of ensemble.statistics."""
