@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,7 @@ def page_of(study, out, monkeypatch):
     monkeypatch.setattr(report.Study, "draw", lambda self, name, figure, caption: None)
     monkeypatch.setattr(kramers, "BASE", 0.5)  # and short waits
     monkeypatch.setattr(kramers, "WARM", 1.0)
+    monkeypatch.setattr(heavy_tails, "exit_times", partial(heavy_tails.exit_times, points=30))
     monkeypatch.setattr(heavy_tails, "SCALES", {2.0: math.sqrt(10), 1.5: 1.5, 1.0: 0.5})
     app = report.command(study.run, SMALL[study], SMALL[study])
     return CliRunner().invoke(app, ["--backend", "numpy", "--seed", "5", "--out", str(out)])
@@ -56,7 +58,9 @@ def test_a_small_study_holds_its_laws_and_says_so(study, tmp_path, monkeypatch):
 def test_a_wrong_law_makes_the_study_of_heavy_tails_fail(tmp_path, monkeypatch):
     true = heavy_tails.exit_times
     monkeypatch.setattr(
-        heavy_tails, "exit_times", lambda *given: stable.ExitTimes(2 * true(*given).mean, true(*given).sd)
+        heavy_tails,
+        "exit_times",
+        lambda *given, points: stable.ExitTimes(2 * true(*given, points).mean, true(*given, points).sd),
     )
     found = page_of(heavy_tails, tmp_path, monkeypatch)
     assert found.exit_code == 1

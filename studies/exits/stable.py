@@ -45,7 +45,7 @@ def tail(z: FloatArray, alpha: float) -> FloatArray:
     angle, weight = (unit + 1) * math.pi / 4, weight * math.pi / 4
     power = alpha / (alpha - 1)
     shape = (np.cos(angle) / np.sin(alpha * angle)) ** power * np.cos((alpha - 1) * angle) / np.cos(angle)
-    near = np.exp(-(np.minimum(z, SERIES_FROM)[:, None] ** power) * shape) @ weight / math.pi
+    near = np.sum(np.exp(-(np.minimum(z, SERIES_FROM)[:, None] ** power) * shape) * weight, axis=1) / math.pi
     far = sum(c * np.maximum(z, SERIES_FROM) ** (-alpha * k) for k, c in _series(alpha))
     return np.where(z < SERIES_FROM, near, far)
 
@@ -109,6 +109,11 @@ def _moments(alpha: float, s: float, contraction: float, mesh: FloatArray) -> Fl
 def _below(z: FloatArray, alpha: float) -> FloatArray:
     """P(xi <= z)."""
     if alpha == 1:
-        return np.arctan2(1.0, -z) / math.pi
-    above = ndtr(-np.abs(z) / math.sqrt(2)) if alpha == 2 else tail(np.abs(z).ravel(), alpha).reshape(z.shape)
+        return np.asarray(np.arctan2(1.0, -z) / math.pi)
+    size = np.abs(z)
+    if alpha == 2:
+        above = ndtr(-size / math.sqrt(2))
+    else:
+        far = sum(c * np.maximum(size, SERIES_FROM) ** (-alpha * k) for k, c in _series(alpha))
+        above = np.where(size < SERIES_FROM, _table(alpha)(np.minimum(size, SERIES_FROM), 1), far)
     return np.where(z > 0, 1 - above, above)
