@@ -54,18 +54,37 @@ HD void save_lanes(const Rows& rows, const bool* which, const T& value, E* to, l
     for (int w = 0; w < width; ++w)
         if (which[w]) to[rows.row[w] * stride] = stage[w];
 }
+// A cache line of each row at a time: rows whose distance is a power of two share few places in the cache, and would lose
+// a line before its next coordinate is asked for.
+constexpr int blocks_at_once = 4;
 HD void load_rows(Vec& v, const Rows& rows, const real* from) {
-    EACH_BLOCK(j) {
-        Quad<scalar> q;
-        EACH_COORDINATE {
-            q.c[c] = broadcast(real(0));
-            if (is_coordinate(j, c)) load_lanes(rows, q.c[c], from + block_width * j + c, dim());
+    for (int first = 0, blocks = held(); first < blocks; first += blocks_at_once) {
+        alignas(64) real stage[blocks_at_once * block_width][width] = {};
+        int begin = block_width * first, end = begin + blocks_at_once * block_width;
+        if (end > dim()) end = dim();
+        for (int w = 0; w < width; ++w) {
+            const real* row = from + rows.row[w] * dim();
+            for (int k = begin; k < end; ++k) stage[k - begin][w] = row[k];
         }
-        v.block[j] = q;
+        for (int j = first; j < blocks && j < first + blocks_at_once; ++j) {
+            Quad<scalar> q;
+            EACH_COORDINATE __builtin_memcpy(&q.c[c], stage[block_width * (j - first) + c], sizeof(scalar));
+            v.block[j] = q;
+        }
     }
 }
 HD void save_rows(const Vec& v, const Rows& rows, const bool* which, real* to) {
-    EACH_BLOCK(j)
-    EACH_COORDINATE if (is_coordinate(j, c)) save_lanes(rows, which, v.block[j].c[c], to + block_width * j + c, dim());
+    for (int first = 0, blocks = held(); first < blocks; first += blocks_at_once) {
+        alignas(64) real stage[blocks_at_once * block_width][width];
+        int begin = block_width * first, end = begin + blocks_at_once * block_width;
+        if (end > dim()) end = dim();
+        for (int j = first; j < blocks && j < first + blocks_at_once; ++j)
+            EACH_COORDINATE __builtin_memcpy(stage[block_width * (j - first) + c], &v.block[j].c[c], sizeof(scalar));
+        for (int w = 0; w < width; ++w) {
+            if (!which[w]) continue;
+            real* row = to + rows.row[w] * dim();
+            for (int k = begin; k < end; ++k) row[k] = stage[k - begin][w];
+        }
+    }
 }
 #endif

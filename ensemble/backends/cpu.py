@@ -26,8 +26,8 @@ VECS_HELD = 16
 class CpuEngine(Engine):
     """Runs programs with compiled kernels.
 
-    ``threads``: how many (None: as many as the process may use). ``width``: instances in a tile, a power of two (None: two
-    vectors' worth, or less where the dimension is large). Results do not depend on either.
+    ``threads``: how many (None: as many as the process may use). ``width``: instances in a tile, a power of two (None: a
+    vector's worth, two in one or two dimensions). Results do not depend on either.
     """
 
     name = "cpu"
@@ -45,7 +45,8 @@ class CpuEngine(Engine):
         if self._width:
             return self._width
         vector_bytes = 64 if compiler.has_wide_vectors() else 32
-        return vector_bytes // program.dtype.itemsize
+        vectors = 2 if program.dim <= 2 else 1  # a chain of few coordinates leaves room for another beside it: measured
+        return vectors * vector_bytes // program.dtype.itemsize
 
     def mixed(self, program: Program) -> bool:
         """Whether tiles may mix configurations: only where a configuration cannot fill one."""
