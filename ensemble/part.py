@@ -269,6 +269,14 @@ class Part:
         return result
 
 
+def nested(part: Part) -> Iterator[Part]:
+    """The part itself and all that it wraps, however deep."""
+    yield part
+    for f in fields(part):
+        if f.metadata.get("kind") == "inner":
+            yield from nested(getattr(part, f.name))
+
+
 def plain(value: Any) -> Any:
     """A field's value in JSON's types."""
     if isinstance(value, Part):

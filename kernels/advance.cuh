@@ -138,6 +138,9 @@ struct Earliest {
     HD int operator()(int a, int b) const { return a < b ? a : b; }
 };
 
+// Where so many lanes share the registers that few are left for what all of them need, numbers are read in every step.
+constexpr bool crowded = lanes >= 512 && ENSEMBLE_DOUBLE;
+
 template <class P>
 HD void advance_group(const Launch& launch) {
     Seat seat;
@@ -180,13 +183,14 @@ HD void advance_group(const Launch& launch) {
         clock.random.step = unsigned(t);
         load_columns<P::columns>(clock.column, table);
         table += P::table_row;
-        bool fine = take_step(parts, x, state, clock, launch.bound);
+        const P here = crowded ? *read_again((const P*)launch.parameters + configuration) : parts;
+        bool fine = take_step(here, x, state, clock, launch.bound);
         if (!fine) bad = t < bad ? t : bad;
         if constexpr (!same_type<decltype(parts.event), Never>) {
             if (--until_check == 0) {
                 until_check = launch.check_every;
                 EventNow<P::event_at, P::columns> now(clock, reported(state, x));
-                int label = int(parts.event.check(x, parts.landscape, now));
+                int label = int(here.event.check(x, here.landscape, now));
                 bool hit = open && label != 0;
                 if (any(hit)) {
                     bool earlier = t < reduce_lanes(bad, Earliest{});  // of the two, divergence wins a tie

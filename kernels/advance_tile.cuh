@@ -134,7 +134,7 @@ int advance_tiles(const Launch& launch, int first_tile, int last_tile, char* are
     FlushSubnormals flush;
     open_workspace(launch.dim, arena, arena_bytes);
     for (int tile = first_tile; tile < last_tile; ++tile) advance_tile<P>(launch, tile);
-    return 0;
+    return workspace_overflowed();
 }
 #define ENSEMBLE_ADVANCE(...)                                                                                   \
     extern "C" int advance(const Launch* launch, int first_tile, int last_tile, char* arena, long long bytes) { \

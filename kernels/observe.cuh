@@ -80,11 +80,13 @@ void look_tile(const LookLaunch& launch, int tile) {
 }
 #define ENSEMBLE_OBSERVE(...)                                                                                       \
     extern "C" int observe(const LookLaunch* launch, int first_tile, int last_tile, char* arena, long long bytes) { \
+        int failed = 0;                                                                                             \
         for (int tile = first_tile; tile < last_tile; ++tile) {                                                     \
             open_workspace(launch->dim, arena, bytes);                                                              \
             look_tile<__VA_ARGS__>(*launch, tile);                                                                  \
+            failed |= workspace_overflowed();                                                                       \
         }                                                                                                           \
-        return 0;                                                                                                   \
+        return failed;                                                                                              \
     }                                                                                                               \
     extern "C" long long size_of_parts() { return sizeof(__VA_ARGS__); }                                            \
     extern "C" long long size_of_launch() { return sizeof(LookLaunch); }

@@ -12,15 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import sources
+from ..part import nested
 from . import compiler
 from .launch import advance_launch, draw_launch, look_launch, roles_of, table_rows, types_of
 from .layout import Layout, tiles_of, values_of
-from .program import Engine, Program, State
+from .program import ROLES, Engine, Program, State
 
 STATIC_DIM = 8
 """Up to here the dimension is compiled in, above it is a run-time bound: one library for all larger dimensions."""
-VECS_HELD = 16
-"""Vecs that parts may hold at once beyond x and their state; an arena has room for so many."""
+VECS_PER_PART = 8
+"""Vecs that a part may hold at once beyond x and its state (7 is the most that was found). An arena has room for so many of
+each part, wrapped ones too, as if all held theirs together; memory that is never touched costs nothing."""
 
 
 class CpuEngine(Engine):
@@ -99,7 +101,8 @@ class CpuEngine(Engine):
         blocks = -(-program.dim // 4)
         vec = blocks * 4 * self.width(program) * program.dtype.itemsize
         tree = (1 << (blocks - 1).bit_length()) * self.width(program) * program.dtype.itemsize
-        return (1 + program.slots[0] + VECS_HELD) * vec + tree
+        parts = sum(sum(1 for _ in nested(program.part(role))) for role in ROLES)
+        return (1 + program.slots[0] + VECS_PER_PART * parts) * vec + tree
 
     def working_bytes(self, program: Program) -> int:
         return super().working_bytes(program) + 4  # the tiles
@@ -122,7 +125,10 @@ class CpuEngine(Engine):
         def work(arena: NDArray[np.uint8]) -> None:
             for start in starts:  # next() on a range iterator is atomic under the GIL
                 if call(start, min(start + chunk, count), arena.ctypes.data, arena.size):
-                    raise RuntimeError("a kernel reported failure")
+                    raise RuntimeError(
+                        f"backend='cpu': the parts of this program hold more vectors at once than the {VECS_PER_PART} for each "
+                        f"part that there is room for; raise ensemble.backends.cpu.VECS_PER_PART, or use backend='numpy'."
+                    )
 
         for future in [self._pool.submit(work, arena) for arena in arenas]:
             future.result()

@@ -3,7 +3,8 @@
 #include "../base.cuh"
 
 // Numbers that are read again in every step: a compiler that kept them all in registers would spill what matters more.
-HD const real* read_again(const real* numbers) {
+template <class T>
+HD const T* read_again(const T* numbers) {
 #if defined(__CUDACC__)
     asm volatile("" : "+l"(numbers));
 #endif

@@ -73,10 +73,9 @@ HD void products_of_others(const Get& get, const Put& put) {
 #else
     int leaves = tree_blocks(), have = held();
     char* mark = workspace.top;
-    T* part = (T*)workspace.top;
+    T* part = (T*)workspace_room(2 * long(sizeof(T)) * leaves);
     T* outside = part + leaves;
     workspace.top = (char*)(outside + leaves);
-    if (workspace.top > workspace.end) __builtin_trap();
     for (int j = 0; j < leaves; ++j) {
         part[j] = j < have ? block_product<T>(get, j) : T(One{});
         outside[j] = One{};

@@ -26,16 +26,26 @@ constexpr int lanes = 1;
 struct Workspace {
     int dim, blocks, tree_blocks;
     char* top;
+    char* start;
     char* end;
+    bool overflowed;
 };
 static thread_local Workspace workspace;
 HD void open_workspace(int dim, char* arena, long long bytes) {
     int blocks = (dim + 3) / 4, tree = 1;
     while (tree < blocks) tree *= 2;
-    workspace = {dim, blocks, tree, arena, arena + bytes};
+    workspace = {dim, blocks, tree, arena, arena, arena + bytes, false};
 }
 HD char* workspace_top() { return workspace.top; }
 HD void workspace_reset(char* top) { workspace.top = top; }
+HD int workspace_overflowed() { return workspace.overflowed; }
+// Room for so many bytes more. Where there is none the launch has failed and says so when it ends: the plan counts every
+// Vec that parts hold. What it goes on to compute lands at the arena's start, which has room for any one thing.
+HD char* workspace_room(long bytes) {
+    if (__builtin_expect(workspace.top + bytes <= workspace.end, 1)) return workspace.top;
+    workspace.overflowed = true;
+    return workspace.start;
+}
 HD int dim() { return static_shape ? static_dim : workspace.dim; }
 HD int held() { return static_shape ? held_blocks : workspace.blocks; }
 HD int block_of(int j) { return j; }
@@ -100,9 +110,8 @@ struct Vec : Expression {
 
 private:
     HD void take() {
-        block = (Quad<scalar>*)workspace.top;
-        workspace.top += bytes();
-        if (workspace.top > workspace.end) __builtin_trap();  // the plan counts every Vec a part may hold
+        block = (Quad<scalar>*)workspace_room(bytes());
+        workspace.top = (char*)block + bytes();
     }
 
 public:
@@ -546,9 +555,8 @@ HD scalar reduce(const E& e, Op op) {
 #else
 template <class Op, class E>
 HD scalar reduce(const E& e, Op op) {
-    scalar* part = (scalar*)workspace.top;
     int n = tree_blocks();
-    if ((char*)(part + n) > workspace.end) __builtin_trap();
+    scalar* part = (scalar*)workspace_room(long(sizeof(scalar)) * n);
     int have = held();
     for (int j = 0; j < have; ++j) part[j] = reduce_block(e, j, op);
     for (int j = have; j < n; ++j) part[j] = broadcast(Op::neutral());
