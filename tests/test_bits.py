@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import os
 import random
-from datetime import date
 from functools import partial
 
 import numpy as np
@@ -330,15 +328,6 @@ def agree(combination, dtype):
 @pytest.mark.parametrize("combination", random.Random(0).sample(ALL, min(200, len(ALL))), ids=named)
 def test_many_combinations_have_the_same_bits_on_numpy_and_cpu(cpu, combination, dtype):
     agree(combination, dtype)
-
-
-# So many more, drawn anew each day: ENSEMBLE_COMBINATIONS=4 pytest
-DRAWN = random.Random(date.today().isoformat()).sample(ALL, int(os.environ.get("ENSEMBLE_COMBINATIONS", "0")))
-
-
-@pytest.mark.parametrize("combination", DRAWN, ids=named)
-def test_combinations_of_the_day_have_the_same_bits_on_numpy_and_cpu(cpu, combination):
-    agree(combination, "float32")
 
 
 def test_perturbations_have_the_same_bits_on_numpy_and_cpu(cpu):

@@ -29,8 +29,8 @@ from ensemble import sources
 from ensemble.cost import counts, named
 from ensemble.cost import instructions as from_table
 from ensemble.events import Below, Crossed, LeftBall, Never
-from ensemble.landscapes import Landscape, Quadratic, QuarticSaddle, Rosenbrock
-from ensemble.optimizers import Adam, Clip, GradientDescent, HeavyBall, Nesterov, Optimizer, PerturbedGD
+from ensemble.landscapes import DeepLinear, Landscape, MatrixFactorization, Quadratic, QuarticSaddle, Rosenbrock
+from ensemble.optimizers import Adam, Clip, GradientDescent, HeavyBall, Nesterov, Optimizer, PerturbedGD, RMSProp
 from ensemble.part import Part
 
 try:
@@ -90,6 +90,27 @@ def test_an_instance_stays_in_registers(row: Row) -> None:
     assert found.spill_stores == found.spill_loads == found.local_memory == 0
     assert found.inner_loops == 0
     assert occupancy(row) >= 0.25
+
+
+CROWDED: list[tuple[Landscape, Optimizer, Part, str]] = [
+    (MatrixFactorization.random(20, 3), RMSProp(), Below(1.0), "float32"),
+    (DeepLinear(4, 5), Adam(), LeftBall(1.0), "float32"),
+    (QuarticSaddle(dim=4096), Adam(), LeftBall(1.0), "float64"),
+]
+
+
+@pytest.mark.parametrize("case", CROWDED, ids=lambda c: f"{type(c[0]).__name__}-{c[0].dimension}")
+def test_what_needs_many_registers_is_spread_over_enough_lanes(case: tuple[Landscape, Optimizer, Part, str]) -> None:
+    *parts, dtype = case
+    p = program(*parts, instances=LARGE, dtype=dtype, math="fast")  # type: ignore[arg-type]
+    assert report(compile_cubin(Counted().source(p, "advance"), sources.kernels())).local_memory == 0
+
+
+@pytest.mark.parametrize("instances", [1, LARGE])
+def test_in_float64_an_instance_takes_at_most_512_lanes(instances: int) -> None:
+    for optimizer, dim in ((GradientDescent(0.1), 8192), (Adam(), 4096)):
+        p = program(QuarticSaddle(dim=dim), optimizer, Never(), instances=instances, dtype="float64")
+        assert Counted().group(p).lanes == 512
 
 
 def test_the_engine_chooses_the_lanes_that_the_table_is_about() -> None:

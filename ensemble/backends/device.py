@@ -15,11 +15,12 @@ from .layout import Layout, draw_dtype, launch_dtype, look_dtype, values_of
 from .program import Engine, Program, State
 
 COORDINATES_PER_LANE = 16
-"""Four blocks: enough independent work to hide latencies, few enough for their state to stay in registers."""
+"""Four blocks: enough independent work to hide latencies, few enough for their state to stay in registers. Landscapes may want
+fewer (``Landscape.coordinates_per_lane``)."""
 KEPT_PER_LANE = 64
 """Registers of a lane that x and the optimizer's vectors may fill; as many again serve one step."""
 MOST_LANES = 1024
-"""Threads that a block may have, and so an instance."""
+"""Threads that a block may have, and so an instance; in float64 half of that: 64 registers are too few to compute in."""
 KEPT_AT_MOST_LANES = 28
 """The same as ``KEPT_PER_LANE`` where 1024 lanes share the registers: 64 each. Counted, not guessed:
 ``tests/test_counts.py`` holds every optimizer at its largest dimension to no spill."""
@@ -44,16 +45,21 @@ class Group:
 def group_of(program: Program, processors: int) -> Group:
     """How many lanes an instance takes on a device of so many multiprocessors. Results do not depend on it.
 
+    Enough that no registers spill, which tests hold it to; where there are no more lanes to take, since dim is small, landscapes
+    that need much at once may (``Landscape.coordinates_per_lane``).
+
     Raises:
         ValueError: the state of one instance does not fit the registers of a block.
     """
     blocks = -(-program.dim // 4)
+    most = MOST_LANES // (program.dtype.itemsize // 4)
     kept = program.registers_held
-    per_lane = COORDINATES_PER_LANE
+    per_lane, wanted = COORDINATES_PER_LANE, program.landscape.coordinates_per_lane
+    if wanted < per_lane:
+        per_lane = max(4, wanted // (program.dtype.itemsize // 4))
     while per_lane > 4 and per_lane * kept > KEPT_PER_LANE:
         per_lane //= 2
-    wanted = min(_power_of_two(-(-program.dim // per_lane)), MOST_LANES)
-    lanes = min(wanted, _power_of_two(blocks + 1) // 2)
+    lanes = min(_power_of_two(-(-program.dim // per_lane)), most, _power_of_two(blocks + 1) // 2)
     if program.dim > most_coordinates(program):
         raise ValueError(
             f"backend='cuda' keeps an instance in the registers of one thread block: dim={program.dim} with "
@@ -61,7 +67,7 @@ def group_of(program: Program, processors: int) -> Group:
             f"{most_coordinates(program)} coordinates that fit. Take a smaller dim, float32, or "
             f"backend='cpu'."
         )
-    while 2 * lanes <= min(blocks, MOST_LANES) and program.rows * lanes < processors * THREADS_PER_PROCESSOR:
+    while 2 * lanes <= min(blocks, most) and program.rows * lanes < processors * THREADS_PER_PROCESSOR:
         lanes *= 2
     return Group(lanes, max(lanes, THREADS) if lanes <= 32 else lanes)
 

@@ -43,6 +43,10 @@ class Landscape(Part):
     smooth_everywhere: ClassVar[bool] = False
     """Whether ``smoothness`` holds on the whole space, and not on ``box`` alone."""
 
+    coordinates_per_lane: ClassVar[int] = 16
+    """How many float32 coordinates, of double as many registers in float64, a lane of a device has room for beside what the
+    kernel twin works with. Landscapes that couple coordinates by many numbers at once say less."""
+
     @property
     def dimension(self) -> int:
         """Number of coordinates."""

@@ -29,6 +29,8 @@ class DeepLinear(Tabled):
     Every lane of a device holds all weights and computes the whole product: at most 256 weights.
     """
 
+    coordinates_per_lane = 8
+
     layers: int = structure(3, low=1)
     width: int = structure(1, low=1)
     target: Any = array(1.0)

@@ -26,6 +26,8 @@ class MatrixFactorization(Tabled):
     residuals, gradients come from rank x rank products: O(size rank^2 + size rank true_rank).
     """
 
+    coordinates_per_lane = 8
+
     factor: Any = array()
     rank: int = structure(1, low=1)
     size: int | None = structure(None, low=1)

@@ -34,6 +34,8 @@ class Octopus(Landscape):
     warns. Use float64 here.
     """
 
+    coordinates_per_lane = 8
+
     dim: int = structure(5, low=1)
     L: float = number(1.0, POSITIVE)
     gamma: float = number(1.0, POSITIVE)

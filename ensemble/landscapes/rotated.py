@@ -35,6 +35,10 @@ class Rotated(Landscape):
         object.__setattr__(self, "frame", random_frame(self.dimension, int(self.seed)))
 
     @property
+    def coordinates_per_lane(self) -> int:  # type: ignore[override]
+        return self.base.coordinates_per_lane
+
+    @property
     def dimension(self) -> int:
         return self.base.dimension
 

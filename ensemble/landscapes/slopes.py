@@ -94,6 +94,10 @@ class Plateau(Landscape):
         unconstrained(self, self.base)
 
     @property
+    def coordinates_per_lane(self) -> int:  # type: ignore[override]
+        return self.base.coordinates_per_lane
+
+    @property
     def dimension(self) -> int:
         return self.base.dimension
 

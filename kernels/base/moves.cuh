@@ -59,7 +59,8 @@ HD scalar at(const Vec& x, int i) {
     if constexpr (static_shape) {
         EACH_BLOCK(j) {
             UNROLL for (int k = 0; k < block_width; ++k) {
-                if (j == block / lanes && k == c) value = x.block[j].c[k];
+                scalar here = x.block[j].c[k];  // loaded in any case: a choice of addresses would need x in memory
+                value = j == block / lanes && k == c ? here : value;
             }
         }
     } else {
