@@ -248,5 +248,5 @@ def test_white_noise_prefers_the_flat_well_as_the_exact_masses_say(cpu):
         progress=False,
     )
     found = occupancy_against_sharpness(nearest_minimum(quench(result, lr=0.1)))
-    law = np.log(2.35658) / np.log(4.0)
+    law = np.log(2.356602) / np.log(4.0)
     assert abs(found.exponent - law) <= 4 / 1.96 * (found.exponent_upper - found.exponent)
