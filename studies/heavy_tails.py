@@ -238,7 +238,7 @@ def run(study: report.Study[Size]) -> None:
 
 FULL = Size(20_000, 600_000, (1.0, 2.0, 4.0, 8.0), (0.25, 0.5, 1.0, 2.0, 4.0))
 QUICK = Size(2_000, 300_000, (1.0, 2.0, 4.0), (0.25, 1.0, 4.0))
-QUICK_NUMPY = Size(200, 60_000, (1.0, 2.0), (0.25, 4.0))
+QUICK_NUMPY = Size(200, 60_000, (1.0, 1.5), (1.0, 3.0))
 app = report.command(run, FULL, QUICK, QUICK_NUMPY)
 
 if __name__ == "__main__":
