@@ -220,9 +220,9 @@ def _range(before: str, drawn: list[xr.Dataset], variable: str, after: str) -> l
 
 def finish(figure: Figure, axes: Axes, drawn: list[xr.Dataset], note: str, legend: bool = False) -> None:
     """States what :func:`stated` says over the axes; puts a legend of more than one, or any, under them."""
-    # A line of a column holds about 60 characters.
+    # A line of a column holds about 60 characters, and fewer where it begins at the axes.
     letters = int(17 * figure.get_figwidth())
-    axes.set_title("\n".join(wrap(stated(drawn, note), letters)), loc="left", color="0.35")
+    axes.set_title("\n".join(wrap(stated(drawn, note), letters - 4)), loc="left", color="0.35")
     axes.set_ylabel("\n".join(wrap(axes.get_ylabel(), int(14 * figure.get_figheight()))))
     handles, labels = axes.get_legend_handles_labels()
     if len(handles) > 1 - legend:
