@@ -2,7 +2,10 @@
 
 __version__ = "0.1.0"
 
-from . import events, landscapes, noises, optimizers, schedules, starts, statistics
+import importlib as _importlib
+import typing as _typing
+
+from . import events, landscapes, noises, optimizers, schedules, starts
 from .events import *
 from .grids import grid, zipped
 from .landscapes import *
@@ -13,6 +16,17 @@ from .result import Result, load, replay
 from .schedules import *
 from .simulate import compare, simulate
 from .starts import *
+
+if _typing.TYPE_CHECKING:
+    from . import statistics
+
+
+def __getattr__(name: str) -> _typing.Any:
+    """``statistics`` when it is first asked for: most of SciPy comes with it, and a run needs none of that."""
+    if name == "statistics":
+        return _importlib.import_module(".statistics", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "Record",

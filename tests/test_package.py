@@ -261,3 +261,9 @@ def test_the_parts_are_listed(capsys):
 def test_an_argument_that_is_not_understood_is_named(capsys):
     assert main(["help"]) == 2
     assert "give nothing, or 'parts'" in capsys.readouterr().out
+
+
+def test_a_run_does_not_wait_for_the_statistics_and_what_they_import():
+    program = "import sys, ensemble; print([m for m in ('scipy.stats', 'matplotlib', 'ensemble.statistics') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
