@@ -62,8 +62,9 @@ def _some_small(x: Rows, program: Program, tiny: float) -> tuple[NDArray[np.int6
     piece = max(1, AT_ONCE // program.dim)
     for a in range(0, program.instances, piece):
         here = x(a, min(a + piece, program.instances))
-        small = np.flatnonzero((np.abs(here) < tiny).any(axis=1))[: LOOKED_AT - count]
-        if small.size:
+        tiniest = np.abs(here) < tiny
+        if tiniest.any():  # one answer for all is much sooner found than one for each row
+            small = np.flatnonzero(tiniest.any(axis=1))[: LOOKED_AT - count]
             rows.append(small + a)
             points.append(here[small])
             count += small.size

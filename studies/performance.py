@@ -14,7 +14,7 @@ the faster form of JAX + optax (150 to 300e6), 13 to 20 times array NumPy on one
 3.8 to 5.5 times the fastest of all peers, PyTorch with one cached chunk of instances on each core (330 to 450e6).
 In float64 it is 7 to 9 times JAX and 3.5 to 5 times NumPy on two threads. Passages with a heavy tail take 1.25 times
 the steps really taken. A first result comes 1.2 s after the start of Python, 3.2 s where the kernel is compiled first.
-A call costs some 7 ms and 0.1 microseconds per instance beside its steps, so that a single step per call is no faster
+A call costs some 3 ms and 0.07 microseconds per instance beside its steps, so that a single step per call is no faster
 than in an array library.
 
 Run `python studies/performance.py`, or with `--quick`. Rule of measurement: all contestants are compiled and warm

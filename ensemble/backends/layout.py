@@ -156,7 +156,7 @@ def tiles_of(active: NDArray[Any], instances: int, width: int, mixed: bool) -> N
         edges = np.array([0, rows.size])
     else:
         configurations = np.arange(rows[0] // instances, rows[-1] // instances + 2, dtype=np.int64)
-        edges = np.searchsorted(rows, configurations * instances)
+        edges = np.searchsorted(rows, (configurations * instances).astype(np.int32))  # of another type, rows are copied
         edges = edges[np.flatnonzero(np.diff(edges, append=rows.size + 1))]  # those with rows, and the end
     sizes = np.diff(edges)
     if not (sizes % width).any():
