@@ -291,7 +291,7 @@ def test_derivatives_are_those_of_the_value(example):
 @each_example
 def test_derivatives_are_those_of_automatic_differentiation(example):
     torch = pytest.importorskip("torch")
-    f, x = example.landscape, draw(example, 200 if isinstance(example.landscape, en.Octopus) else POINTS)
+    f, x = example.landscape, draw(example)
     v = np.random.default_rng(1).normal(size=x.shape)
     points, direction = torch.tensor(x, requires_grad=True), torch.tensor(v)
     value = example.formula(points, torch)
