@@ -12,8 +12,10 @@ from typer.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
 
+import cliffs_and_plateaus
 import convergence_rates
 import report
+import rosenbrock
 
 import ensemble as en
 
@@ -76,3 +78,64 @@ def test_rates_of_convergence_are_fitted_and_bounds_hold(tmp_path):
     assert tuned["GD"]["regime"] == tuned["Nesterov"]["regime"] == "linear"
     assert float(tuned["GD"]["factor"]) == pytest.approx((99 / 101) ** 2, rel=1e-9)
     assert status in (0, 1)
+
+
+def test_adams_longest_step_is_taken_under_the_gradients_that_make_it():
+    """Gradients w/u give equality in Cauchy and Schwarz; any others give less."""
+    t = 30
+    age = np.arange(t)[::-1]
+    longest = cliffs_and_plateaus.longest_step_of_adam(t)
+    gradients = {"worst": (0.9 / 0.999) ** age, "other": np.random.default_rng(0).normal(size=t)}
+    found = {}
+    for name, g in gradients.items():
+        m = 0.1 * (0.9**age * g).sum() / (1 - 0.9**t)
+        v = 0.001 * (0.999**age * g**2).sum() / (1 - 0.999**t)
+        found[name] = abs(m) / np.sqrt(v)
+    assert found["worst"] == pytest.approx(longest, rel=1e-12)
+    assert found["other"] < longest
+    assert cliffs_and_plateaus.longest_step_of_adam(100_000) == pytest.approx(7.2703, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["GD", "heavy ball"])
+def test_the_way_off_the_plateau_is_that_of_the_map(name):
+    """3,000 starts under the rule itself."""
+    x = np.random.default_rng(1).uniform(1.9, 2.1, size=3_000)
+    v, step = np.zeros_like(x), np.full(x.size, -1)
+    for t in range(1, 80):
+        v = cliffs_and_plateaus.BETA * (name == "heavy ball") * v - 0.1 * x * (1 - np.tanh(x * x / 2) ** 2)
+        x = x + v
+        step[(step < 0) & (np.abs(x) <= 1)] = t
+    law = {
+        "GD": cliffs_and_plateaus.off_the_plateau,
+        "heavy ball": cliffs_and_plateaus.heavy_ball_off_the_plateau,
+    }[name](1.9, 2.1)
+    assert all(check.holds for check in report.Check.times(name, law, step, 79))
+
+
+@pytest.mark.parametrize("name", ["heavy ball", "Nesterov"])
+def test_the_speed_near_rosenbrocks_minimum_is_that_of_the_linear_law(name):
+    beta, lr = 0.9, rosenbrock.NEAR_LR
+    mean = rosenbrock.method(name, beta).value_law(rosenbrock.CURVATURES, lr, 4_000)[0]
+    assert (mean[4_000] / mean[3_000]) ** (1 / 2_000) == pytest.approx(rosenbrock.radius(name, beta, lr), rel=1e-9)
+
+
+@pytest.mark.slow
+def test_rosenbrocks_valley_is_gone_down(tmp_path):
+    pictures = ("paths", "paths_beta", "loss", "gradient_norm", "loss_noise", "beta", "adam_share", "adam_time", "ecdf")
+    size = rosenbrock.Size(100, 3_000, 800, (0.95, 0.99), (0.5, 0.9), (0.9, 0.99))
+    rows, checks, status = run_small(rosenbrock, size, tmp_path, pictures)
+    assert status == 0
+    assert all(check["holds"] == "True" for check in checks)
+    assert {row["sweep"] for row in rows} == {"near the minimum", "beta", "adam"}
+
+
+@pytest.mark.slow
+def test_cliffs_throw_and_plateaus_hold(tmp_path):
+    size = cliffs_and_plateaus.Size(200, 150, cliffs_and_plateaus.SOME, (5.0, 10.0), (1.5, 2.0), 500)
+    rows, checks, status = run_small(cliffs_and_plateaus, size, tmp_path, ("paths", "thrown", "plateau"))
+    assert status == 0
+    assert all(check["holds"] == "True" for check in checks)
+    gone = {
+        row["optimizer"]: int(row["events_total"]) for row in rows if row["sweep"] == "valley" and row["sigma"] == "5.0"
+    }
+    assert gone["GD"] > gone["clipped norm"] > gone["Adam"] == 0
