@@ -58,6 +58,13 @@ def test_a_heat_map_has_a_panel_for_each_further_configuration_and_one_scale_of_
     assert len(plots.table(figure)) == 12
 
 
+def test_a_heat_map_shows_the_one_value_there_is():
+    data = swept()
+    data["median"][:] = np.where(np.arange(6).reshape(data["median"].shape) == 2, 7.0, np.nan)
+    texts = plots.heat_map(data, "beta1", "beta2", "median", log=True).axes[0].texts
+    assert sorted(t.get_text() for t in texts) == ["", "", "", "", "", "7"]
+
+
 def test_a_heat_map_refuses_what_it_cannot_show():
     with pytest.raises(ValueError, match="not 'lr' with numbers"):
         plots.heat_map(swept(), "lr", "beta2", "median")

@@ -122,7 +122,7 @@ def test_the_speed_near_rosenbrocks_minimum_is_that_of_the_linear_law(name):
 @pytest.mark.slow
 def test_rosenbrocks_valley_is_gone_down(tmp_path):
     pictures = ("paths", "paths_beta", "loss", "gradient_norm", "loss_noise", "beta", "adam_share", "adam_time", "ecdf")
-    size = rosenbrock.Size(100, 3_000, 800, (0.95, 0.99), (0.5, 0.9), (0.9, 0.99))
+    size = rosenbrock.Size(100, 3_000, 800, (0.95, 0.99), (0.5, 0.9), (0.9, 0.999))
     rows, checks, status = run_small(rosenbrock, size, tmp_path, pictures)
     assert status == 0
     assert all(check["holds"] == "True" for check in checks)

@@ -97,6 +97,8 @@ def _norm(
     if center is not None:
         half = max(abs(low - center), abs(high - center)) or 1.0
         return CenteredNorm(center, half)
+    if log and low == high:  # one value alone: LogNorm would mask it
+        low, high = low / 1.1, high * 1.1
     return LogNorm(low, high) if log else Normalize(low, high)
 
 
