@@ -19,7 +19,7 @@ import saddle_escape
 import ensemble as en
 from ensemble.statistics import laws
 
-TINY = saddle_escape.Size(300, 700, (3, 9), (1e-2, 1e-1), (1.0, 4.0))
+TINY = saddle_escape.Size(300, 700, (3, 9), (1e-2, 1e-1), (1.0, 4.0), ("Average", "Lion"))
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def rows_of(out):
 
 def test_the_quick_study_writes_figures_data_table_and_report(ran):
     out, said = ran
-    for name in ("survival", "dimension", "noise", "curvature", "paths"):
+    for name in ("survival", "dimension", "noise", "curvature", "paths", "catalogue"):
         assert all((out / f"{name}.{ending}").stat().st_size > 100 for ending in ("png", "svg", "csv"))
         assert f"({name}.png)" in (out / "report.md").read_text()
     assert str(out).replace("\n", "") in said.replace("\n", "")
@@ -58,22 +58,24 @@ def test_the_report_names_question_law_finding_and_what_made_it(ran):
 
 def test_the_table_has_intervals_and_laws(ran):
     rows = rows_of(ran[0])
-    assert {row["optimizer"] for row in rows} == {*saddle_escape.SIX, "Adam, no noise"}
+    swept = {row["optimizer"] for row in rows if row["sweep"] != "catalogue"}
+    assert swept == {*saddle_escape.SIX, "Adam, no noise"}
+    assert {row["optimizer"] for row in rows} - swept == {"GradientDescent", "Average", "Lion"}
     for row in rows:
         assert int(row["n"]) == 300 == int(row["events_total"]) + int(row["censored"]) + int(row["diverged"])
         assert float(row["mean_lower"]) < float(row["mean"]) < float(row["mean_upper"])
         assert float(row["median_lower"]) <= float(row["median"]) <= float(row["median_upper"])
-        assert (row["law"] == "") == (row["law_mean"] == "") == row["optimizer"].startswith("Adam")
+        assert (row["law"] == "") == (row["law_mean"] == "") == row["optimizer"].startswith(("Adam", "Lion"))
     with open(ran[0] / "checks.csv", newline="") as file:
         checks = list(csv.DictReader(file))
     known = [row["law"] for row in rows if row["law"]]
-    assert len(checks) == 2 * known.count("exact") + known.count("asymptotic")
+    assert len(checks) == 2 * known.count("exact") + known.count("asymptotic") + 1  # averages leave SGD alone
     assert all(check["holds"] == "True" for check in checks)
 
 
 def test_the_datasets_open_again(ran):
     files = sorted((ran[0] / "data").glob("*.nc"))
-    assert len(files) == 3 * len(TINY.dims) + 1 + 3
+    assert len(files) == 3 * len(TINY.dims) + 1 + 3 + 1
     loaded = en.load(ran[0] / "data" / "noise_noisy.nc").dataset
     assert loaded["event_step"].sizes == {"optimizer": 4, "sigma": 2, "instance": 300}
     assert loaded["optimizer"].to_numpy().tolist() == list(saddle_escape.NOISY)
@@ -81,10 +83,11 @@ def test_the_datasets_open_again(ran):
 
 
 def test_a_law_that_fails_makes_the_study_fail(tmp_path, monkeypatch):
-    small = saddle_escape.Size(200, 400, (3,), (1e-1,), (4.0,))
+    small = saddle_escape.Size(200, 400, (3,), (1e-1,), (4.0,), ("Average",))
     true = saddle_escape.escape_of_map
     monkeypatch.setattr(saddle_escape, "escape_of_map", lambda gamma, start: true(0.7 * gamma, start))
     monkeypatch.setattr(saddle_escape, "draw", lambda study, base: None)
+    monkeypatch.setattr(saddle_escape, "draw_catalogue", lambda study, result: None)
     app = report.command(saddle_escape.run, small, small)
     found = CliRunner().invoke(app, ["--backend", "numpy", "--out", str(tmp_path)])
     assert found.exit_code == 1
@@ -136,3 +139,9 @@ def test_the_law_of_momentum_is_met(ahead):
         step[(step < 0) & (np.abs(x) >= saddle_escape.EXIT)] = t
     assert step.min() > 0
     assert step.mean() == pytest.approx(saddle_escape.escape_with_momentum(ahead, 1.0, 0.01).mean, abs=0.1)
+
+
+def test_the_catalogue_has_every_optimizer():
+    kinds = {name for name in en.optimizers.__all__ if name not in ("Optimizer", "Gradient")}
+    assert kinds == set(saddle_escape.CATALOGUE)
+    assert all(type(one).__name__ == name for name, one in saddle_escape.CATALOGUE.items())

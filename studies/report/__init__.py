@@ -1,7 +1,7 @@
 """What studies share: the command with its options, laws as checks, tables, figures, and the pages made of them."""
 
 from .checks import LIMIT, Check, verdict, write_checks
-from .escapes import CELLS, cells, escape_rows, escape_table, medians, places, time_law
+from .escapes import CELLS, LawOf, cells, escape_rows, escape_table, medians, places, time_law
 from .linear import LinearMethod
 from .page import Page, fill
 from .rates import power, power_row, rate_rows, rate_table
@@ -14,6 +14,7 @@ __all__ = [
     "RESULTS",
     "Backend",
     "Check",
+    "LawOf",
     "LinearMethod",
     "Page",
     "Size",
