@@ -202,7 +202,7 @@ EVERY = {
 }
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", EVERY)
 def test_numpy_and_cpu_agree_to_the_bit(cpu, name, dtype):
     landscape = (

@@ -9,6 +9,8 @@ from scipy import stats
 import ensemble as en
 
 DRAWS = 1_000_000
+FIRST32 = ["float32", pytest.param("float64", marks=pytest.mark.slow)]
+FIRST64 = ["float64", pytest.param("float32", marks=pytest.mark.slow)]
 DIM = 8
 """Coordinates that take one million draws in 125,000 instances."""
 
@@ -98,7 +100,7 @@ def test_rademacher_noise_takes_two_values_equally_often(cpu):
     assert fits_moments(g, 0, 0.25, 1)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", FIRST32)
 @pytest.mark.parametrize("df", [1.0, 2.5, 30.0, 1e6])
 def test_student_t_noise_has_student_s_law(cpu, df, dtype):
     g = noise_of(en.StudentT(df, scale=0.5), dtype=dtype) / 0.5
@@ -113,7 +115,7 @@ def test_student_t_noise_has_student_s_law(cpu, df, dtype):
 STABLE = {1.0: stats.cauchy, 2.0: stats.norm(scale=np.sqrt(2))}
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", FIRST32)
 @pytest.mark.parametrize("alpha", [0.5, 1.0, 1.3, 1.7, 2.0])
 def test_alpha_stable_noise_has_its_characteristic_function_and_tail(cpu, alpha, dtype):
     scale = 0.5
@@ -182,7 +184,7 @@ EVERY = [
 ]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", FIRST64)
 @pytest.mark.parametrize("noise", EVERY, ids=lambda n: type(n).__name__)
 def test_numpy_and_cpu_agree_to_the_bit(cpu, noise, dtype):
     numpy, compiled = (
@@ -206,7 +208,9 @@ def test_numpy_and_cpu_agree_to_the_bit(cpu, noise, dtype):
 
 
 @pytest.mark.parametrize(
-    "noise", [en.StudentT(2.0), en.AlphaStable(1.5), en.Rademacher(1.0)], ids=lambda n: type(n).__name__
+    "noise",
+    [pytest.param(en.StudentT(2.0), marks=pytest.mark.slow), en.AlphaStable(1.5), en.Rademacher(1.0)],
+    ids=lambda n: type(n).__name__,
 )
 @pytest.mark.parametrize("dim", [1, 2])
 def test_few_coordinates_draw_anew_at_every_step(cpu, noise, dim):
