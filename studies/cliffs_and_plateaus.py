@@ -34,6 +34,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -198,6 +199,7 @@ def slope(study: report.Study[Size]) -> xr.Dataset:
     return runs
 
 
+@cache
 def thrown_law(sigma: float, steps: int) -> laws.ExitLaw:
     """Exact law of SGD's time until it is thrown out of the valley to x <= -2.5."""
 

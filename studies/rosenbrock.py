@@ -45,7 +45,7 @@ START = en.UniformBox(low=(-2.0, -1.0), high=(2.0, 3.0))
 LR, NEAR_LR, ADAM_LR, BETA = 2.5e-4, 1e-3, 1e-2, 0.9
 TOLERANCE, SIGMA = 1e-4, 10.0
 PLACES = plots.palette(["GD", "SGD", "heavy ball", "Nesterov", "Adam"])
-PATHS = 1_500
+PATHS = 1_000
 CURVED = 0.01  # relative, of laws that are linear in the distance to the minimum, for a cloud of 1e-5
 
 
@@ -217,8 +217,8 @@ def sweep_methods(study: report.Study[Size]) -> xr.Dataset:
 # ---- pictures and words
 
 
-def tracks(optimizers: dict[str, tuple[en.Optimizer, float]], seed: int) -> dict[str, en.Result]:
-    """Paths from three starts that are the same for all (NumPy: nothing to compile)."""
+def tracks(study: report.Study[Size], optimizers: dict[str, tuple[en.Optimizer, float]]) -> dict[str, en.Result]:
+    """Paths from three starts that are the same for all, by programs that are there already."""
     return {
         name: en.simulate(
             landscape=VALLEY,
@@ -228,8 +228,9 @@ def tracks(optimizers: dict[str, tuple[en.Optimizer, float]], seed: int) -> dict
             record=en.Record(["x"], at=range(PATHS + 1)),
             instances=3,
             steps=PATHS,
-            seed=seed,
-            backend="numpy",
+            seed=study.seed,
+            backend=study.backend,
+            dtype="float64",
         )
         for name, (optimizer, sigma) in optimizers.items()
     }
@@ -246,7 +247,7 @@ def draw(study: report.Study[Size], methods: xr.Dataset, beta: tuple[xr.Dataset,
         "Adam": (en.Adam(ADAM_LR), 0.0),
         "Adam, beta1 = 0": (en.Adam(ADAM_LR, beta1=0.0), 0.0),
     }
-    figure = plots.paths(VALLEY, tracks(shown, study.seed), limits=window, places=PLACES)
+    figure = plots.paths(VALLEY, tracks(study, shown), limits=window, places=PLACES)
     study.draw(
         "paths",
         figure,
@@ -255,7 +256,7 @@ def draw(study: report.Study[Size], methods: xr.Dataset, beta: tuple[xr.Dataset,
     betas: dict[str, tuple[en.Optimizer, float]] = {
         f"beta = {b:g}": (en.HeavyBall(LR, b), 0.0) for b in (0.0, 0.5, 0.8, 0.9, 0.98, 0.99)
     }
-    figure = plots.paths(VALLEY, tracks(betas, study.seed), limits=window)
+    figure = plots.paths(VALLEY, tracks(study, betas), limits=window)
     study.draw(
         "paths_beta",
         figure,
