@@ -240,7 +240,9 @@ def run(program: Path, *arguments: str, command: tuple[str, ...] = ()) -> subpro
     )
 
 
-@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize(
+    "compiler", [*COMPILERS[:1], *(pytest.param(c, marks=pytest.mark.slow) for c in COMPILERS[1:])]
+)
 def test_emulated_groups_equal_serial_code(build: Build, compiler: str) -> None:
     done = run(build(compiler))
     assert (done.returncode, done.stdout, done.stderr) == (0, "right\n", "")

@@ -71,7 +71,7 @@ def test_chunks_hold_every_instance_once():
             assert min(work.parts(threads)) > 0
 
 
-@pytest.mark.parametrize("optimizer", ["Adam", "HeavyBall"])
+@pytest.mark.parametrize("optimizer", ["Adam", pytest.param("HeavyBall", marks=pytest.mark.slow)])
 def test_without_noise_every_contestant_takes_the_same_path(optimizer):
     """From the origin of Rosenbrock's valley, 40 steps, float64: the paths agree to rounding."""
     work = Work("Rosenbrock", optimizer, 3, 4, "float64", sigma=0.0, start=0.0)
