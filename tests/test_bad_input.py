@@ -1,6 +1,7 @@
 """Bad input gets one clear line that names what was given and what to give, and loses nothing.
 
-One table: a row is a public argument, a call that gives it something wrong, and what the message must say.
+One table: a row is a public argument, a call that gives it something wrong, and what the message must say. The rows of
+the statistics lie in `bad_statistics.py` and `bad_rates.py`.
 """
 
 from __future__ import annotations
@@ -12,35 +13,16 @@ import re
 import shutil
 import subprocess
 import sys
-import traceback
 from functools import partial
-from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
+import bad_rates
+import bad_statistics
 import pytest
+from bad_calls import COMPARED, RESULT, RULES, RUN, SHARED, complaint, row
 from parts import all_kinds, example
 
 import ensemble as en
 from ensemble.backends.numpy import NumpyEngine
-
-PACKAGE = Path(en.__file__).parent
-RUN = {
-    "landscape": en.QuarticSaddle(dim=3),
-    "optimizer": en.GradientDescent(lr=0.1),
-    "noise": en.Gaussian(sigma=0.2),
-    "start": en.NormalCloud(scale=0.1),
-    "event": en.LeftBall(radius=0.5),
-    "instances": 12,
-    "steps": 30,
-    "backend": "numpy",
-    "progress": False,
-}
-RULES = {"a": en.GradientDescent(0.1), "b": en.HeavyBall(0.1)}
-SHARED = {name: value for name, value in RUN.items() if name != "optimizer"}
-RESULT = en.simulate(**RUN | {"optimizer": en.GradientDescent(en.grid(0.1, 0.2)), "paired": False})
-PAIRED = en.simulate(**RUN | {"optimizer": en.GradientDescent(en.grid(0.1, 0.2))})
-COMPARED = en.compare(RULES, **SHARED)
 
 
 def simulate(**arguments):
@@ -55,18 +37,6 @@ def record(quantities="value", at=(0, 1), **arguments):
     return lambda: en.Record(quantities, at=at, **arguments)
 
 
-class Row(NamedTuple):
-    """``says``: regular expressions, all found in the message: what was given, and what to give."""
-
-    argument: str
-    call: object
-    says: tuple[str, ...]
-
-
-def row(argument, call, *says):
-    return Row(argument, call, says)
-
-
 def of_both(argument, given, *says):
     """The same wrong argument to simulate and to compare."""
     rows = [row(f"simulate.{argument}", simulate(**{argument: given}), *says)]
@@ -75,27 +45,6 @@ def of_both(argument, given, *says):
     return rows
 
 
-STATIONARITY = partial(en.statistics.second_order_stationarity, gradient_tolerance=0.1, curvature_tolerance=0.1)
-ON_LANDSCAPES = {
-    "sharpness": en.statistics.sharpness,
-    "quench": en.statistics.quench,
-    "nearest_minimum": en.statistics.nearest_minimum,
-    "saddle_index": en.statistics.saddle_index,
-    "second_order_stationarity": STATIONARITY,
-}
-QUENCH = partial(en.statistics.quench, RESULT)
-INDICES = en.statistics.saddle_index(RESULT)
-POINTS = np.zeros((2, 3))
-EIGENVALUES = (en.statistics.largest_eigenvalue, en.statistics.smallest_eigenvalue)
-NEARBY = (en.statistics.keskar, en.statistics.sam_sharpness)
-AT_POINTS = (*EIGENVALUES, *NEARBY, en.statistics.spectrum, en.statistics.trace, en.statistics.log_determinant)
-STATISTICS = (
-    (en.statistics.survival, ()),
-    (en.statistics.escape_rate, ()),
-    (en.statistics.logrank, ("lr",)),
-    (en.statistics.compare_survival, ("lr",)),
-)
-BOOTSTRAP = partial(en.statistics.compare_survival, RESULT, "lr")
 TABLE = [
     # simulate and compare
     *of_both("landscape", en.QuarticSaddle, "the class QuarticSaddle", r"made like QuarticSaddle\(dim=16\)"),
@@ -193,93 +142,9 @@ TABLE = [
     *(row("Result.fields.dtype", partial(RESULT.fields, bad), f"dtype={bad!r}", "give 'float32' or 'float64'")
       for bad in ("float16", None, 64)),
     row("replay.steps", lambda: en.replay(COMPARED, 0, optimizer="a", steps=31), "steps=31", "from 1 to 30"),
-    # statistics
-    *(row(f"{f.__name__}.data", partial(f, bad, *dim), words, "give")
-      for f, dim in STATISTICS for bad, words in ((None, "NoneType"), (RESULT.dataset.drop_vars("horizon"), "lacks horizon"))),
-    *(row(f"{f.__name__}.label", partial(f, RESULT, *dim, label=bad), f"label={bad!r}", "give an event's label")
-      for f, dim in STATISTICS for bad in (0, 1.5, "left", True)),
-    *(row(f"{f.__name__}.confidence", partial(f, RESULT, *dim, confidence=bad), f"confidence={bad!r}", "give.*between 0 and 1")
-      for f, dim in STATISTICS if f is not en.statistics.logrank for bad in (0, 1, 95, "high", None, float("nan"), True)),
-    *(row("survival.max_steps", partial(en.statistics.survival, RESULT, max_steps=bad), f"max_steps={bad!r}", "at least 10")
-      for bad in (9, "all", 10.5)),
-    *(row("survival_table.curves", partial(en.statistics.survival_table, bad), "no survival curves", r"give what survival\(\)")
-      for bad in (None, RESULT.dataset, RESULT)),
-    *(row("shares.data", partial(en.statistics.shares, bad), words, "give")
-      for bad, words in ((None, "NoneType"), (RESULT.dataset.drop_vars("status"), "lacks status"))),
-    *(row("shares.labels", partial(en.statistics.shares, RESULT, labels=bad), "labels=", "give event labels")
-      for bad in ("1", [0], [1.5], [], 1, [1, 1], [2])),
-    *(row("shares.confidence", partial(en.statistics.shares, RESULT, confidence=bad), f"confidence={bad!r}", "give.*between 0 and 1")
-      for bad in (0, 95, "high", None)),
-    *(row("escape_rate.after", partial(en.statistics.escape_rate, RESULT, after=bad), f"after={bad!r}", "give.*0 or more")
-      for bad in (-1, "late", 1.5)),
-    *(row(f"{f.__name__}.landscape", partial(f, bad, POINTS), re.escape(repr(bad)[:12]), "give a landscape|ask a landscape")
-      for f in AT_POINTS for bad in (None, "saddle", en.QuarticSaddle, en.Quadratic(en.grid(1.0, 2.0), dim=3))),
-    *(row(f"{f.__name__}.x", partial(f, RUN["landscape"], bad), words, r"give points \(points, 3\)|leave them out")
-      for f in AT_POINTS for bad, words in ((None, "object"), ("x", "x of shape"), (np.zeros(3), r"shape \(3,\)"),
-                                            (np.zeros((2, 4)), r"\(2, 4\)"), (np.zeros((0, 3)), r"\(0, 3\)"),
-                                            (POINTS + np.nan, "2 points not finite"))),
-    *(row(f"{f.__name__}.{name}", partial(f, RUN["landscape"], POINTS, **{name: bad}), f"{name}={bad!r}", "give")
-      for f in EIGENVALUES for name, wrong in (("tolerance", (0, 1, "small", None)), ("iterations", (0, 1.5, "all", None)),
-                                               ("seed", (-1, "x", 0.5)), ("strict", (1, "yes", None))) for bad in wrong),
-    *(row(f"{f.__name__}.{name}", partial(f, en.Quadratic(1.0, dim=3), POINTS, **{name: bad}), f"{name}={bad!r}", "give")
-      for f in NEARBY for name, wrong in (("starts", (-1, 1.5, "all")), ("steps", (0, 1.5, None)), ("seed", (-1, "x"))) for bad in wrong),
-    *(row(f"{f.__name__}.{name}", partial(f, en.Quadratic(1.0, dim=3), POINTS, **{name: bad}), f"{name}={bad!r}", "give")
-      for f, name in ((en.statistics.keskar, "epsilon"), (en.statistics.sam_sharpness, "rho"), (en.statistics.log_determinant, "tolerance"))
-      for bad in (0, -1.0, float("inf"), "small", None)),
-    *(row("keskar.floor", partial(en.statistics.keskar, en.Quadratic(1.0, dim=3), POINTS, floor=bad), f"floor={bad!r}", "give")
-      for bad in (1.0, float("nan"), float("-inf"), None)),
-    *(row("trace.probes", partial(en.statistics.trace, en.Quadratic(1.0, dim=3), POINTS, probes=bad), f"probes={bad!r}", "at least 2")
-      for bad in (1, 0, 2.5, "many")),
-    *(row("trace.seed", partial(en.statistics.trace, en.Quadratic(1.0, dim=3), POINTS, probes=2, seed=bad), f"seed={bad!r}", "give")
-      for bad in (-1, 0.5)),
-    *(row(f"{name}.data", partial(f, bad), words, "give a r")
-      for name, f in ON_LANDSCAPES.items() for bad, words in ((None, "NoneType"), (RESULT.dataset, "Dataset"),
-                         (en.simulate(**RUN | {"keep_x": False}), "lacks x"))),
-    *(row(f"quench.{name}", partial(QUENCH, **{"lr": 0.1} | {name: bad}), f"{name}={bad!r}", "give")
-      for name, wrong in (("lr", (0, -0.1, "fast", True, float("nan"))), ("steps", (0, 1.5, None)),
-                          ("gradient_tolerance", (0, -1.0, "small", None)), ("dtype", ("float16", None))) for bad in wrong),
-    *(row(f"second_order_stationarity.{name}", partial(STATIONARITY, RESULT, **{name: bad}), f"{name}={bad!r}", "give")
-      for name, wrong in (("gradient_tolerance", (0, -1.0, "small")), ("curvature_tolerance", (0, -1.0, None)),
-                          ("confidence", (0, 95, "high"))) for bad in wrong),
-    *(row("saddle_index.tolerance", partial(en.statistics.saddle_index, RESULT, tolerance=bad), f"tolerance={bad!r}", "give")
-      for bad in (0, 1.0, "small", None)),
-    *(row("index_against_loss.found", partial(en.statistics.index_against_loss, bad), "without indices", r"give what saddle_index\(\)")
-      for bad in (None, RESULT, RESULT.dataset)),
-    *(row(f"index_against_loss.{name}", partial(en.statistics.index_against_loss, INDICES, **{name: bad}), f"{name}=", "give")
-      for name, wrong in (("bins", (0, 2.5, "all", [1.0], [2.0, 1.0], None)), ("confidence", (0, 95, "high"))) for bad in wrong),
-    *(row("nearest_minimum.tolerance", partial(en.statistics.nearest_minimum, RESULT, tolerance=bad), f"tolerance={bad!r}", "give")
-      for bad in (0, -1.0, "near", None)),
-    *(row("occupancy_against_sharpness.found", partial(en.statistics.occupancy_against_sharpness, bad), "without minima",
-          r"give what nearest_minimum\(\)") for bad in (None, RESULT, RESULT.dataset)),
-    *(row("occupancy_against_sharpness.confidence",
-          partial(en.statistics.occupancy_against_sharpness, en.statistics.nearest_minimum(RESULT), confidence=bad),
-          f"confidence={bad!r}", "give.*between 0 and 1") for bad in (0, 95, "high", None)),
-    *(row("sharpness.measures", partial(en.statistics.sharpness, RESULT, measures=bad), "measures=", "give names out of largest_eigenvalue")
-      for bad in ("trace", [], ["flatness"], {}, {"a": 1}, None)),
-    row("escape_rate.after", partial(en.statistics.escape_rate, RESULT, after=30), "after step 30", "give a smaller `after`"),
-    *(row(f"{f.__name__}.dim", partial(f, RESULT, bad), f"dim={bad!r}", r"it has: lr")
-      for f, dim in STATISTICS if dim for bad in ("beta", None, 0)),
-    row("logrank.data", partial(en.statistics.logrank, PAIRED, "lr"), "are paired", r"use compare_survival\(\)"),
-    *(row("compare_survival.until", partial(BOOTSTRAP, until=bad), f"until={bad!r}", "from 1 to the smallest horizon, 30")
-      for bad in (0, 31, "end", 2.5)),
-    row("compare_survival.reference", partial(BOOTSTRAP, reference=0.3), r"reference=0\.3", r"give one of \[0\.1, 0\.2\]"),
-    *(row("compare_survival.resamples", partial(BOOTSTRAP, resamples=bad), f"resamples={bad!r}", "give.*200")
-      for bad in (10, "many", 300.5)),
-    *(row("compare_survival.seed", partial(BOOTSTRAP, seed=bad), f"seed={bad!r}", "give a whole number") for bad in (-1, "x", 0.5)),
+    *bad_statistics.ROWS,
+    *bad_rates.ROWS,
 ]  # fmt: skip
-
-
-def complaint(call):
-    """The message of the error that a call raises, after a look at where it comes from."""
-    with pytest.raises((ValueError, TypeError, AttributeError, OSError, RuntimeError, MemoryError)) as caught:
-        call()
-    raised_in = Path(traceback.extract_tb(caught.value.__traceback__)[-1].filename)
-    message = str(caught.value)
-    assert PACKAGE in raised_in.parents, f"raised inside {raised_in}: {message}"
-    assert message
-    assert "\n" not in message, f"more than one line: {message}"
-    assert len(message) < 600, message
-    return message
 
 
 @pytest.mark.parametrize("case", TABLE, ids=[f"{r.argument}-{i}" for i, r in enumerate(TABLE)])
@@ -386,112 +251,6 @@ def test_without_a_compiler_auto_takes_numpy_and_says_so_and_cpu_says_what_to_in
     assert backend == "numpy"
     assert re.search(rf"no cpu: .*{re.escape(compiler)}", reason)
     assert re.search(rf"{re.escape(compiler)}.*(Install one|Set \$CXX)", error)
-
-
-# ---- files
-
-
-@pytest.fixture
-def saved(tmp_path):
-    return RESULT.save(tmp_path / "run.nc")
-
-
-def still_good(result, folder):
-    """The result is as usable as before, and nothing was left in the folder beyond what was there."""
-    again = result.save(folder / "again.nc")
-    assert en.load(again).dataset.identical(result.dataset)
-    again.unlink()
-    return sorted(p.name for p in folder.iterdir())
-
-
-@pytest.mark.parametrize("place", ["read only", "/proc/run.nc", "a file/run.nc", "x" * 300 + ".nc"])
-def test_an_unwritable_place_loses_nothing(place, tmp_path):
-    (tmp_path / "a file").write_text("")
-    target = tmp_path / place
-    if place == "read only":
-        target = tmp_path / "closed" / "run.nc"
-        target.parent.mkdir(mode=0o500)
-        if os.access(target.parent, os.W_OK):
-            pytest.skip("this user may write everywhere")
-    if place.startswith("/proc"):
-        if not os.path.isdir("/proc/self"):
-            pytest.skip("no /proc")
-        target = Path(place)
-    before = sorted(p.name for p in tmp_path.iterdir())
-    message = complaint(lambda: RESULT.save(target))
-    assert target.name[:20] in message
-    assert re.search("the result is still in memory|make it first", message)
-    assert still_good(RESULT, tmp_path) == before
-
-
-@pytest.mark.parametrize("stage", ["to_netcdf", "fsync", "replace"])
-def test_a_disk_that_fails_while_writing_leaves_the_old_file(stage, saved, monkeypatch):
-    def full(*_, **__):
-        raise OSError(28, "No space left on device")
-
-    owner = {"to_netcdf": "xarray.Dataset.to_netcdf", "fsync": "os.fsync", "replace": "os.replace"}[stage]
-    with monkeypatch.context() as patch:
-        patch.setattr(owner, full)
-        message = complaint(lambda: COMPARED.save(saved))
-    assert re.search(r"run\.nc.*No space left.*still in memory", message)
-    assert en.load(saved).dataset.identical(RESULT.dataset)
-    assert still_good(COMPARED, saved.parent) == ["run.nc"]
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError("HDF5 says no")])
-def test_no_temporary_file_stays_whatever_ends_the_writing(error, saved, monkeypatch):
-    def fail(*_, **__):
-        raise error
-
-    with monkeypatch.context() as patch:
-        patch.setattr("xarray.Dataset.to_netcdf", fail)
-        with pytest.raises(KeyboardInterrupt if error is KeyboardInterrupt else OSError):
-            COMPARED.save(saved)
-    assert still_good(RESULT, saved.parent) == ["run.nc"]
-
-
-def test_a_file_that_is_not_ours_is_told_apart(tmp_path):
-    text, other, empty = tmp_path / "notes.txt", tmp_path / "other.nc", tmp_path / "empty.nc"
-    text.write_text("escape times\n" * 100)
-    RESULT.dataset.drop_attrs().to_netcdf(other, engine="h5netcdf")
-    empty.write_bytes(b"")
-    for file, words in (
-        (text, "not a netCDF-4 file"),
-        (empty, "not a netCDF-4 file"),
-        (other, "another program wrote it"),
-    ):
-        message = complaint(lambda file=file: en.load(file))
-        assert re.search(rf"{file.name}.*{words}.*Give a file that Result.save wrote", message)
-
-
-def test_a_file_that_another_program_changed_is_refused(saved):
-    with en.load(saved).dataset as dataset:
-        dataset.to_netcdf(saved, engine="h5netcdf")
-    assert re.search("another program wrote it.*xarray.open_dataset", complaint(lambda: en.load(saved)))
-
-
-def test_a_file_cut_short_is_refused_wherever_it_was_cut(saved):
-    whole = saved.read_bytes()
-    places = [1, 8, 9, 100, len(whole) // 3, len(whole) // 2, *(len(whole) - k for k in (1000, 200, 90, 89, 88, 30, 1))]
-    for size in places:
-        saved.write_bytes(whole[:size])
-        message = complaint(lambda: en.load(saved))
-        assert re.search(
-            r"run\.nc.*(cut short|damaged|not a netCDF-4).*Give a file that Result\.save wrote", message
-        ), size
-    saved.write_bytes(whole)
-    assert en.load(saved).dataset.identical(RESULT.dataset)
-
-
-def test_a_file_with_a_flipped_bit_is_refused_wherever_it_is(saved):
-    whole = bytearray(saved.read_bytes())
-    rng = np.random.default_rng(0)
-    for place in [0, 5, *rng.integers(0, len(whole), 100).tolist(), *range(len(whole) - 92, len(whole) - 1, 7)]:
-        changed = bytearray(whole)
-        changed[place] ^= 1 << int(rng.integers(8))
-        saved.write_bytes(changed)
-        message = complaint(lambda: en.load(saved))
-        assert re.search(r"run\.nc.*(damaged|cut short|not a netCDF-4).*Give a file", message), place
 
 
 # ---- what went wrong before does not go wrong after

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from .exit_laws import TimeLaw
-from .lifetimes import IntArray, Lifetimes, read
+from .lifetimes import IntArray, Lifetimes, check_number, check_whole, numbers_in, read, told
 
 LawOf = Callable[..., TimeLaw]
 
@@ -35,8 +36,9 @@ def against_law(data: Any, law: TimeLaw | LawOf, *, label: int | None = None) ->
     Returns over the configuration dimensions these, `until` (steps), `n`, `escaped` (by `until`), `mean` of min(T,
     until), `law_mean`, `law_sd`, `law_median` of the whole law and `law_restricted_mean`.
 
-    ValueError: events checked only every k steps (the law is of the first step); `law` not a law, without a survival
-    curve of at least one step, or one that rises; variables missing; no instances.
+    ValueError: events checked only every k steps (the law is of the first step); `law` not a law, not to be called with
+    the configurations' coordinates, without a survival curve of at least one step, or one that rises or does not begin
+    with 1; moments that no such time has; variables missing; no instances.
     """
     lives = read(data, label)
     if lives.check_every > 1:
@@ -48,9 +50,13 @@ def against_law(data: Any, law: TimeLaw | LawOf, *, label: int | None = None) ->
     if isinstance(law, TimeLaw):
         found = [law] * len(lives)
     elif callable(law):
-        found = [law(**place) for place in _places(lives)]
+        places = _places(lives)
+        _check_call(law, places[0])
+        found = [law(**place) for place in places]
     else:
-        raise ValueError(f"law={law!r}; give a TimeLaw, such as laws.exit_law returns, or a function that returns one")
+        raise ValueError(
+            f"law={told(law)}; give a TimeLaw, such as laws.exit_law returns, or a function that returns one"
+        )
     for one in found:
         _check(one)
     rows = [_scores(lives, number, one) for number, one in enumerate(found)]
@@ -87,24 +93,46 @@ def _places(lives: Lifetimes) -> list[dict[str, Any]]:
     return places
 
 
+def _check_call(law: LawOf, place: dict[str, Any]) -> None:
+    """Refuse a function that cannot be called with the coordinates of a configuration."""
+    try:
+        inspect.signature(law).bind(**place)
+    except TypeError as error:
+        names = ", ".join(place) or "none"
+        raise ValueError(
+            f"law={told(law)} cannot be called with the configurations' coordinates ({names}): {error}; give a function of "
+            "these, or one TimeLaw for all"
+        ) from None
+    except ValueError:  # a builtin does not tell its arguments
+        return
+
+
 def _check(law: TimeLaw) -> None:
     if not isinstance(law, TimeLaw):
-        raise ValueError(f"the function gave {law!r}; let it return a TimeLaw, such as laws.exit_law does")
-    survival = np.asarray(law.survival)
-    if survival.ndim != 1 or survival.size < 2 or np.any(np.diff(survival) > 1e-12) or not 0 <= survival[-1] <= 1:
+        raise ValueError(f"the function gave {told(law)}; let it return a TimeLaw, such as laws.exit_law does")
+    survival = numbers_in(law.survival)
+    falling = survival.ndim == 1 and survival.size > 1 and np.all(np.diff(survival) <= 1e-12)
+    if not falling or abs(survival[0] - 1.0) > 1e-6 or survival[-1] < 0.0:
         raise ValueError(
-            f"the law's survival curve has shape {survival.shape}; give P(T > t) for t = 0, 1, ..., falling"
+            f"the law's survival curve {told(law.survival)} has shape {np.shape(survival)}; give P(T > t) for t = 0, 1, ..., "
+            "falling from 1"
         )
+    check_number("the law's mean", law.mean, "the mean of T in steps")
+    check_number("the law's sd", law.sd, "the standard deviation of T in steps, at least 0")
+    if law.sd < 0:
+        raise ValueError(f"the law's sd={law.sd!r}; give the standard deviation of T in steps, at least 0")
+    check_whole("the law's median", law.median, 1, "the first step t with P(T > t) <= 1/2")
 
 
 def _scores(lives: Lifetimes, number: int, law: TimeLaw) -> dict[str, float]:
     group, n = lives.group(number), lives.instances
     horizon = int(lives.horizon[number].min())
-    until = min(horizon, law.survival.size - 1)
+    curve = numbers_in(law.survival)
+    until = min(horizon, curve.size - 1)
     time: IntArray = np.where(group.had, group.time, np.iinfo(np.int64).max)
     capped = np.minimum(time, until)
     left = 1.0 - np.cumsum(np.bincount(np.minimum(time, until + 1), minlength=until + 2))[:-1] / n
-    expected = np.asarray(law.survival[: until + 1], float)
+    expected = curve[: until + 1]
     steps = np.arange(until)
     mean = float(expected[:-1].sum())
     variance = float(((2.0 * steps + 1.0) * expected[:-1]).sum()) - mean**2

@@ -12,7 +12,7 @@ from scipy.stats import chi2
 
 from .escape import checks_at_risk, escape_rate
 from .intervals import check_resampling, percentile_limits, resampled_counts
-from .lifetimes import BoolArray, FloatArray, IntArray, check_whole, read
+from .lifetimes import BoolArray, FloatArray, IntArray, check_whole, numbers_in, read, told
 
 _FEWEST = 3  # a straight line through two points always fits
 
@@ -62,9 +62,12 @@ def arrhenius(
             "attrs['paired'] is missing; set it to 1 if instance i is the same draw in all groups, else to 0"
         )
     kelvin = _temperatures(frame.names(dim) if temperature is None else temperature, dim, table.shape[1])
-    duration = np.asarray(time_per_step, float)
-    if duration.ndim > 1 or duration.size not in (1, kelvin.size) or np.any(~(duration > 0)):
-        raise ValueError(f"time_per_step={time_per_step!r}; give a positive number, or one for each member of {dim!r}")
+    duration = numbers_in(time_per_step)
+    fine = np.all(duration > 0) and np.all(np.isfinite(duration))
+    if duration.ndim > 1 or duration.size not in (1, kelvin.size) or not fine:
+        raise ValueError(
+            f"time_per_step={told(time_per_step)}; give a positive number, or one for each member of {dim!r}"
+        )
     every, skipped = lives.check_every, -(-after // lives.check_every)
     sets = []
     for number in range(len(lives)):
@@ -123,12 +126,11 @@ def arrhenius(
 
 
 def _temperatures(given: ArrayLike, dim: str, members: int) -> FloatArray:
-    try:
-        kelvin = np.asarray(given, float)
-    except (TypeError, ValueError):
-        kelvin = np.array([])
+    kelvin = numbers_in(given)
     if kelvin.shape != (members,) or np.any(~(kelvin > 0)) or np.any(~np.isfinite(kelvin)):
-        raise ValueError(f"temperature={given!r}; give a positive number for each of the {members} members of {dim!r}")
+        raise ValueError(
+            f"temperature={told(given)}; give a positive number for each of the {members} members of {dim!r}"
+        )
     if np.unique(kelvin).size < max(members, _FEWEST):
         raise ValueError(
             f"{np.unique(kelvin).size} different temperatures along {dim!r}; a line and its fit need {_FEWEST} or more, each once"

@@ -131,10 +131,8 @@ def compare_survival(
         raise ValueError(f"attrs['paired'] is missing: neither a paired nor an independent test applies; {_DECLARE}")
     if lives.instances < _FEWEST:
         raise ValueError(f"{lives.instances} instances per group cannot bear a bootstrap; give at least {_FEWEST}")
-    if reference is not None and reference not in names:
-        raise ValueError(f"reference={reference!r} is not in {dim!r}; give one of {names}")
+    base = frame.base(dim, reference)
     _require_events(lives)
-    base = 0 if reference is None else names.index(reference)
     others = [member for member in range(len(names)) if member != base]
 
     ends = np.array([lives.horizon[row].min() for row in table])

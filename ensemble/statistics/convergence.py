@@ -17,7 +17,7 @@ from .intervals import (
     resampled_counts,
     wilson,
 )
-from .lifetimes import BoolArray, FloatArray, IntArray, check_whole
+from .lifetimes import BoolArray, FloatArray, IntArray, check_number, check_whole
 from .recorded import Recorded, recorded
 
 REGIMES = ("floor", "linear", "power", "undecided")  # codes 0 ... 3; -1 where there are too few points
@@ -76,8 +76,7 @@ def convergence_rate(
     """
     found = recorded(data, quantity)
     check_resampling(found.ids.size, resamples, confidence, seed)
-    if isinstance(optimum, bool) or not np.isfinite(optimum):
-        raise ValueError(f"optimum={optimum!r}; give the finite value that {quantity} converges to")
+    check_number("optimum", optimum, f"the finite value that {quantity} converges to")
     for name, value in (("since", since), ("until", until)):
         if value is not None:
             check_whole(name, value, 1, "a recorded step of at least 1, or None")

@@ -11,7 +11,9 @@ import xarray as xr
 from scipy.special import betaincinv
 
 from .escape import checks_at_risk
-from .lifetimes import FloatArray, IntArray, check_confidence, read
+from .lifetimes import FloatArray, IntArray, check_confidence, read, told
+
+_MOST = 1_000_000  # stretches that anybody looks at
 
 
 def hazard(
@@ -72,9 +74,9 @@ def hazard(
 
 def _ends(bins: Any, events: IntArray, last: int, every: int) -> IntArray:
     """Return the ends of the stretches in checks, rising."""
-    wanted = f"a number of stretches, or their ends in rising steps, multiples of {every}"
+    wanted = f"a number of stretches from 1 to {_MOST}, or their ends in rising steps, multiples of {every}"
     if isinstance(bins, numbers.Integral) and not isinstance(bins, bool):
-        if bins < 1:
+        if not 1 <= int(bins) <= _MOST:
             raise ValueError(f"bins={bins!r}; give {wanted}")
         if events.size == 0:
             return np.array([0, last])
@@ -86,5 +88,5 @@ def _ends(bins: Any, events: IntArray, last: int, every: int) -> IntArray:
     except ValueError:
         fine = False
     if not fine or ends[0] < 0 or np.any(np.diff(ends) <= 0) or np.any(ends % every):
-        raise ValueError(f"bins={bins!r}; give {wanted}")
+        raise ValueError(f"bins={told(bins)}; give {wanted}")
     return ends.astype(np.int64) // every

@@ -5,6 +5,7 @@ Nothing here knows a backend or a result object: the input is a dataset, the out
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -47,6 +48,19 @@ class Frame:
             raise ValueError(f"dimension {dim!r} has one member; give a dataset with at least two groups along it")
         numbers = np.arange(np.prod(self.shape, dtype=int)).reshape(self.shape)
         return np.moveaxis(numbers, axis, -1).reshape(-1, self.shape[axis])
+
+    def base(self, dim: str, reference: Any) -> int:
+        """Return which member of `dim` the reference is: the first where it is None.
+
+        ValueError where `dim` has no such member.
+        """
+        if reference is None:
+            return 0
+        names = self.names(dim)
+        plain = isinstance(reference, str | numbers.Real) and not isinstance(reference, bool)
+        if not plain or reference not in names:
+            raise ValueError(f"reference={told(reference)} is not in {dim!r}; give one of {names}")
+        return names.index(reference)
 
     def without(self, dim: str) -> Frame:
         """Return the frame that is left once `dim` is compared away."""
@@ -132,7 +146,40 @@ def check_confidence(confidence: float) -> None:
 def check_whole(name: str, value: object, low: int, wanted: str) -> None:
     """Refuse what is no whole number of at least `low`, by its name and with what is wanted."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < low:
-        raise ValueError(f"{name}={value!r}; give {wanted}")
+        raise ValueError(f"{name}={told(value)}; give {wanted}")
+
+
+def check_seed(seed: object) -> None:
+    """Refuse a seed that Philox's key of 64 bits does not hold."""
+    wanted = "a whole number from 0 to 2^64 - 1"
+    check_whole("seed", seed, 0, wanted)
+    if isinstance(seed, numbers.Integral) and int(seed) >= 1 << 64:
+        raise ValueError(f"seed={seed}; give {wanted}")
+
+
+def check_number(name: str, value: object, wanted: str) -> None:
+    """Refuse what is no finite number, by its name and with what is wanted."""
+    try:
+        fine = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number that no float holds
+        fine = False
+    if not fine:
+        raise ValueError(f"{name}={told(value)}; give {wanted}")
+
+
+def numbers_in(value: object) -> FloatArray:
+    """Return a number or an array of them in float64: of one NaN where there is anything else in it."""
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of several lengths
+        return np.array([np.nan])
+    return array.astype(float) if array.dtype.kind in "iuf" else np.array([np.nan])
+
+
+def told(value: object) -> str:
+    """Return a value as a message shows it: one line, no longer than 80 letters."""
+    words = " ".join(repr(value).split())
+    return words if len(words) <= 80 else f"{words[:77]}..."
 
 
 def read(data: Any, label: int | None = None) -> Lifetimes:

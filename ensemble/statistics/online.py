@@ -12,8 +12,8 @@ from scipy.stats import t as student
 
 from ..field import seen_in_step
 from ..landscapes.base import Landscape
-from .lifetimes import FloatArray, check_confidence
-from .recorded import recorded
+from .lifetimes import FloatArray, check_confidence, numbers_in, told
+from .recorded import check_landscape, recorded
 
 _FAR = 1e30  # so far downhill that a box sends it to the corner where a linear loss is least
 
@@ -31,8 +31,8 @@ def regret(data: Any, landscape: Landscape, best: ArrayLike | None = None, *, co
     over instances with Student's interval `mean_lower`, `mean_upper` (..., round); the coordinate `round` is T. An
     instance that diverged has NaN from there on, and so has the mean.
 
-    ValueError: x not recorded at every step from 0; `best` not finite or of another dimension; None where losses are not
-    linear or their domain has no end; confidence outside (0, 1).
+    ValueError: x not recorded at every step from 0; another landscape's dimension, or a grid in it; `best` not finite, of
+    another dimension or outside the domain; None where losses are not linear or their domain has no end; confidence outside (0, 1).
     """
     check_confidence(confidence)
     found = recorded(data, "path", dims=1)
@@ -41,11 +41,9 @@ def regret(data: Any, landscape: Landscape, best: ArrayLike | None = None, *, co
             "a sum over rounds needs x at every step from 0 on; record it with Record('x', at=range(steps))"
         )
     dim, rounds = found.values.shape[3], found.step.size
-    if dim != landscape.dimension:
-        raise ValueError(
-            f"the runs have {dim} coordinates, the landscape {landscape.dimension}; give the runs' landscape"
-        )
-    point, losses = _point(landscape, best, dim), seen_in_step(landscape, dim)
+    check_landscape(landscape, dim)
+    losses = seen_in_step(landscape, dim)
+    point = _point(landscape, losses, best, dim)
     x = found.values.astype(float)
     lost = np.zeros(x.shape[:3])
     least = np.zeros(rounds)
@@ -85,14 +83,21 @@ def regret(data: Any, landscape: Landscape, best: ArrayLike | None = None, *, co
     return xr.Dataset(variables, coords, {"confidence": confidence})
 
 
-def _point(landscape: Landscape, best: ArrayLike | None, dim: int) -> FloatArray | None:
+def _point(landscape: Landscape, losses: Any, best: ArrayLike | None, dim: int) -> FloatArray | None:
     if best is None:
         if landscape.smoothness != 0.0:
             raise ValueError(
                 f"the losses of {type(landscape).__name__} are not linear; give best=, the point to compare with"
             )
         return None
-    point = np.asarray(best, float)
+    point = numbers_in(best)
     if point.shape not in ((), (dim,)) or not np.all(np.isfinite(point)):
-        raise ValueError(f"best={best!r}; give one finite number, or one for each of the {dim} coordinates")
-    return np.broadcast_to(point, (1, dim)).copy()
+        raise ValueError(f"best={told(best)}; give one finite number, or one for each of the {dim} coordinates")
+    place = np.broadcast_to(point, (1, dim)).copy()
+    nearest = losses.project(place)
+    if np.any(np.abs(nearest - place) > 1e-12 * np.maximum(np.abs(place), 1.0)):
+        raise ValueError(
+            f"best={told(best)} lies outside the domain of {type(landscape).__name__}; give a point the runs may have, such "
+            f"as {told(nearest[0].tolist())}"
+        )
+    return place

@@ -60,9 +60,7 @@ def paired_difference(
             "the groups' own means and medians"
         )
     table, names = frame.members(dim), frame.names(dim)
-    if reference is not None and reference not in names:
-        raise ValueError(f"reference={reference!r} is not in {dim!r}; give one of {names}")
-    base = 0 if reference is None else names.index(reference)
+    base = frame.base(dim, reference)
     others = [member for member in range(len(names)) if member != base]
     reached = found.step[found.step <= lives.horizon.max(axis=1).min()]
     if step is not None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ..field import Field, field_of
 from ..random import Random, Stream, round_keys
-from .lifetimes import INSTANCE, BoolArray, FloatArray, Frame, check_whole
+from .lifetimes import INSTANCE, BoolArray, FloatArray, Frame, check_seed
 
 HELD = 1 << 27
 """Bytes of work arrays held at once."""
@@ -148,7 +148,7 @@ class Probes:
     """Random vectors (points, dim) for points numbered from `first` on: the same however points are cut into chunks."""
 
     def __init__(self, seed: int, first: int, count: int, dim: int) -> None:
-        check_whole("seed", seed, 0, "a whole number of at least 0")
+        check_seed(seed)
         self._random = Random(
             round_keys(seed),
             np.arange(first, first + count, dtype=np.uint64)[:, None],

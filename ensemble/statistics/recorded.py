@@ -9,7 +9,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from .lifetimes import DIVERGED, INSTANCE, BoolArray, FloatArray, Frame, IntArray, Lifetimes, read
+from ..landscapes.base import Landscape
+from ..records import QUANTITIES
+from .lifetimes import DIVERGED, INSTANCE, BoolArray, FloatArray, Frame, IntArray, Lifetimes, read, told
 
 _SOME = "recorded_instance"
 
@@ -73,17 +75,16 @@ def recorded(data: Any, quantity: str, dims: int = 0) -> Recorded:
     """
     lives = read(data)
     dataset: xr.Dataset = data if isinstance(data, xr.Dataset) else data.dataset
-    name = "x" if quantity == "path" else quantity
     if not isinstance(quantity, str) or quantity not in dataset:
+        name = {"path": "x"}.get(str(quantity), str(quantity))
         if isinstance(quantity, str) and f"{quantity}_quantile" in dataset:
             raise ValueError(
                 f"{quantity} was recorded as a summary, which has no instances to resample; record it with summary=False"
             )
         known = [str(v) for v in dataset.data_vars if "step" in dataset[v].dims]
         has = ", ".join(known) or "nothing"
-        raise ValueError(
-            f"quantity={quantity!r} was not recorded (the dataset has {has}); give Record([{name!r}], at=...)"
-        )
+        advice = f"give Record([{name!r}], at=...)" if name in QUANTITIES else "give the name of a recorded quantity"
+        raise ValueError(f"quantity={told(quantity)} was not recorded (the dataset has {has}); {advice}")
     values = dataset[quantity]
     who = _SOME if _SOME in values.dims else INSTANCE
     wanted = {*lives.frame.dims, who, "step"}
@@ -106,6 +107,19 @@ def recorded(data: Any, quantity: str, dims: int = 0) -> Recorded:
     found = Recorded(lives, ids, steps, array, values.attrs.get("long_name", quantity), values.attrs.get("units", "1"))
     _check_finished(found, quantity)
     return found
+
+
+def check_landscape(landscape: Any, dim: int) -> None:
+    """Refuse what cannot be the landscape of runs of `dim` coordinates, in one configuration."""
+    if not isinstance(landscape, Landscape):
+        raise ValueError(
+            f"landscape={told(landscape)}; give the landscape of the runs, made like QuarticSaddle(dim=16)"
+        )
+    landscape._one_configuration("value()")
+    if dim != landscape.dimension:
+        raise ValueError(
+            f"the runs have {dim} coordinates, the landscape {landscape.dimension}; give the runs' landscape"
+        )
 
 
 def _check_finished(found: Recorded, quantity: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from .intervals import check_resampling, percentile_limits, resampled_counts, wilson
-from .lifetimes import DIVERGED, BoolArray, FloatArray, IntArray, Lifetimes, read
+from .lifetimes import DIVERGED, BoolArray, FloatArray, IntArray, Lifetimes, check_number, numbers_in, read, told
 from .recorded import Recorded, recorded
 
 FATES = ("converged", "stuck", "diverged")
@@ -49,10 +49,15 @@ def time_to_tolerance(
     on or stopped without), diverged, by Wilson's interval; `n`, `gap`, `horizon`. (`plots.ecdf(found, "time")` draws
     it.)
 
-    ValueError: tolerances not positive, not finite or repeated; quantity not recorded of instances; fewer than 10
-    instances; too few resamples; `label` given with tolerances.
+    ValueError: tolerances not positive, not finite or repeated; quantity not recorded of instances; optimum not finite;
+    fewer than 10 instances; too few resamples; `label` given with tolerances, or a quantity or an optimum without.
     """
+    check_number("optimum", optimum, "the quantity's finite limit, such as f*")
     if tolerances is None:
+        if optimum != 0.0 or quantity != "value":
+            raise ValueError(
+                f"quantity={told(quantity)} and optimum={optimum!r} belong to tolerances; give tolerances, or leave both out"
+            )
         lives = read(data, label)
         ids = np.arange(lives.instances)
         levels = np.array([np.nan])
@@ -81,13 +86,10 @@ def time_to_tolerance(
 
 
 def _levels(tolerances: float | Sequence[float]) -> FloatArray:
-    try:
-        levels = np.atleast_1d(np.asarray(tolerances, float))
-    except (TypeError, ValueError):
-        levels = np.array([])
+    levels = np.atleast_1d(numbers_in(tolerances))
     fine = levels.ndim == 1 and levels.size and np.all(np.isfinite(levels)) and np.all(levels > 0)
     if not fine or np.unique(levels).size < levels.size:
-        raise ValueError(f"tolerances={tolerances!r}; give one positive number or several, each once")
+        raise ValueError(f"tolerances={told(tolerances)}; give one positive number or several, each once")
     return levels
 
 

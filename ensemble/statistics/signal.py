@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,12 +10,13 @@ import numpy as np
 import xarray as xr
 
 from ..field import seen_in_step
+from ..grids import Grid
 from ..landscapes.base import Landscape
 from ..noises import AlphaStable, Noise, StudentT
 from ..random import Random, round_keys
 from .intervals import median_interval
-from .lifetimes import check_confidence, check_whole
-from .recorded import recorded
+from .lifetimes import check_confidence, check_seed, check_whole, told
+from .recorded import check_landscape, recorded
 
 
 def noise_to_signal(
@@ -36,16 +38,14 @@ def noise_to_signal(
     """
     check_confidence(confidence)
     check_whole("draws", draws, 2, "a whole number of draws, at least 2")
-    check_whole("seed", seed, 0, "a whole number of at least 0")
+    check_seed(seed)
+    _check_noise(noise)
     endless = (isinstance(noise, AlphaStable) and noise.alpha < 2) or (isinstance(noise, StudentT) and noise.df <= 2)
     if endless:
         raise ValueError(f"{noise!r} has no finite variance, so there is no such ratio; give noise that has one")
     found = recorded(data, "path", dims=1)
     groups, n, steps, dim = found.values.shape
-    if dim != landscape.dimension:
-        raise ValueError(
-            f"the runs have {dim} coordinates, the landscape {landscape.dimension}; give the runs' landscape"
-        )
+    check_landscape(landscape, dim)
     seen, surface = seen_in_step(noise, dim), seen_in_step(landscape, dim)
     # Draws of a point are those of an instance of its own, at steps 1 ... draws.
     keys, points = round_keys(seed), np.arange(groups * n, dtype=np.uint64)[:, None]
@@ -73,3 +73,11 @@ def noise_to_signal(
         variables[f"median{end}"] = frame.variable(table[:, :, i], f"{which}median ratio", "1", "step")
     coords = {**frame.coords, "step": found.step, "instance": found.ids}
     return xr.Dataset(variables, coords, {"confidence": confidence, "draws": draws, "seed": seed})
+
+
+def _check_noise(noise: Noise) -> None:
+    if not isinstance(noise, Noise):
+        raise ValueError(f"noise={told(noise)}; give the noise of the runs, made like Gaussian(sigma=0.1)")
+    for f in dataclasses.fields(noise):
+        if isinstance(value := getattr(noise, f.name), Grid):
+            raise ValueError(f"noise={told(noise)}; give one configuration's noise, with one of {value!r} for {f.name}")

@@ -1,0 +1,107 @@
+"""Rows of bad input to the statistics of escapes, minima, saddles and sharpness."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+import numpy as np
+from bad_calls import PAIRED, RESULT, RUN, row
+
+import ensemble as en
+
+STATIONARITY = partial(en.statistics.second_order_stationarity, gradient_tolerance=0.1, curvature_tolerance=0.1)
+ON_LANDSCAPES = {
+    "sharpness": en.statistics.sharpness,
+    "quench": en.statistics.quench,
+    "nearest_minimum": en.statistics.nearest_minimum,
+    "saddle_index": en.statistics.saddle_index,
+    "second_order_stationarity": STATIONARITY,
+}
+QUENCH = partial(en.statistics.quench, RESULT)
+INDICES = en.statistics.saddle_index(RESULT)
+POINTS = np.zeros((2, 3))
+EIGENVALUES = (en.statistics.largest_eigenvalue, en.statistics.smallest_eigenvalue)
+NEARBY = (en.statistics.keskar, en.statistics.sam_sharpness)
+AT_POINTS = (*EIGENVALUES, *NEARBY, en.statistics.spectrum, en.statistics.trace, en.statistics.log_determinant)
+STATISTICS = (
+    (en.statistics.survival, ()),
+    (en.statistics.escape_rate, ()),
+    (en.statistics.logrank, ("lr",)),
+    (en.statistics.compare_survival, ("lr",)),
+)
+BOOTSTRAP = partial(en.statistics.compare_survival, RESULT, "lr")
+ROWS = [
+    *(row(f"{f.__name__}.data", partial(f, bad, *dim), words, "give")
+      for f, dim in STATISTICS for bad, words in ((None, "NoneType"), (RESULT.dataset.drop_vars("horizon"), "lacks horizon"))),
+    *(row(f"{f.__name__}.label", partial(f, RESULT, *dim, label=bad), f"label={bad!r}", "give an event's label")
+      for f, dim in STATISTICS for bad in (0, 1.5, "left", True)),
+    *(row(f"{f.__name__}.confidence", partial(f, RESULT, *dim, confidence=bad), f"confidence={bad!r}", "give.*between 0 and 1")
+      for f, dim in STATISTICS if f is not en.statistics.logrank for bad in (0, 1, 95, "high", None, float("nan"), True)),
+    *(row("survival.max_steps", partial(en.statistics.survival, RESULT, max_steps=bad), f"max_steps={bad!r}", "at least 10")
+      for bad in (9, "all", 10.5)),
+    *(row("survival_table.curves", partial(en.statistics.survival_table, bad), "no survival curves", r"give what survival\(\)")
+      for bad in (None, RESULT.dataset, RESULT)),
+    *(row("shares.data", partial(en.statistics.shares, bad), words, "give")
+      for bad, words in ((None, "NoneType"), (RESULT.dataset.drop_vars("status"), "lacks status"))),
+    *(row("shares.labels", partial(en.statistics.shares, RESULT, labels=bad), "labels=", "give event labels")
+      for bad in ("1", [0], [1.5], [], 1, [1, 1], [2])),
+    *(row("shares.confidence", partial(en.statistics.shares, RESULT, confidence=bad), f"confidence={bad!r}", "give.*between 0 and 1")
+      for bad in (0, 95, "high", None)),
+    *(row("escape_rate.after", partial(en.statistics.escape_rate, RESULT, after=bad), f"after={bad!r}", "give.*0 or more")
+      for bad in (-1, "late", 1.5)),
+    *(row(f"{f.__name__}.landscape", partial(f, bad, POINTS), re.escape(repr(bad)[:12]), "give a landscape|ask a landscape")
+      for f in AT_POINTS for bad in (None, "saddle", en.QuarticSaddle, en.Quadratic(en.grid(1.0, 2.0), dim=3))),
+    *(row(f"{f.__name__}.x", partial(f, RUN["landscape"], bad), words, r"give points \(points, 3\)|leave them out")
+      for f in AT_POINTS for bad, words in ((None, "object"), ("x", "x of shape"), (np.zeros(3), r"shape \(3,\)"),
+                                            (np.zeros((2, 4)), r"\(2, 4\)"), (np.zeros((0, 3)), r"\(0, 3\)"),
+                                            (POINTS + np.nan, "2 points not finite"))),
+    *(row(f"{f.__name__}.{name}", partial(f, RUN["landscape"], POINTS, **{name: bad}), f"{name}={bad!r}", "give")
+      for f in EIGENVALUES for name, wrong in (("tolerance", (0, 1, "small", None)), ("iterations", (0, 1.5, "all", None)),
+                                               ("seed", (-1, "x", 0.5)), ("strict", (1, "yes", None))) for bad in wrong),
+    *(row(f"{f.__name__}.{name}", partial(f, en.Quadratic(1.0, dim=3), POINTS, **{name: bad}), f"{name}={bad!r}", "give")
+      for f in NEARBY for name, wrong in (("starts", (-1, 1.5, "all")), ("steps", (0, 1.5, None)), ("seed", (-1, "x"))) for bad in wrong),
+    *(row(f"{f.__name__}.{name}", partial(f, en.Quadratic(1.0, dim=3), POINTS, **{name: bad}), f"{name}={bad!r}", "give")
+      for f, name in ((en.statistics.keskar, "epsilon"), (en.statistics.sam_sharpness, "rho"), (en.statistics.log_determinant, "tolerance"))
+      for bad in (0, -1.0, float("inf"), "small", None)),
+    *(row("keskar.floor", partial(en.statistics.keskar, en.Quadratic(1.0, dim=3), POINTS, floor=bad), f"floor={bad!r}", "give")
+      for bad in (1.0, float("nan"), float("-inf"), None)),
+    *(row("trace.probes", partial(en.statistics.trace, en.Quadratic(1.0, dim=3), POINTS, probes=bad), f"probes={bad!r}", "at least 2")
+      for bad in (1, 0, 2.5, "many")),
+    *(row("trace.seed", partial(en.statistics.trace, en.Quadratic(1.0, dim=3), POINTS, probes=2, seed=bad), f"seed={bad!r}", "give")
+      for bad in (-1, 0.5)),
+    *(row(f"{name}.data", partial(f, bad), words, "give a r")
+      for name, f in ON_LANDSCAPES.items() for bad, words in ((None, "NoneType"), (RESULT.dataset, "Dataset"),
+                         (en.simulate(**RUN | {"keep_x": False}), "lacks x"))),
+    *(row(f"quench.{name}", partial(QUENCH, **{"lr": 0.1} | {name: bad}), f"{name}={bad!r}", "give")
+      for name, wrong in (("lr", (0, -0.1, "fast", True, float("nan"))), ("steps", (0, 1.5, None)),
+                          ("gradient_tolerance", (0, -1.0, "small", None)), ("dtype", ("float16", None))) for bad in wrong),
+    *(row(f"second_order_stationarity.{name}", partial(STATIONARITY, RESULT, **{name: bad}), f"{name}={bad!r}", "give")
+      for name, wrong in (("gradient_tolerance", (0, -1.0, "small")), ("curvature_tolerance", (0, -1.0, None)),
+                          ("confidence", (0, 95, "high"))) for bad in wrong),
+    *(row("saddle_index.tolerance", partial(en.statistics.saddle_index, RESULT, tolerance=bad), f"tolerance={bad!r}", "give")
+      for bad in (0, 1.0, "small", None)),
+    *(row("index_against_loss.found", partial(en.statistics.index_against_loss, bad), "without indices", r"give what saddle_index\(\)")
+      for bad in (None, RESULT, RESULT.dataset)),
+    *(row(f"index_against_loss.{name}", partial(en.statistics.index_against_loss, INDICES, **{name: bad}), f"{name}=", "give")
+      for name, wrong in (("bins", (0, 2.5, "all", [1.0], [2.0, 1.0], None)), ("confidence", (0, 95, "high"))) for bad in wrong),
+    *(row("nearest_minimum.tolerance", partial(en.statistics.nearest_minimum, RESULT, tolerance=bad), f"tolerance={bad!r}", "give")
+      for bad in (0, -1.0, "near", None)),
+    *(row("occupancy_against_sharpness.found", partial(en.statistics.occupancy_against_sharpness, bad), "without minima",
+          r"give what nearest_minimum\(\)") for bad in (None, RESULT, RESULT.dataset)),
+    *(row("occupancy_against_sharpness.confidence",
+          partial(en.statistics.occupancy_against_sharpness, en.statistics.nearest_minimum(RESULT), confidence=bad),
+          f"confidence={bad!r}", "give.*between 0 and 1") for bad in (0, 95, "high", None)),
+    *(row("sharpness.measures", partial(en.statistics.sharpness, RESULT, measures=bad), "measures=", "give names out of largest_eigenvalue")
+      for bad in ("trace", [], ["flatness"], {}, {"a": 1}, None)),
+    row("escape_rate.after", partial(en.statistics.escape_rate, RESULT, after=30), "after step 30", "give a smaller `after`"),
+    *(row(f"{f.__name__}.dim", partial(f, RESULT, bad), f"dim={bad!r}", r"it has: lr")
+      for f, dim in STATISTICS if dim for bad in ("beta", None, 0)),
+    row("logrank.data", partial(en.statistics.logrank, PAIRED, "lr"), "are paired", r"use compare_survival\(\)"),
+    *(row("compare_survival.until", partial(BOOTSTRAP, until=bad), f"until={bad!r}", "from 1 to the smallest horizon, 30")
+      for bad in (0, 31, "end", 2.5)),
+    row("compare_survival.reference", partial(BOOTSTRAP, reference=0.3), r"reference=0\.3", r"give one of \[0\.1, 0\.2\]"),
+    *(row("compare_survival.resamples", partial(BOOTSTRAP, resamples=bad), f"resamples={bad!r}", "give.*200")
+      for bad in (10, "many", 300.5)),
+    *(row("compare_survival.seed", partial(BOOTSTRAP, seed=bad), f"seed={bad!r}", "give a whole number") for bad in (-1, "x", 0.5)),
+]  # fmt: skip
