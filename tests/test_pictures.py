@@ -47,6 +47,12 @@ def test_a_heat_map_has_a_cell_for_each_pair_with_its_interval():
     }
 
 
+def test_a_heat_map_states_the_interval_of_shares_in_points_and_not_in_percent_of_small_ones():
+    shares = xr.Dataset({n: (("x", "y"), [[v]]) for n, v in (("share", 0.01), ("lower", 0.0), ("upper", 0.05))})
+    shares = shares.assign_coords(x=[1.0], y=[2.0]).assign(n=50).assign_attrs(confidence=0.95)
+    assert said(plots.heat_map(shares, "x", "y", "share")) == "n = 50; widest 95 % interval ± 0.025"
+
+
 def test_a_heat_map_has_a_panel_for_each_further_configuration_and_one_scale_of_colours():
     data = swept(("optimizer", "lr", "sigma"), (2, 2, 3)).assign_coords(optimizer=["SGD", "Adam"])
     data["median"][1, 0, 0] = np.nan

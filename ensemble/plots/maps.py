@@ -132,19 +132,21 @@ def _say(axes: Axes, shown: NDArray[Any], image: Any, width: float) -> None:
 
 
 def _widest(found: dict[str, xr.Dataset], value: str, note: str) -> str:
-    """The largest half width of an interval relative to its number, in words."""
+    """The largest half width of an interval, in words: of shares as it is, of other numbers relative to them."""
     parts = [note] * bool(note)
-    widths = []
+    widths, shares = [], True
     for one in found.values():
         limits = limits_of(one, value)
         if limits is not None:
             low, high, middle = (np.asarray(v, float) for v in (*limits, one[value]))
+            shares &= bool(np.nanmin(low) >= 0 and np.nanmax(high) <= 1)
             with np.errstate(divide="ignore", invalid="ignore"):
-                ratio = (high - low) / (2 * np.abs(middle))
-            widths += ratio[np.isfinite(ratio)].tolist()
+                half = (high - low) / 2
+                widths += np.stack([half, half / np.abs(middle)], axis=-1)[np.isfinite(half / middle)].tolist()
             level = f"{100 * float(one.attrs.get('confidence', 0.95)):g} %"
     if widths:
-        parts.append(f"widest {level} interval ± {100 * max(widths):.2g} %")
+        absolute, relative = np.max(widths, axis=0)
+        parts.append(f"widest {level} interval ± " + (f"{absolute:.2g}" if shares else f"{100 * relative:.2g} %"))
     return "; ".join(parts)
 
 
