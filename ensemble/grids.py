@@ -127,7 +127,8 @@ class Sweep:
         return tuple(axis.size for axis in self.axes)
 
 
-def _grids_of(part: Part, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Grid]]:
+def grids_of(part: Part, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Grid]]:
+    """Every grid in a part and in the parts it holds, with the names of the fields that lead to it from `path` on."""
     from .part import Part
 
     for f in dataclasses.fields(part):
@@ -135,7 +136,7 @@ def _grids_of(part: Part, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ..
         if isinstance(value, Grid):
             yield (*path, f.name), value
         elif isinstance(value, Part):
-            yield from _grids_of(value, (*path, f.name))
+            yield from grids_of(value, (*path, f.name))
 
 
 def _substituted(part: Part, path: tuple[str, ...], chosen: dict[tuple[str, ...], Any]) -> Part:
@@ -160,7 +161,7 @@ RESERVED = frozenset(
 
 def sweep(roles: dict[str, Part], reserved: frozenset[str] = RESERVED) -> Sweep:
     """The configurations that the grids in ``roles`` (role -> part) span; no dimension has a ``reserved`` name."""
-    found = [item for role, part in roles.items() for item in _grids_of(part, (role,))]
+    found = [item for role, part in roles.items() for item in grids_of(part, (role,))]
     groups: dict[int, list[tuple[tuple[str, ...], Grid]]] = {}
     for path, g in sorted(found, key=lambda item: item[1].order):
         groups.setdefault(id(g.group), []).append((path, g))

@@ -87,7 +87,7 @@ ROWS = [
       for r in told(f, "confidence", (0, 1, 95, "high", None, NAN, True, [0.9]), "give a number between 0 and 1")),
     *(r for f in (OF_LAW, ARRHENIUS, HAZARD, OF_EVENT)
       for r in told(f, "label", (0, 1.5, "left", True, NAN, [1]), "give an event's label")),
-    *(r for f in BOOTSTRAPS for r in told(f, "resamples", (10, "many", 300.5, None, True), "give.*200")),
+    *(r for f in BOOTSTRAPS for r in told(f, "resamples", (10, "many", 300.5, None, True, 10**30), "give.*200")),
     *(r for f in BOOTSTRAPS for r in told(f, "seed", (-1, "x", 0.5, None, True), "give a whole number of at least 0")),
     *(r for f in BOOTSTRAPS for r in given(f, "data", (FEW,), "5 instances per group", "give at least 10")),
     # what is recorded
@@ -164,6 +164,7 @@ ROWS = [
     *given(SIGNAL, "landscape", (en.DoubleWell(stiffness=en.grid(1.0, 2.0)),), r"stiffness=grid\(1\.0, 2\.0\)", "one number for stiffness"),
     *told(SIGNAL, "noise", (None, 0.3, "gaussian", en.Gaussian, en.DoubleWell()), "give the noise of the runs, made like Gaussian"),
     *told(SIGNAL, "noise", (en.Gaussian(en.grid(0.1, 0.2)), en.AlphaStable(en.grid(1.5, 2.0), 0.1)), "give one configuration's noise"),
+    *told(SIGNAL, "noise", (en.Gaussian(en.InverseSqrt(en.grid(0.1, 0.2))),), "give one configuration's noise.* for sigma.lr"),
     *given(SIGNAL, "noise", (en.AlphaStable(1.5, 0.1), en.StudentT(2.0, 0.1)), "no finite variance", "give noise that has one"),
     *given(SIGNAL, "noise", (en.DiagonalGaussian([1.0, 2.0]),), "2 numbers", "must be one number or 1, the landscape's dimension"),
     *told(SIGNAL, "draws", (0, 1, 2.5, "many", None, True), "give a whole number of draws, at least 2"),

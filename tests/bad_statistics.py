@@ -69,7 +69,7 @@ ROWS = [
     *(row("trace.probes", partial(en.statistics.trace, en.Quadratic(1.0, dim=3), POINTS, probes=bad), f"probes={bad!r}", "at least 2")
       for bad in (1, 0, 2.5, "many")),
     *(row("trace.seed", partial(en.statistics.trace, en.Quadratic(1.0, dim=3), POINTS, probes=2, seed=bad), f"seed={bad!r}", "give")
-      for bad in (-1, 0.5)),
+      for bad in (-1, 0.5, 2**64)),
     *(row(f"{name}.data", partial(f, bad), words, "give a r")
       for name, f in ON_LANDSCAPES.items() for bad, words in ((None, "NoneType"), (RESULT.dataset, "Dataset"),
                          (en.simulate(**RUN | {"keep_x": False}), "lacks x"))),
@@ -100,8 +100,9 @@ ROWS = [
     row("logrank.data", partial(en.statistics.logrank, PAIRED, "lr"), "are paired", r"use compare_survival\(\)"),
     *(row("compare_survival.until", partial(BOOTSTRAP, until=bad), f"until={bad!r}", "from 1 to the smallest horizon, 30")
       for bad in (0, 31, "end", 2.5)),
-    row("compare_survival.reference", partial(BOOTSTRAP, reference=0.3), r"reference=0\.3", r"give one of \[0\.1, 0\.2\]"),
+    *(row("compare_survival.reference", partial(BOOTSTRAP, reference=bad), "reference=", r"give one of \[0\.1, 0\.2\]")
+      for bad in (0.3, True, "a", [0.1], np.array([0.1, 0.2]))),
     *(row("compare_survival.resamples", partial(BOOTSTRAP, resamples=bad), f"resamples={bad!r}", "give.*200")
-      for bad in (10, "many", 300.5)),
+      for bad in (10, "many", 300.5, 10**30)),
     *(row("compare_survival.seed", partial(BOOTSTRAP, seed=bad), f"seed={bad!r}", "give a whole number") for bad in (-1, "x", 0.5)),
 ]  # fmt: skip

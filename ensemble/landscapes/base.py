@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..grids import Grid
+from ..grids import grids_of
 from ..part import ANY, Part
 from ..vec import Array
 
@@ -126,12 +126,12 @@ class Landscape(Part):
         return None
 
     def _one_configuration(self, asked: str) -> None:
-        for f in dataclasses.fields(self):
-            if isinstance(getattr(self, f.name), Grid):
-                raise ValueError(
-                    f"{type(self).__name__}({f.name}={getattr(self, f.name)!r}).{asked}: every configuration has its own; "
-                    f"ask a landscape with one number for {f.name}."
-                )
+        for path, grid in grids_of(self):
+            name = ".".join(path)
+            raise ValueError(
+                f"{type(self).__name__}({name}={grid!r}).{asked}: every configuration has its own; "
+                f"ask a landscape with one number for {name}."
+            )
 
     def _found(self, name: str, x: ArrayLike, index: int) -> StationaryPoint:
         """The stationary point that Newton's method finds from ``x`` (dim), with its value and curvatures."""

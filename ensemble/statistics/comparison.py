@@ -13,6 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
+from .intervals import check_resamples
 from .lifetimes import FloatArray, Group, IntArray, Lifetimes, check_confidence, check_whole, read
 
 _FEWEST = 10  # below, resampling ids repeats so few data sets that percentiles mean nothing
@@ -119,11 +120,8 @@ def compare_survival(
     `reference` unknown, confidence outside (0, 1), too few resamples for it.
     """
     check_confidence(confidence)
-    tail = (1.0 - confidence) / 2
     check_whole("seed", seed, 0, "a whole number of at least 0")
-    check_whole("resamples", resamples, 1, f"a whole number of at least {int(5 / tail) + 1}")
-    if resamples * tail < 5.0:
-        raise ValueError(f"resamples={resamples} are too few for confidence={confidence}; give {int(5 / tail) + 1}")
+    check_resamples(resamples, confidence)
     lives = read(data, label)
     frame = lives.frame
     table, names = frame.members(dim), frame.names(dim)
@@ -146,7 +144,7 @@ def compare_survival(
     for row, end, stream in zip(table, ends, streams, strict=True):
         times = [_capped(lives, number, end) for number in row]
         exact, drawn = _bootstrap(times, end, lives.paired, resamples, stream)
-        results.append(_differences(exact, drawn, base, tail))
+        results.append(_differences(exact, drawn, base, (1.0 - confidence) / 2))
     found = np.array(results)  # (rest, 10, members)
 
     rest = frame.without(dim)

@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 from scipy.stats import binom
 
-from .lifetimes import FloatArray, check_confidence, check_whole
+from .lifetimes import FloatArray, check_confidence, check_whole, told
 
 CELLS = 4_000_000  # resampled instances held in memory at once
+_MOST = 10_000_000  # resamples held in memory at once, as many numbers each as there are groups
 FEWEST = 10  # below, resampling instances repeats so few data sets that percentiles mean nothing
 
 
@@ -60,12 +61,20 @@ def check_resampling(n: int, resamples: int, confidence: float, seed: int) -> No
     """Refuse what a percentile bootstrap cannot bear: few instances, few resamples for the confidence, a bad seed."""
     check_confidence(confidence)
     check_whole("seed", seed, 0, "a whole number of at least 0")
-    least = int(10.0 / (1.0 - confidence)) + 1
-    check_whole("resamples", resamples, 1, f"a whole number of at least {least}")
-    if resamples < least:
-        raise ValueError(f"resamples={resamples} are too few for confidence={confidence}; give {least}")
+    check_resamples(resamples, confidence)
     if n < FEWEST:
         raise ValueError(f"{n} instances per group cannot bear a bootstrap; give at least {FEWEST}")
+
+
+def check_resamples(resamples: int, confidence: float) -> None:
+    """Refuse what is no number of resamples, or one that leaves fewer than 5 of them beyond a limit."""
+    least = int(10.0 / (1.0 - confidence)) + 1
+    most = max(_MOST, least)
+    check_whole("resamples", resamples, 1, f"a whole number from {least} to {most}")
+    if resamples < least:
+        raise ValueError(f"resamples={resamples} are too few for confidence={confidence}; give {least}")
+    if resamples > most:
+        raise ValueError(f"resamples={told(resamples)} are too many to hold; give {least} to {most}")
 
 
 def resampled_counts(n: int, resamples: int, seed: int | np.random.SeedSequence) -> Iterator[FloatArray]:

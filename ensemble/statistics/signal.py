@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from ..field import seen_in_step
-from ..grids import Grid
+from ..grids import grids_of
 from ..landscapes.base import Landscape
 from ..noises import AlphaStable, Noise, StudentT
 from ..random import Random, round_keys
@@ -78,6 +77,6 @@ def noise_to_signal(
 def _check_noise(noise: Noise) -> None:
     if not isinstance(noise, Noise):
         raise ValueError(f"noise={told(noise)}; give the noise of the runs, made like Gaussian(sigma=0.1)")
-    for f in dataclasses.fields(noise):
-        if isinstance(value := getattr(noise, f.name), Grid):
-            raise ValueError(f"noise={told(noise)}; give one configuration's noise, with one of {value!r} for {f.name}")
+    for path, grid in grids_of(noise):
+        name = ".".join(path)
+        raise ValueError(f"noise={told(noise)}; give one configuration's noise, with one of {grid!r} for {name}")
