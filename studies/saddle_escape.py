@@ -24,7 +24,7 @@ to 66 and heavy ball from 42 to 17, but Adam from 170 to 451: noise fills its de
 Sixteen times the curvature takes gradient descent from 488 to 33 and heavy ball from 58 to 16, Adam without noise only
 from 173 to 169: on a flat saddle it beats gradient descent, on a steep one everybody beats it. Adam's times hardly
 spread (standard deviation 7 steps against 23 of SGD's): it leaves on schedule rather than by chance. Of the catalogue's
-27 kinds Adadelta (28 steps), heavy ball (29) and RMSProp with momentum (40, no correction: its first steps are long)
+28 kinds Adadelta (28 steps), heavy ball (29) and RMSProp with momentum (40, no correction: its first steps are long)
 are as fast as Nesterov (27); most others take between 106 and 183; clipping (297 to 342), RMSProp (229) and the signs
 (256, 266) are slow, and three never leave in 4,000 steps: Newton, whom saddles attract, AdaGrad, whose steps at rate
 .001 add up to .13, and SAM, which looks for its gradient across the saddle and is pushed back.
@@ -160,6 +160,7 @@ CATALOGUE: dict[str, en.Optimizer] = {
     "Adai": en.Adai(LR),
     "Newton": en.Newton(LR, iterations=2),
     "Preconditioned": en.Preconditioned(LR, absolute_values=True),
+    "SaddleFreeNewton": en.SaddleFreeNewton(LR, damping=0.1, smoothness=1.0),
     "Clip": en.Clip(en.GradientDescent(LR), norm=NORM),
     "ClipValue": en.ClipValue(en.GradientDescent(LR), limit=NORM),
     "L2": en.L2(en.GradientDescent(LR), weight_decay=DECAY),

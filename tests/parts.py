@@ -61,6 +61,8 @@ def _example(kind, dim, per_coordinate):
             continue
         elif what == "scheduled":
             given[field.name] = 0.01
+        elif field.name == "smoothness":
+            given[field.name] = 9.0  # no curvature of most basic landscapes' examples is larger
         elif what == "number":
             given[field.name] = allowed(field)[place % 2]
         elif what == "structure":

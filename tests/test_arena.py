@@ -52,7 +52,11 @@ def test_no_depth_of_composition_overflows_the_arena_and_an_arena_too_small_is_n
     ],
     ids=lambda f: type(f).__name__,
 )
-@pytest.mark.parametrize("optimizer", [en.GradientDescent(0.01), en.Newton(0.1)], ids=lambda o: type(o).__name__)
+@pytest.mark.parametrize(
+    "optimizer",
+    [en.GradientDescent(0.01), en.Newton(0.1), en.SaddleFreeNewton(0.01, damping=1e3, smoothness=1e4)],
+    ids=lambda o: type(o).__name__,
+)
 def test_a_landscape_s_own_vectors_fit_with_nothing_around_it(in_a_hurry, landscape, optimizer):
     """The fewest parts there can be: nobody else's room is left to fill."""
     p = program(landscape, optimizer, en.Never(), en.NoNoise(), instances=5)

@@ -93,6 +93,10 @@ STEPS_OF = {
     "PerturbedGD": (en.PerturbedGD(LR, radius=1.0, g_thres=NORM / 2, t_thres=5), LR * G * ONES),
     "Preconditioned": (en.Preconditioned(LR, damping=4.0), LR * G / 4 * ONES),
     "Newton": (en.Newton(LR, damping=4.0, iterations=2), LR * G / 4 * ONES),
+    "SaddleFreeNewton": (
+        en.SaddleFreeNewton(LR, damping=4.0, smoothness=32.0, iterations=9),
+        LR * G / 4 * (1 - math.exp(-20 * math.asinh(4.0 / 32.0))) * ONES,  # what the series lacks at curvature 0
+    ),
     "Clip": (en.Clip(en.GradientDescent(LR), norm=NORM / 3), LR * G / 3 * ONES),
     "ClipValue": (en.ClipValue(en.GradientDescent(LR), limit=0.4), LR * np.clip(G, -0.4, 0.4) * ONES),
     "SAM": (en.SAM(en.HeavyBall(LR, beta=0.8)), LR * G * accumulated(0.8)),
@@ -153,6 +157,7 @@ EQUIVARIANT = {
     "HeavyBall": en.HeavyBall(0.003),
     "Nesterov": en.Nesterov(0.003),
     "Newton": en.Newton(0.5, damping=5.0),
+    "SaddleFreeNewton": en.SaddleFreeNewton(0.5, damping=5.0, smoothness=60.0),
     "SAM": en.SAM(en.GradientDescent(0.003)),
     "Clip": en.Clip(en.GradientDescent(0.01), norm=0.5),
 }

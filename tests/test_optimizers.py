@@ -189,6 +189,91 @@ def test_newton_solves_with_the_whole_hessian() -> None:
         np.testing.assert_allclose(result.dataset["x"].to_numpy()[0], expected, rtol=1e-6, atol=1e-6)
 
 
+def whole_hessian(landscape: en.Landscape, x: np.ndarray) -> np.ndarray:
+    """(dim, dim) at a point (dim)."""
+    return landscape.hessian_product(np.repeat(x[None], x.size, axis=0), np.eye(x.size))
+
+
+def step_of(optimizer: en.Optimizer, landscape: en.Landscape, x: np.ndarray) -> np.ndarray:
+    """What one step subtracts from a point (dim)."""
+    result = en.simulate(
+        landscape=landscape, optimizer=optimizer, start=en.Point(x), instances=1, steps=1, dtype="float64", backend="numpy",
+    )  # fmt: skip
+    return x - result.dataset["x"].to_numpy()[0]
+
+
+BENT = {
+    "diagonal": en.Quadratic([-2.0, -0.3, 0.0, 1e-3, 0.5, 2.0]),
+    "turned": en.Rotated(en.Quadratic([-2.0, -0.3, 0.0, 1e-3, 0.5, 2.0, 1.0]), seed=4),
+    "factors": en.MatrixFactorization.random(size=6, rank=2, seed=1),
+}
+
+
+@pytest.mark.parametrize("name", BENT)
+@pytest.mark.parametrize("iterations", [16, 40, 120])
+def test_saddle_free_newton_takes_the_absolute_hessian_s_eigenvalues(name: str, iterations: int) -> None:
+    landscape, rng = BENT[name], np.random.default_rng(2)
+    signs = set()
+    for x in 0.2 * rng.normal(size=(4, landscape.dimension)):
+        h = whole_hessian(landscape, x)
+        values, vectors = np.linalg.eigh((h + h.T) / 2)
+        signs |= set(np.sign(values))
+        smoothness = 1.1 * np.abs(values).max()
+        damping = smoothness / 12
+        along = vectors.T @ landscape.gradient(x[None])[0]
+        optimizer = en.SaddleFreeNewton(1.0, damping=damping, smoothness=smoothness, iterations=iterations)
+        step = vectors.T @ step_of(optimizer, landscape, x)
+        exact = along / np.hypot(values, damping)
+        off = np.exp(-2 * (iterations + 1) * np.arcsinh(1 / 12))
+        assert (np.abs(step - exact) <= off * np.abs(exact) + 1e-12 * np.abs(exact).max()).all()
+    assert {-1.0, 1.0} <= signs
+
+
+def test_what_a_saddle_free_series_lacks_is_what_it_says_and_it_never_climbs() -> None:
+    h = np.linspace(-3.0, 3.0, 601)
+    at = np.delete(h, 300)
+    for damping, iterations in ((0.21, 16), (0.5, 7), (3.0, 1), (40.0, 1)):
+        optimizer = en.SaddleFreeNewton(1.0, damping=damping, smoothness=3.0, iterations=iterations)
+        found = step_of(optimizer, en.Quadratic(at.tolist()), np.ones(600)) / at
+        lacking = np.exp(-2 * (iterations + 1) * np.arcsinh(damping / 3))
+        relative = np.abs(found * np.hypot(at, damping) - 1)
+        assert relative.max() <= lacking + 1e-9
+        assert relative[299] == pytest.approx(lacking, rel=0.02), "all of it is missing near curvature 0"
+        assert (found > 0).all()
+
+
+def test_saddles_attract_newton_and_repel_saddle_free_newton() -> None:
+    landscape = en.Rotated(en.QuarticSaddle(dim=6, unstable=2, gamma=1.0, stiffness=0.5), seed=3)
+    start = landscape.turned_back([[0.02, -0.03, 0.4, -0.3, 0.2, 0.1]])[0]
+
+    def end(optimizer: en.Optimizer) -> np.ndarray:
+        result = en.simulate(
+            landscape=landscape, optimizer=optimizer, start=en.Point(start), instances=1, steps=120, dtype="float64",
+            backend="numpy",
+        )  # fmt: skip
+        return landscape.turned(result.dataset["x"].to_numpy())[0]
+
+    np.testing.assert_allclose(end(en.Newton(0.5)), np.zeros(6), atol=1e-9)
+    free = end(en.SaddleFreeNewton(0.5, damping=1.0, smoothness=8.0))
+    np.testing.assert_allclose(free, [1.0, -1.0, 0, 0, 0, 0], atol=1e-9)
+
+
+def test_a_series_too_short_for_its_damping_is_refused_with_the_numbers_to_give() -> None:
+    few = {"lr": 1.0, "smoothness": 2.0}
+    with pytest.raises(ValueError, match=r"71% short.*iterations of at least 115 or a damping of at least 0\.137\."):
+        en.SaddleFreeNewton(**few, damping=0.02)
+    en.SaddleFreeNewton(**few, damping=0.02, iterations=115)
+    en.SaddleFreeNewton(**few, damping=0.137)
+    for bad in ({"iterations": 114, "damping": 0.02}, {"damping": 0.135}, {"damping": 1e-30}):
+        with pytest.raises(ValueError, match=r"give .*a damping of at least"):
+            en.SaddleFreeNewton(**few | bad)
+    with pytest.raises(ValueError, match="71% short"):
+        en.simulate(
+            landscape=LANDSCAPE, optimizer=en.SaddleFreeNewton(**few, damping=en.grid(0.5, 0.02)), start=en.Point(START),
+            instances=1, steps=1, backend="numpy",
+        )  # fmt: skip
+
+
 def test_the_diagonal_preconditioner_divides_by_the_absolute_curvature() -> None:
     landscape = en.QuarticSaddle(dim=5, stiffness=3.0)
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..part import ANY, NOT_NEGATIVE, flag, number, scheduled, structure
+from ..grids import Grid
+from ..part import ANY, NOT_NEGATIVE, POSITIVE, flag, number, scheduled, structure
 from ..vec import Array, dot
 from .base import Gradient, Optimizer
 
-__all__ = ["Newton", "Preconditioned"]
+__all__ = ["Newton", "Preconditioned", "SaddleFreeNewton"]
+
+SHORTFALL = 0.1
+"""What a saddle-free step may lack of ``g / damping`` along a direction without curvature."""
 
 
 @dataclass(frozen=True)
@@ -67,3 +73,59 @@ class Newton(Optimizer):
                 h_d = h_r + turn * h_d
                 r_h_r = following
         return x - now.lr * p
+
+
+@dataclass(frozen=True)
+class SaddleFreeNewton(Optimizer):
+    """Saddle-free Newton: ``x <- x - lr |H|^-1 g`` with the whole Hessian, ``|H|`` taken as ``sqrt(H^2 + damping^2)``.
+
+    Dauphin et al. (2014, arXiv:1406.2572), whose Krylov space is here a fixed polynomial: Legendre's generating function,
+    ``(h^2 + damping^2)^(-1/2) = (2 sqrt(r) / smoothness) sum_k r^k P_k(1 - 2 h^2 / smoothness^2)`` with
+    ``r = exp(-2 asinh(damping / smoothness))``, cut after k = ``iterations``, each two Hessian-vector products. No eigenvalue
+    of H may exceed ``smoothness``, such as the landscape's own, in absolute value: beyond it the sum grows without bound.
+    Within it the sum is off by at most ``r^(iterations + 1) / damping``, so much at h = 0, where more than a tenth is refused
+    (relatively, too, no h tried was worse than 0), and always positive (Fejer's inequality): a step never climbs.
+    """
+
+    scratch = 4
+
+    lr: Any = scheduled(domain=NOT_NEGATIVE)
+    damping: float = number(domain=POSITIVE)
+    smoothness: float = number(domain=POSITIVE)
+    iterations: int = structure(16, low=1)
+
+    def validate(self) -> None:
+        if isinstance(self.damping, Grid) or isinstance(self.smoothness, Grid):
+            return  # each configuration is looked at by itself
+        decay = 2.0 * math.asinh(self.damping / self.smoothness)
+        short = math.exp(-(self.iterations + 1) * decay)
+        if short > SHORTFALL:
+            enough = "" if decay < 1e-9 else f"iterations of at least {math.ceil(-math.log(SHORTFALL) / decay) - 1} or "
+            least = 1.01 * self.smoothness * math.sinh(-math.log(SHORTFALL) / (2 * self.iterations + 2))
+            raise ValueError(
+                f"SaddleFreeNewton(damping={self.damping!r}, smoothness={self.smoothness!r}, "
+                f"iterations={self.iterations}): along curvature 0 the step would be {short:.0%} short of g / damping; "
+                f"give {enough}a damping of at least {least:.3g}."
+            )
+
+    def constants(self) -> Mapping[str, float]:
+        decay = math.asinh(self.damping / self.smoothness)
+        return {
+            "ratio": math.exp(-2.0 * decay),
+            "ratio_squared": math.exp(-4.0 * decay),
+            "bend": 2.0 / self.smoothness / self.smoothness,
+            "scale": 2.0 * math.exp(-decay) / self.smoothness,
+        }
+
+    def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
+        seen: Any = self
+        one, two = x.dtype.type(1), x.dtype.type(2)
+        q = gradient(x)  # r^k P_k g
+        before, total = x.dtype.type(0) * q, q
+        for k in range(self.iterations):
+            share = one / x.dtype.type(k + 1)
+            y = q - seen.bend * gradient.hessian_product(x, gradient.hessian_product(x, q))
+            y = (seen.ratio * (two - share)) * y - (seen.ratio_squared * (one - share)) * before
+            before, q = q, y
+            total = total + q
+        return x - now.lr * (seen.scale * total)

@@ -49,3 +49,28 @@ struct Newton {
         return x - now[lr] * p;
     }
 };
+
+template <int iterations>
+struct SaddleFreeNewton {
+    number damping, smoothness, ratio, ratio_squared, bend, scale;
+    enum Column { lr, columns };
+    using State = Stateless;
+    // Legendre polynomials P_k of 1 - 2 H^2 / smoothness^2 by their recurrence; q is ratio^k P_k g.
+    template <class Gradient, class Now>
+    HD Vec step(const Vec& x, const Gradient& gradient, State&, const Now& now) const {
+        Vec q = gradient(x);
+        Vec before = real(0) * q;
+        Vec sum = q;
+        ROLLED for (int k = 0; k < iterations; ++k) {
+            real share = real(1) / real(k + 1);
+            Vec once = gradient.hessian_product(x, q);
+            Vec y = gradient.hessian_product(x, once);
+            y = q - bend * y;
+            y = (ratio * (real(2) - share)) * y - (ratio_squared * (real(1) - share)) * before;
+            before = q;
+            q = y;
+            sum = sum + q;
+        }
+        return x - now[lr] * (scale * sum);
+    }
+};
