@@ -23,13 +23,14 @@ def estimated(plan: Plan, setting: Setting, engine: Engine) -> Plan:
     """The plan with its time and launches: the most that there can be, where events may end a run early.
 
     On a GPU the time is that of the ceiling, the instructions counted for the optimizer and nothing else, where the optimizer
-    was counted. Elsewhere a few instances run for :data:`TRIAL_SECONDS`, and the rest is assumed to run as fast.
+    was counted and instances stay in registers. Elsewhere a few instances run for :data:`TRIAL_SECONDS`, and the rest is assumed
+    to run as fast.
     """
     configurations = setting.sweep().parts
     program = setting.program(configurations, 0, plan.instances_per_batch)
     allowed = engine.thread_instructions()
     rate = None
-    if allowed is not None and program.dtype == np.float32:
+    if allowed is not None and program.dtype == np.float32 and not plan.streamed:
         rate = ceiling(program.part("optimizer"), program.dim, allowed)
     basis = "the ceiling of counted instructions"
     if rate is None:

@@ -28,7 +28,8 @@ class Plan:
     ``bytes_needed``: the most memory that the ensemble takes at once, beyond the loaded library: on the device with ``cuda``,
     else all of it, results included; ``bytes_of_results``: what stays; ``bytes_available``: what it may take;
     ``coordinate_steps``, ``launches`` and ``seconds``: the most there can be, where events may end a run early. ``basis`` says what
-    the seconds rest on. Only ``plan_only=True`` estimates the last three.
+    the seconds rest on. ``streamed``: registers of a GPU do not suffice for an instance, whose state every step reads from memory
+    and writes back: as fast as memory is, not as the instructions. Only ``plan_only=True`` estimates the last three.
     """
 
     backend: str
@@ -42,6 +43,7 @@ class Plan:
     bytes_of_results: int
     bytes_available: int
     coordinate_steps: int
+    streamed: bool = False
     launches: int = 0
     seconds: float = math.nan
     basis: str = ""
@@ -53,6 +55,8 @@ class Plan:
             f"memory    {_bytes(self.bytes_needed)} of {_bytes(self.bytes_available)}, {_bytes(self.bytes_of_results)} of results",
             f"batches   {self.batches} of {self.instances_per_batch:,} instances",
         ]
+        if self.streamed:
+            lines.append("state     in memory, through which every step streams: registers do not suffice")
         if self.basis:
             lines.append(f"launches  {self.launches:,} or fewer")
             lines.append(
@@ -172,6 +176,7 @@ def plan_run(setting: Setting, engine: Engine, keep_x: bool, beside: int | None 
         bytes_of_results=memory.result(),
         bytes_available=room,
         coordinate_steps=program.rows * program.dim * setting.steps,
+        streamed=engine.streams(program),
     )
 
 

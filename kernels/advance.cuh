@@ -48,6 +48,8 @@ struct Launch {
     int stop;  // 0: an event labels and the instance goes on
     real bound;
     RoundKeys keys;
+    char* scratch;            // ENSEMBLE_STREAMED: a slice for each group
+    long long scratch_bytes;  // of a slice
 };
 
 // What a part may ask about the step. Offset: where its own columns start.
@@ -145,6 +147,7 @@ template <class P>
 HD void advance_group(const Launch& launch) {
     Seat seat;
     if (!seat.take(launch.active, launch.count)) return;
+    open_workspace(launch.scratch, launch.scratch_bytes);
     const long long row = seat.row;
     unsigned configuration = unsigned(row / launch.instances);
     const P parts = ((const P*)launch.parameters)[configuration];
@@ -221,7 +224,7 @@ HD void advance_group(const Launch& launch) {
 #define ENSEMBLE_ADVANCE(...)                                                                                    \
     static_assert(sizeof(Parts<__VA_ARGS__>) == ENSEMBLE_PARTS_BYTES && sizeof(Launch) == ENSEMBLE_LAUNCH_BYTES, \
                   "ensemble/backends/layout.py lays the structs out in the same way");                           \
-    extern "C" __global__ void __launch_bounds__(ENSEMBLE_THREADS) advance(const Launch launch) {                \
+    extern "C" __global__ void ENSEMBLE_BOUNDS advance(const Launch launch) {                                    \
         advance_group<Parts<__VA_ARGS__>>(launch);                                                               \
     }
 #else

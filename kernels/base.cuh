@@ -7,10 +7,11 @@
 //   ENSEMBLE_DOUBLE   1: real is double, 0: float
 //   ENSEMBLE_FAST     1: a*b+c is fused and, on CUDA, hardware functions are used; 0: the same bits everywhere
 //   ENSEMBLE_MIXED    CPU: 1: the instances of a tile may belong to different configurations
+//   ENSEMBLE_STREAMED device: 1: Vecs lie in memory and every step streams through them; 0: in registers
 //   ENSEMBLE_EMULATED the device path executed on the CPU, one thread per lane (tests only)
 //
 // Coordinates come in blocks of four: block q owns 4q ... 4q+3 and lies whole in lane q mod lanes. On the device a
-// lane holds its blocks in registers; on the CPU a tile of instances holds all blocks, each coordinate a SIMD pack.
+// lane holds its blocks in registers, or where they are too many in memory; on the CPU a tile of instances holds all blocks, each coordinate a SIMD pack.
 // Coordinates past the dimension are zero: every store puts them back to zero and no reduction sees them.
 #pragma once
 
@@ -18,6 +19,15 @@
 #define ENSEMBLE_DEVICE 1
 #else
 #define ENSEMBLE_DEVICE 0
+#endif
+#ifndef ENSEMBLE_STREAMED
+#define ENSEMBLE_STREAMED 0
+#endif
+// Whether Vecs are taken from an arena, like a stack.
+#if ENSEMBLE_DEVICE
+#define ENSEMBLE_ARENA ENSEMBLE_STREAMED
+#else
+#define ENSEMBLE_ARENA (ENSEMBLE_DIM == 0)
 #endif
 #if defined(__CUDACC__) && ENSEMBLE_FAST && !ENSEMBLE_DOUBLE
 #define ENSEMBLE_HARDWARE 1

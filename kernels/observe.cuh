@@ -13,6 +13,8 @@ struct LookLaunch {
     real* gradient;         // (row, dim)
     real* product;          // (row, dim)
     int count, instances, t, dim;
+    char* scratch;            // ENSEMBLE_STREAMED: a slice for each group
+    long long scratch_bytes;  // of a slice
 };
 struct LookNow {
     int t;
@@ -23,6 +25,7 @@ template <class Landscape>
 HD void look(const LookLaunch& launch) {
     Seat seat;
     if (!seat.take(launch.active, launch.count)) return;
+    open_workspace(launch.scratch, launch.scratch_bytes);
     const long long row = seat.row;
     const Landscape landscape = ((const Landscape*)launch.parameters)[row / launch.instances];
     LookNow now{launch.t};
@@ -50,9 +53,7 @@ HD void look(const LookLaunch& launch) {
 #define ENSEMBLE_OBSERVE(...)                                                                                 \
     static_assert(sizeof(__VA_ARGS__) == ENSEMBLE_PARTS_BYTES && sizeof(LookLaunch) == ENSEMBLE_LAUNCH_BYTES, \
                   "ensemble/backends/layout.py lays the structs out in the same way");                        \
-    extern "C" __global__ void __launch_bounds__(ENSEMBLE_THREADS) observe(const LookLaunch launch) {         \
-        look<__VA_ARGS__>(launch);                                                                            \
-    }
+    extern "C" __global__ void ENSEMBLE_BOUNDS observe(const LookLaunch launch) { look<__VA_ARGS__>(launch); }
 #else
 template <class Landscape>
 void look_tile(const LookLaunch& launch, int tile) {

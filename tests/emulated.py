@@ -66,9 +66,14 @@ class EmulatedEngine(DeviceEngine):
     name = "emulated"
 
     def __init__(
-        self, lanes: int | None, threads: int = THREADS, processors: int = 1, compiler: str | None = None
+        self,
+        lanes: int | None,
+        threads: int = THREADS,
+        processors: int = 1,
+        compiler: str | None = None,
+        streamed: bool | None = None,
     ) -> None:
-        super().__init__(lanes, processors)
+        super().__init__(lanes, processors, streamed)
         self.threads = threads
         self.compiler = compiler or COMPILERS[0]
 

@@ -458,6 +458,11 @@ inline double __dsub_rn(double a, double b) { return emulation::rounded(a - b); 
 inline double __ddiv_rn(double a, double b) { return a / b; }
 inline double __dsqrt_rn(double a) { return std::sqrt(a); }
 inline unsigned __umulhi(unsigned a, unsigned b) { return static_cast<unsigned>(std::uint64_t(a) * b >> 32); }
+inline unsigned __brev(unsigned a) {
+    unsigned r = 0;
+    for (int k = 0; k < 32; ++k) r |= (a >> k & 1u) << (31 - k);
+    return r;
+}
 inline int __float_as_int(float a) { return std::bit_cast<int>(a); }
 inline float __int_as_float(int a) { return std::bit_cast<float>(a); }
 inline unsigned __float_as_uint(float a) { return std::bit_cast<unsigned>(a); }

@@ -19,6 +19,8 @@ from counting import (
     instructions,
     largest,
     occupancy,
+    optimizers,
+    saddle,
     special,
 )
 from cubin import compile_cubin, report
@@ -90,6 +92,31 @@ def test_an_instance_stays_in_registers(row: Row) -> None:
     assert found.spill_stores == found.spill_loads == found.local_memory == 0
     assert found.inner_loops == 0
     assert occupancy(row) >= 0.25
+
+
+STREAMED = [
+    Row(Adam(), 32768),
+    Row(Adam(), 100_000),
+    Row(Adam(), 100_000, LeftBall(1.0)),
+    Row(GradientDescent(0.1), 32768),
+]
+
+
+@pytest.mark.parametrize("row", STREAMED, ids=str)
+def test_what_streams_through_memory_spills_nothing(row: Row, printed: Callable[[str], None]) -> None:
+    group, found = counted(row)
+    printed(f"{row}: in memory, {group.lanes} lanes, {found.registers} registers")
+    assert group.streamed
+    assert found.spill_stores == found.spill_loads == found.local_memory == 0
+    assert found.registers <= 65536 // group.threads
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_no_optimizer_spills_where_it_streams(dtype: str) -> None:
+    for optimizer in optimizers(16):
+        source = Counted().source(saddle(40_000, optimizer, Below(1.0), dtype), "advance")
+        assert report(compile_cubin(source, sources.kernels())).local_memory == 0, optimizer
 
 
 CROWDED: list[tuple[Landscape, Optimizer, Part, str]] = [

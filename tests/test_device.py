@@ -22,9 +22,10 @@ from emulated import COMPILERS, EmulatedEngine
 
 from ensemble import sources
 from ensemble.backends import compiler as cpu_compiler
+from ensemble.backends import device
 from ensemble.backends.cpu import CpuEngine
 from ensemble.backends.cuda import CudaEngine, CudaMissingError
-from ensemble.backends.device import group_of
+from ensemble.backends.device import Group, group_of
 from ensemble.backends.numpy import NumpyEngine
 from ensemble.backends.program import Program, State
 from ensemble.events import Below, Crossed, LeftBall
@@ -106,6 +107,7 @@ CASES = {
     "events that do not stop": Case(program(QuarticSaddle(dim=20), HeavyBall(0.05), Passing(1.0)), (2,)),
 }
 PRECISE = [(name, lanes) for name, case in CASES.items() for lanes in case.lanes]
+STREAMED = [("saddle", 8), ("shifts across warps", 64), ("kicks", 1)]
 FAST = [("saddle", 4), ("shifts across lanes", 32), ("kicks", 8)]
 
 
@@ -118,8 +120,10 @@ def builds() -> None:
     """All programs compiled, several at once."""
     wanted = [(CASES[n].program, lanes) for n, lanes in PRECISE] + [(as_fast(CASES[n].program), k) for n, k in FAST]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for done in [pool.submit(EmulatedEngine(lanes).prepare, p) for p, lanes in wanted]:
-            done.result()
+        done = [pool.submit(EmulatedEngine(lanes).prepare, p) for p, lanes in wanted]
+        done += [pool.submit(EmulatedEngine(k, streamed=True).prepare, CASES[n].program) for n, k in STREAMED]
+        for each in done:
+            each.result()
 
 
 @cache
@@ -137,6 +141,19 @@ def reference(name: str) -> State:
 def test_any_number_of_lanes_gives_the_bits_of_the_specification(name: str, lanes: int) -> None:
     case = CASES[name]
     found = run(EmulatedEngine(lanes), case.program, case.steps, segment=11, scale=case.scale)
+    assert differences(found, reference(name)) == []
+
+
+@needs_compiler
+@pytest.mark.usefixtures("builds")
+@pytest.mark.parametrize(("name", "lanes"), STREAMED)
+@pytest.mark.parametrize("at_once", [1024, 64])
+def test_instances_in_memory_have_the_bits_of_the_specification_in_any_number_of_rounds(
+    name: str, lanes: int, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "STREAMED_PER_PROCESSOR", at_once)
+    case = CASES[name]
+    found = run(EmulatedEngine(lanes, streamed=True), case.program, case.steps, segment=11, scale=case.scale)
     assert differences(found, reference(name)) == []
 
 
@@ -188,7 +205,7 @@ def test_observed_quantities_have_the_bits_of_the_specification(dim: int, lanes:
     x, v = np.random.default_rng(0).normal(size=(2, p.rows, dim)).astype(dtype)
     quantities = ("value", "gradient_norm", "gradient", "product")
     expected = NumpyEngine().observe(p, x, quantities, 0, v)
-    for engine in (EmulatedEngine(lanes), CpuEngine()):
+    for engine in (EmulatedEngine(lanes), EmulatedEngine(lanes, streamed=True), CpuEngine()):
         found = engine.observe(p, x, quantities, 0, v)
         assert [q for q in quantities if not same_bits(found[q], expected[q])] == []
 
@@ -237,9 +254,39 @@ def test_few_instances_are_spread_over_more_lanes() -> None:
     assert lanes[0] == 256  # a block of four coordinates each
 
 
-def test_what_does_not_fit_the_registers_of_a_block_is_refused_with_the_numbers() -> None:
-    with pytest.raises(ValueError, match=r"dim=8193 with Adam in float32 is more than the 8192 coordinates that fit"):
-        group_of(program(QuarticSaddle(dim=8193), Adam(), dtype="float32"), 132)
+@pytest.mark.parametrize(
+    ("optimizer", "dtype", "most"),
+    [(Adam(), "float32", 8192), (Adam(), "float64", 4096), (GradientDescent(0.1), "float32", 16384)],
+)
+def test_what_does_not_fit_the_registers_of_a_block_streams(optimizer: Optimizer, dtype: str, most: int) -> None:
+    for instances in (1, 10**6):
+        fits, more = (
+            group_of(program(QuarticSaddle(dim=dim), optimizer, instances=instances, dtype=dtype), 132)
+            for dim in (most, most + 1)
+        )
+        assert not fits.streamed
+        assert more == Group(lanes=512, threads=512, streamed=True)
+
+
+def test_memory_of_instances_that_stream_is_planned_and_bounded() -> None:
+    engine = EmulatedEngine(None, processors=132)
+    large = program(QuarticSaddle(dim=100_000), Adam(), instances=10**6, dtype="float32")
+    vector = 4 * 512 * 4 * -(-100_000 // (4 * 512))
+    assert engine.other_bytes(large, 1) == engine.slice_bytes(large) >= 4 * vector
+    assert engine.other_bytes(large, 10**6) == 264 * engine.slice_bytes(large)  # two blocks for each of 132
+    assert engine.other_bytes(program(QuarticSaddle(dim=8192), Adam(), dtype="float32"), 10**6) == 0
+
+
+@needs_compiler
+def test_a_slice_that_is_too_small_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    case, engine = CASES["saddle"], EmulatedEngine(8, streamed=True)
+    few = engine.slice_bytes(case.program) // 64 * 4
+    monkeypatch.setattr(engine, "slice_bytes", lambda p: few)
+    with pytest.raises(RuntimeError, match=r"hold more vectors at once .* use backend='numpy'"):
+        run(engine, case.program, 1)
+
+
+def test_lanes_are_a_power_of_two() -> None:
     with pytest.raises(ValueError, match="lanes=3 was given; give a power of two from 1 to 1024"):
         EmulatedEngine(3)
 
@@ -304,8 +351,9 @@ def test_another_compiler_gives_the_same_bits(compiler: str) -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize(("name", "lanes"), PRECISE)
-def test_the_gpu_gives_the_bits_of_the_specification(name: str, lanes: int) -> None:
+def test_the_gpu_gives_the_bits_of_the_specification(name: str, lanes: int, streamed: bool) -> None:
     case = CASES[name]
-    found = run(CudaEngine(lanes=lanes), case.program, case.steps, segment=11, scale=case.scale)
+    found = run(CudaEngine(lanes=lanes, streamed=streamed), case.program, case.steps, segment=11, scale=case.scale)
     assert differences(found, reference(name)) == []

@@ -60,11 +60,13 @@ def test_a_sweep_of_landscapes_optimizers_events_and_lanes() -> None:
         assert differences(found, expected) == [], (p, lanes)
 
 
+@pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize(("dim", "lanes"), [(8, 1), (21, 4), (300, 64)])
-def test_every_part_runs_on_the_device_path(dim: int, lanes: int) -> None:
+def test_every_part_runs_on_the_device_path(dim: int, lanes: int, streamed: bool) -> None:
+    engine = EmulatedEngine(lanes, streamed=streamed)
     programs = [program(**parts, instances=5) for parts in covering(dim)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(EmulatedEngine(lanes).prepare, programs))
+        list(pool.map(engine.prepare, programs))
     for p in programs:
-        found, expected = run(EmulatedEngine(lanes), p, 12, segment=5), run(NumpyEngine(), p, 12)
+        found, expected = run(engine, p, 12, segment=5), run(NumpyEngine(), p, 12)
         assert differences(found, expected) == [], p.configurations

@@ -26,16 +26,21 @@ PROBE = """
 #define ENSEMBLE_LANES {lanes}
 #define ENSEMBLE_DOUBLE {double}
 #define ENSEMBLE_FAST 0
+#define ENSEMBLE_THREADS {threads}
+#define ENSEMBLE_STREAMED {streamed}
 #include "rows.cuh"
 struct Launch {{
     const real *x, *y;
     real *scalars, *vectors;  // (row, scalar, lane), (vector, row, dim)
     const int* active;
     int count;
+    char* scratch;
+    long long scratch_bytes;
 }};
 extern "C" __global__ void probe(const Launch launch) {{
     Seat seat;
     if (!seat.take(launch.active, launch.count)) return;
+    open_workspace(launch.scratch, launch.scratch_bytes);
     Vec x, y;
     load_row(x, launch.x + seat.row * dim());
     load_row(y, launch.y + seat.row * dim());
@@ -64,11 +69,14 @@ class Launch(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("x", "y", "scalars", "vectors", "active")),
         ("count", ctypes.c_int),
+        ("scratch", ctypes.c_void_p),
+        ("scratch_bytes", ctypes.c_longlong),
     )
 
 
-def text_of(dim: int, lanes: int, dtype: str) -> str:
-    text = PROBE.format(dim=dim, lanes=lanes, double=int(dtype == "float64"))
+def text_of(dim: int, lanes: int, dtype: str, streamed: bool = False) -> str:
+    double, threads = int(dtype == "float64"), max(lanes, THREADS)
+    text = PROBE.format(dim=dim, lanes=lanes, double=double, threads=threads, streamed=int(streamed))
     if dim < 4:  # a shift reaches as far as a block is wide
         text = text.replace("shift<3>", "shift<1>").replace("shift<-4>", "shift<-1>")
     return text
@@ -102,16 +110,22 @@ def expected(x: NDArray[np.floating], y: NDArray[np.floating]) -> tuple[dict[str
     return scalars, vectors
 
 
-def check(dim: int, lanes: int, dtype: str) -> None:
+def check(dim: int, lanes: int, dtype: str, streamed: bool = False) -> None:
     x, y = points(dim, dtype), points(dim, dtype)[::-1].copy()
     rows = len(x)
     active = np.arange(rows, dtype=np.int32)
     scalars = np.zeros((rows, len(SCALARS), lanes), dtype=dtype)
     vectors = np.zeros((len(VECTORS), rows, dim), dtype=dtype)
-    launch = Launch(*(a.ctypes.data for a in (x, y, scalars, vectors, active)), rows)
     threads = max(lanes, THREADS)
-    function = library(build_emulated(text_of(dim, lanes, dtype), "probe", call=CALL)).call_probe
-    function(ctypes.byref(launch), -(-rows * lanes // threads), threads)
+    blocks = -(-rows * lanes // threads)
+    block = -(-min(dim, 4) * x.itemsize // 16) * 16
+    room = 10 * (dim // 4 + lanes) * block  # x, y, five that are moved, and some that make them
+    scratch = np.zeros((blocks * threads // lanes, room), dtype=np.uint8)
+    addresses = (a.ctypes.data for a in (x, y, scalars, vectors, active))
+    launch = Launch(*addresses, rows, scratch.ctypes.data, room)
+    function = library(build_emulated(text_of(dim, lanes, dtype, streamed), "probe", call=CALL)).call_probe
+    function(ctypes.byref(launch), blocks, threads)
+    assert not scratch[:, -16:].any()
     right, moved = expected(x, y)
     for k, name in enumerate(SCALARS):
         assert same_bits(scalars[:, k], np.repeat(right[name], lanes, axis=1)), name  # in every lane
@@ -133,6 +147,17 @@ def builds() -> None:
 )
 def test_primitives_have_the_bits_of_the_specification(dim: int, lanes: int, dtype: str) -> None:
     check(dim, lanes, dtype)
+
+
+@pytest.mark.parametrize(("dim", "lanes", "dtype"), [(130, 8, "float32"), (512, 128, "float64")])
+def test_primitives_in_memory_have_the_bits_of_the_specification(dim: int, lanes: int, dtype: str) -> None:
+    check(dim, lanes, dtype, streamed=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("dim", "lanes"), EVERY)
+def test_primitives_in_memory_in_every_shape(dim: int, lanes: int) -> None:
+    check(dim, lanes, ("float32", "float64")[lanes.bit_length() % 2], streamed=True)
 
 
 @pytest.mark.slow

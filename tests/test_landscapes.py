@@ -720,6 +720,14 @@ def test_the_device_path_has_the_same_bits(probed, f, lanes):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("lanes", [1, 4])
+@pytest.mark.parametrize("f", [f for f in LARGER if f.dimension >= 9], ids=name_of)
+def test_instances_in_memory_have_the_same_bits(probed, f, lanes):
+    dtype = {1: "float32", 4: "float64"}[lanes]
+    check_bits(EmulatedEngine(lanes, streamed=True), f, dtype, rate_of(f), instances=5, steps=5)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("f", [en.Rotated(en.Griewank(dim=300)), en.Rotated(en.Griewank(dim=256))], ids=name_of)
 def test_instances_that_fill_blocks_have_the_same_bits(probed, f):
     check_bits(EmulatedEngine(64), f, "float64", 0.1, instances=1, steps=1)

@@ -29,7 +29,8 @@ class CudaEngine(DeviceEngine):
     """Runs programs on a CUDA device: the current one of the thread that makes the engine.
 
     ``lanes``: threads for one instance, a power of two (None: as many as suit the program; results do not depend on it).
-    ``options``: more options for the compiler.
+    ``options``: more options for the compiler. ``streamed``: whether instances lie in memory (None: where registers do not
+    suffice).
 
     Raises:
         CudaMissingError: CuPy or a device is absent, with the remedy.
@@ -38,7 +39,7 @@ class CudaEngine(DeviceEngine):
     name = "cuda"
     on_host = False
 
-    def __init__(self, lanes: int | None = None, options: tuple[str, ...] = ()) -> None:
+    def __init__(self, lanes: int | None = None, options: tuple[str, ...] = (), streamed: bool | None = None) -> None:
         try:
             import cupy
         except Exception as error:  # a broken installation raises more than ImportError
@@ -58,7 +59,7 @@ class CudaEngine(DeviceEngine):
         self.device_name = properties["name"].decode()
         clock = 1e3 * cupy.cuda.runtime.deviceGetAttribute(CLOCK_RATE, self.device)
         self._instructions = INSTRUCTIONS_PER_CLOCK * clock * properties["multiProcessorCount"]
-        super().__init__(lanes, properties["multiProcessorCount"])
+        super().__init__(lanes, properties["multiProcessorCount"], streamed)
 
     def _on_device(self) -> Any:
         return self.xp.cuda.Device(self.device)  # one of its own for each use: it remembers the thread's device before
@@ -110,9 +111,11 @@ class CudaEngine(DeviceEngine):
             "cuda_runtime": int(self.xp.cuda.runtime.runtimeGetVersion()),
             "lanes": group.lanes,
             "threads": group.threads,
+            "streamed": group.streamed,
             "registers": int(kernel.num_regs),
             "local_memory": int(kernel.local_size_bytes),
-            "thread_instructions_per_second": self._instructions,
+            # no ceiling where memory is what limits
+            **({} if group.streamed else {"thread_instructions_per_second": self._instructions}),
         }
 
 

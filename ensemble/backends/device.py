@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import sources
+from ..part import nested
+from .cpu import VECS_PER_PART
 from .launch import advance_launch, draw_launch, look_launch, roles_of, table_rows, types_of
 from .layout import Layout, draw_dtype, launch_dtype, look_dtype, values_of
-from .program import Engine, Program, State
+from .program import ROLES, Engine, Program, State
 
+SLICE_END = 16
+"""Bytes at the end of a group's slice, where it says that the slice was too small (``kernels/base/streamed.cuh``)."""
 COORDINATES_PER_LANE = 16
 """Four blocks: enough independent work to hide latencies, few enough for their state to stay in registers. Landscapes may want
 fewer (``Landscape.coordinates_per_lane``)."""
@@ -28,28 +32,36 @@ THREADS = 128
 """Threads in a block whose groups fit a warp."""
 THREADS_PER_PROCESSOR = 256
 """Where fewer would run, instances are spread over more lanes: two warps for each of a processor's four schedulers."""
+STREAMED_LANES = 512
+"""Lanes of an instance whose state streams through memory: 128 registers each, so that none spills."""
+STREAMED_PER_PROCESSOR = 1024
+"""Threads of a multiprocessor whose instances stream at once: enough accesses under way to keep the memory busy, and few
+enough instances for the caches to hold what they can."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """The threads that hold one instance (``lanes``), and those of a block."""
+    """The threads that hold one instance (``lanes``), those of a block, and whether its state lies in memory (``streamed``)."""
 
     lanes: int
     threads: int
+    streamed: bool = False
 
     def blocks(self, instances: int) -> int:
         """Thread blocks for so many instances."""
         return -(-instances * self.lanes // self.threads)
+
+    def slices(self, instances: int) -> int:
+        """Groups of those blocks, the ones without an instance of their own among them."""
+        return self.blocks(instances) * self.threads // self.lanes
 
 
 def group_of(program: Program, processors: int) -> Group:
     """How many lanes an instance takes on a device of so many multiprocessors. Results do not depend on it.
 
     Enough that no registers spill, which tests hold it to; where there are no more lanes to take, since dim is small, landscapes
-    that need much at once may (``Landscape.coordinates_per_lane``).
-
-    Raises:
-        ValueError: the state of one instance does not fit the registers of a block.
+    that need much at once may (``Landscape.coordinates_per_lane``). What would not fit the registers of a block with the most
+    lanes lies in memory, and streams through the lanes once for every expression of a step.
     """
     blocks = -(-program.dim // 4)
     most = MOST_LANES // (program.dtype.itemsize // 4)
@@ -61,12 +73,7 @@ def group_of(program: Program, processors: int) -> Group:
         per_lane //= 2
     lanes = min(_power_of_two(-(-program.dim // per_lane)), most, _power_of_two(blocks + 1) // 2)
     if program.dim > most_coordinates(program):
-        raise ValueError(
-            f"backend='cuda' keeps an instance in the registers of one thread block: dim={program.dim} with "
-            f"{type(program.part('optimizer')).__name__} in {program.dtype} is more than the "
-            f"{most_coordinates(program)} coordinates that fit. Take a smaller dim, float32, or "
-            f"backend='cpu'."
-        )
+        return Group(STREAMED_LANES, STREAMED_LANES, streamed=True)
     while 2 * lanes <= min(blocks, most) and program.rows * lanes < processors * THREADS_PER_PROCESSOR:
         lanes *= 2
     return Group(lanes, max(lanes, THREADS) if lanes <= 32 else lanes)
@@ -89,14 +96,16 @@ class DeviceEngine(Engine):
     """Runs programs whose instances are held by groups of lanes.
 
     ``lanes``: threads for one instance, a power of two (None: as many as suit the program). ``processors``: how many
-    multiprocessors there are to fill.
+    multiprocessors there are to fill. ``streamed``: whether instances lie in memory and not in registers (None: where registers
+    do not suffice). Results depend on none of them.
     """
 
-    def __init__(self, lanes: int | None, processors: int) -> None:
+    def __init__(self, lanes: int | None, processors: int, streamed: bool | None = None) -> None:
         if lanes is not None and (lanes < 1 or lanes > MOST_LANES or lanes & (lanes - 1)):
             raise ValueError(f"lanes={lanes} was given; give a power of two from 1 to {MOST_LANES}, or None.")
         self._lanes = lanes
         self._processors = processors
+        self._streamed = streamed
 
     # ---- what a device adds
 
@@ -112,10 +121,12 @@ class DeviceEngine(Engine):
 
     def group(self, program: Program) -> Group:
         """The lanes and threads that a program runs with."""
+        group = group_of(program, self._processors)
+        streamed = group.streamed if self._streamed is None else self._streamed
         if self._lanes is None:
-            return group_of(program, self._processors)
+            return replace(group, streamed=streamed)
         lanes = min(self._lanes, _power_of_two(-(-program.dim // 4) + 1) // 2)
-        return Group(lanes, max(lanes, self.threads_per_block()) if lanes <= 32 else lanes)
+        return Group(lanes, max(lanes, self.threads_per_block()) if lanes <= 32 else lanes, streamed)
 
     def threads_per_block(self) -> int:
         """Threads of a block whose groups fit a warp."""
@@ -134,47 +145,92 @@ class DeviceEngine(Engine):
             "PARTS_BYTES": Layout(program, roles_of(entry)).itemsize,
             "LAUNCH_BYTES": launch.itemsize,
         }
+        if group.streamed:
+            macros["STREAMED"] = 1
         return sources.program_source(types_of(program, entry), macros, entry)
+
+    # ---- instances in memory
+
+    def streams(self, program: Program) -> bool:
+        return self.group(program).streamed
+
+    def _at_once(self, program: Program) -> int:
+        """Instances that run at once where they stream: what fills the device, and no more, since each takes a slice."""
+        return max(1, self._processors * STREAMED_PER_PROCESSOR // self.group(program).lanes)
+
+    def slice_bytes(self, program: Program) -> int:
+        """Memory of a group whose instance streams: room for every vector that its parts may hold at once, as on the CPU."""
+        lanes, item = self.group(program).lanes, program.dtype.itemsize
+        blocks, block = -(-program.dim // 4), -(-min(program.dim, 4) * item // 16) * 16
+        vector, trees = -(-blocks // lanes) * lanes * block, 2 * _power_of_two(blocks) * block
+        parts = sum(sum(1 for _ in nested(program.part(role))) for role in ROLES)
+        return (1 + program.slots[0] + VECS_PER_PART * parts) * vector + trees + SLICE_END
+
+    def other_bytes(self, program: Program, rows: int) -> int:
+        group = self.group(program)
+        if not group.streamed:
+            return 0
+        return group.slices(min(rows, self._at_once(program))) * self.slice_bytes(program)
+
+    def _launch_rows(self, program: Program, entry: str, active: Any, launch: NDArray[Any]) -> None:
+        """Runs a kernel over the rows listed in ``active``: at once, or in rounds where they stream."""
+        group, source, count = self.group(program), self.source(program, entry), len(active)
+        if not group.streamed:
+            launch["active"], launch["count"] = self.address(active), count
+            self.launch(source, entry, group.blocks(count), group.threads, launch)
+            return
+        at_once, size = min(count, self._at_once(program)), self.slice_bytes(program)
+        scratch = self.xp.empty((group.slices(at_once), size), dtype=np.uint8)
+        scratch[:, -SLICE_END:] = 0
+        launch["scratch"], launch["scratch_bytes"] = self.address(scratch), size
+        for first in range(0, count, at_once):
+            rows = active[first : first + at_once]
+            launch["active"], launch["count"] = self.address(rows), len(rows)
+            self.launch(source, entry, group.blocks(len(rows)), group.threads, launch)
+        if scratch[:, -SLICE_END:].any():
+            raise RuntimeError(
+                f"backend={self.name!r}: the parts of this program hold more vectors at once than the {VECS_PER_PART} for each "
+                f"part that there is room for; raise ensemble.backends.cpu.VECS_PER_PART, or use backend='numpy'."
+            )
 
     # ---- running
 
     def _structs(self, program: Program, entry: str, kept: Kept) -> int:
         """Puts the parts' structs, one per configuration, on the device."""
         roles = roles_of(entry)
-        values = values_of(program, roles, kept.place)
+        values = values_of(program, roles, kept.place, self.group(program).lanes)
         return kept.place(Layout(program, roles).fill(values, np.arange(len(program.configurations))))
 
     def advance(self, program: Program, state: State, active: Any, first: int, last: int) -> None:
         count = len(active)
         if not count:
             return
-        kept, group = Kept(self), self.group(program)
+        kept = Kept(self)
+        active = self.xp.ascontiguousarray(self.to_device(active), dtype=np.int32)
         tables = table_rows(program, first, last)
         addresses = {
             "parameters": self._structs(program, "advance", kept),
             "tables": kept.place(tables),
-            "active": kept.keep(self.xp.ascontiguousarray(self.to_device(active), dtype=np.int32)),
             **{name: self.address(array) for name, array in state.arrays().items()},
         }
         launch = advance_launch(program, addresses, tables, count, first, last)
-        self.launch(self.source(program, "advance"), "advance", group.blocks(count), group.threads, launch)
+        self._launch_rows(program, "advance", active, launch)
 
     def observe(
         self, program: Program, x: Any, quantities: tuple[str, ...], t: int, direction: Any = None
     ) -> dict[str, Any]:
-        rows, group, kept = program.rows, self.group(program), Kept(self)
+        rows, kept = program.rows, Kept(self)
         shapes = {"value": (rows,), "gradient_norm": (rows,), "gradient": x.shape, "product": x.shape}
         found = {name: self.xp.empty(shapes[name], dtype=program.dtype) for name in quantities}
         addresses = {
             "parameters": self._structs(program, "observe", kept),
-            "active": kept.keep(self.xp.arange(rows, dtype=np.int32)),
             "x": kept.keep(self.xp.ascontiguousarray(x)),
             **{name: self.address(array) for name, array in found.items()},
         }
         if direction is not None:
             addresses["direction"] = kept.keep(self.xp.ascontiguousarray(self.to_device(direction)))
         launch = look_launch(program, addresses, rows, t)
-        self.launch(self.source(program, "observe"), "observe", group.blocks(rows), group.threads, launch)
+        self._launch_rows(program, "observe", self.xp.arange(rows, dtype=np.int32), launch)
         return found
 
     def _draw(self, program: Program, step: int, stream: int, ids: NDArray[np.uint32], what: int) -> Any:

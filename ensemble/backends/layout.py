@@ -14,6 +14,7 @@ from ..random import ROUNDS
 from .program import Program
 
 POINTER = np.dtype(np.uint64)
+SCRATCH = [("scratch", POINTER), ("scratch_bytes", np.int64)]
 
 
 def launch_dtype(real: np.dtype[Any]) -> np.dtype[Any]:
@@ -24,7 +25,7 @@ def launch_dtype(real: np.dtype[Any]) -> np.dtype[Any]:
         + [("rows", np.int64), ("table_stride", np.int64), ("count", np.int32), ("instances", np.int32)]
         + [("first_instance", np.uint32), ("stream_stride", np.uint32), ("first_configuration", np.uint32)]
         + [(name, np.int32) for name in ("first", "last", "check_every", "dim", "stop")]
-        + [("bound", real), ("keys", np.uint32, (2 * ROUNDS,))],
+        + [("bound", real), ("keys", np.uint32, (2 * ROUNDS,)), *SCRATCH],
         align=True,
     )
 
@@ -42,7 +43,9 @@ def look_dtype() -> np.dtype[Any]:
     """``struct LookLaunch`` of ``kernels/observe.cuh``."""
     pointers = ["parameters", "active", "x", "direction", "value", "gradient_norm", "gradient", "product"]
     return np.dtype(
-        [(name, POINTER) for name in pointers] + [(name, np.int32) for name in ("count", "instances", "t", "dim")],
+        [(name, POINTER) for name in pointers]
+        + [(name, np.int32) for name in ("count", "instances", "t", "dim")]
+        + SCRATCH,
         align=True,
     )
 
@@ -115,12 +118,15 @@ class Layout:
 
 
 def values_of(
-    program: Program, roles: Sequence[str], address: Callable[[NDArray[Any]], int]
+    program: Program, roles: Sequence[str], address: Callable[[NDArray[Any]], int], lanes: int = 1
 ) -> dict[str, NDArray[Any]]:
-    """Every packed field of every configuration, (configurations,); ``address`` stores an array and says where."""
+    """Every packed field of every configuration, (configurations,); ``address`` stores an array and says where.
+
+    Vectors are padded with zeros to as many blocks for each of ``lanes``: all of them read.
+    """
     result: dict[str, NDArray[Any]] = {}
     stored: dict[bytes, int] = {}
-    padded = -(-program.dim // 4) * 4
+    padded = -(-program.dim // (4 * lanes)) * 4 * lanes
 
     def place(array: NDArray[Any]) -> int:
         key = array.tobytes()

@@ -196,6 +196,10 @@ class Engine(ABC):
         """Bytes that results may use, where the state lies elsewhere."""
         return self.memory_available()
 
+    def streams(self, program: Program) -> bool:
+        """Whether a device keeps the program's instances in memory, since its registers do not suffice."""
+        return False
+
     def thread_instructions(self) -> float | None:
         """Thread-instructions/s that a GPU can issue; None elsewhere."""
         return None

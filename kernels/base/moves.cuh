@@ -56,16 +56,16 @@ Shift<K> shift(Vec&&) = delete;  // the shifted Vec must outlive the expression
 HD scalar at(const Vec& x, int i) {
     int block = i / block_width, c = i % block_width;
     scalar value = broadcast(real(0));
-    if constexpr (static_shape) {
-        EACH_BLOCK(j) {
-            UNROLL for (int k = 0; k < block_width; ++k) {
-                scalar here = x.block[j].c[k];  // loaded in any case: a choice of addresses would need x in memory
-                value = j == block / lanes && k == c ? here : value;
-            }
+#if ENSEMBLE_ARENA
+    value = x.block[block / lanes].c[c];
+#else
+    EACH_BLOCK(j) {
+        UNROLL for (int k = 0; k < block_width; ++k) {
+            scalar here = x.block[j].c[k];  // loaded in any case: a choice of addresses would need x in memory
+            value = j == block / lanes && k == c ? here : value;
         }
-    } else {
-        value = x.block[block].c[c];
     }
+#endif
     return from_lane(value, block % lanes);
 }
 
@@ -91,6 +91,8 @@ HD void butterfly(Vec& x) {
             x.block[j].c[c] = upper ? other - mine : mine + other;
         }
     }
+#endif
+#if ENSEMBLE_DEVICE && !ENSEMBLE_ARENA
     UNROLL for (int s = 1; s < held_blocks; s *= 2) {
         UNROLL for (int j = 0; j < held_blocks; ++j) {
             if (j & s) continue;
@@ -102,8 +104,8 @@ HD void butterfly(Vec& x) {
         }
     }
 #else
-    for (int s = 1; s < held(); s *= 2) {
-        for (int j = 0; j < held(); ++j) {
+    ROLLED for (int s = 1; s < held(); s *= 2) {
+        ROLLED for (int j = 0; j < held(); ++j) {
             if (j & s) continue;
             EACH_COORDINATE {
                 scalar low = x.block[j].c[c], high = x.block[j | s].c[c];

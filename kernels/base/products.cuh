@@ -36,16 +36,16 @@ HD T block_product(const Get& get, int j) {
     }
     return whole;
 }
-template <class T>
-HD void climb(T* part, T* outside, int n) {
-#if ENSEMBLE_DEVICE || ENSEMBLE_DIM > 0
+template <class Entries>
+HD void climb(Entries part, Entries outside, int n) {
+#if !ENSEMBLE_ARENA
     constexpr int leaves = power_of_two_at_least((static_dim + 3) / 4) / lanes;
 #define EACH_LEAF(j) UNROLL for (int j = 0; j < leaves; ++j)
     UNROLL for (int s = leaves / 2; s >= 1; s /= 2) {
 #else
     const int leaves = n;
-#define EACH_LEAF(j) for (int j = 0; j < leaves; ++j)
-    for (int s = leaves / 2; s >= 1; s /= 2) {
+#define EACH_LEAF(j) ROLLED for (int j = 0; j < leaves; ++j)
+    ROLLED for (int s = leaves / 2; s >= 1; s /= 2) {
 #endif
         EACH_LEAF(j) outside[j] = outside[j] * part[(j & (2 * s - 1)) ^ s];
         EACH_LEAF(j) {
@@ -54,7 +54,7 @@ HD void climb(T* part, T* outside, int n) {
     }
 #if ENSEMBLE_DEVICE
     UNROLL for (int s = lanes / 2; s >= 1; s /= 2) {
-        T other = from_lane(part[0], lane_in_group() ^ s);
+        auto other = from_lane(part[0], lane_in_group() ^ s);
         EACH_LEAF(j) outside[j] = outside[j] * other;
         part[0] = part[0] * other;
     }
@@ -63,7 +63,7 @@ HD void climb(T* part, T* outside, int n) {
 }
 template <class T, class Get, class Put>
 HD void products_of_others(const Get& get, const Put& put) {
-#if ENSEMBLE_DEVICE || ENSEMBLE_DIM > 0
+#if !ENSEMBLE_ARENA
     constexpr int leaves = power_of_two_at_least((static_dim + 3) / 4) / lanes;
     T part[leaves], outside[leaves];
     UNROLL for (int j = 0; j < leaves; ++j) {
@@ -72,12 +72,13 @@ HD void products_of_others(const Get& get, const Put& put) {
     }
 #else
     int leaves = tree_blocks(), have = held();
-    char* mark = workspace.top;
-    T* part = (T*)workspace_room(2 * long(sizeof(T)) * leaves);
-    T* outside = part + leaves;
-    workspace.top = (char*)(outside + leaves);
-    for (int j = 0; j < leaves; ++j) {
-        part[j] = j < have ? block_product<T>(get, j) : T(One{});
+    const long bytes = bytes_of_entries<T>(leaves);
+    char* mark = workspace_top();
+    char* room = workspace_room(2 * bytes);
+    workspace_reset(room + 2 * bytes);
+    const Entries<T> part = entries_at<T>(room), outside = entries_at<T>(room + bytes);
+    ROLLED for (int j = 0; j < leaves; ++j) {
+        part[j] = j < have ? block_product<T>(get, j < have ? j : 0) : T(One{});
         outside[j] = One{};
     }
 #endif
@@ -93,8 +94,8 @@ HD void products_of_others(const Get& get, const Put& put) {
             if (is_coordinate(j, c)) before = before * get(j, c);
         }
     }
-#if !ENSEMBLE_DEVICE && ENSEMBLE_DIM == 0
-    workspace.top = mark;
+#if ENSEMBLE_ARENA
+    workspace_reset(mark);
 #endif
 }
 // Coordinate i of `rest` is the product of a's coordinates but the i-th; no division, so zeros are welcome.

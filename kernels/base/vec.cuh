@@ -67,51 +67,79 @@ HD bool is_coordinate(int j, int c) {
     return block_width * block_of(j) + c < dim();
 }
 
+#if ENSEMBLE_STREAMED
+#define IN_ONE_ACCESS alignas(16)
+#else
+#define IN_ONE_ACCESS
+#endif
 template <class T>
-struct Quad {
+struct IN_ONE_ACCESS Quad {
     T c[block_width];
 };
 #define EACH_COORDINATE UNROLL for (int c = 0; c < block_width; ++c)
-#if ENSEMBLE_DEVICE
+#if ENSEMBLE_STREAMED
+#define EACH_BLOCK(j) ROLLED for (int j = 0; j < held_blocks; ++j)
+#elif ENSEMBLE_DEVICE
 #define EACH_BLOCK(j) UNROLL for (int j = 0; j < held_blocks; ++j)
 #else
 #define EACH_BLOCK(j) for (int j = 0, held_ = held(); j < held_; ++j)
 #endif
 
 // ---- storage
+#if ENSEMBLE_STREAMED
+#include "streamed.cuh"
+#elif ENSEMBLE_DEVICE
+HD void open_workspace(char*, long long) {}  // registers are all there is
+#define ENSEMBLE_BOUNDS __launch_bounds__(ENSEMBLE_THREADS)
+#else
+// One entry for each block, somewhere in the arena.
+template <class T>
+using Entries = T*;
+template <class T>
+HD T* entries_at(char* room) {
+    return (T*)room;
+}
+template <class T>
+HD char* room_of(T* entries) {
+    return (char*)entries;
+}
+template <class T>
+HD long bytes_of_entries(int count) {
+    return long(sizeof(T)) * count;
+}
+#endif
 struct Vec;
 template <class E>
 HD void store(Vec& to, const E& from);
 
 struct Vec : Expression {
     static constexpr bool pointwise = true;
-#if ENSEMBLE_DEVICE || ENSEMBLE_DIM > 0
+#if !ENSEMBLE_ARENA
     Quad<scalar> block[held_blocks];
     HD Vec() {}
     Vec(const Vec& other) = default;
     Vec& operator=(const Vec& other) = default;
 #else
-    Quad<scalar>* block;
+    Entries<Quad<scalar>> block;
     HD Vec() { take(); }
     HD Vec(const Vec& other) {
         take();
         EACH_BLOCK(j) block[j] = other.block[j];
     }
-    HD Vec(Vec&& other) : block(other.block) { other.block = nullptr; }
+    HD Vec(Vec&& other) : block(other.block) { other.block = {}; }
     HD Vec& operator=(const Vec& other) {
         EACH_BLOCK(j) block[j] = other.block[j];
         return *this;
     }
     HD ~Vec() {
-        char* start = (char*)block;
-        if (block && start + bytes() == workspace.top) workspace.top = start;
+        if (block && room_of(block) + bytes() == workspace_top()) workspace_reset(room_of(block));
     }
-    static HD long bytes() { return long(sizeof(Quad<scalar>)) * workspace.blocks; }
+    static HD long bytes() { return bytes_of_entries<Quad<scalar>>(held()); }
 
 private:
     HD void take() {
-        block = (Quad<scalar>*)workspace_room(bytes());
-        workspace.top = (char*)block + bytes();
+        block = entries_at<Quad<scalar>>(workspace_room(bytes()));
+        workspace_reset(room_of(block) + bytes());
     }
 
 public:
@@ -537,7 +565,27 @@ HD scalar reduce_block(const E& e, int j, Op op) {
     }
     return r;
 }
-#if ENSEMBLE_DEVICE || ENSEMBLE_DIM > 0
+#if ENSEMBLE_STREAMED
+// The tree's leaves in the order in which it takes them, so that one value for each level is all that waits.
+template <class Op, class E>
+HD scalar reduce(const E& e, Op op) {
+    constexpr int leaves = tree_blocks(), levels = level_of(leaves);
+    scalar waiting[levels + 1], value = broadcast(Op::neutral());
+    ROLLED for (int k = 0; k < leaves; ++k) {
+        int j = reversed<levels>(k);
+        value = broadcast(Op::neutral());
+        if (j < held_blocks) value = reduce_block(e, j, op);
+        UNROLL for (int level = 0; level < levels; ++level) {
+            bool whole =
+                (k + 1) % (1 << level) == 0;  // value is a whole subtree of this level, the right or the left one
+            bool right = k >> level & 1;
+            if (whole && right) value = op(waiting[level], value);
+            if (whole && !right) waiting[level] = value;
+        }
+    }
+    return reduce_lanes(value, op);
+}
+#elif ENSEMBLE_DEVICE || ENSEMBLE_DIM > 0
 template <class Op, class E>
 HD scalar reduce(const E& e, Op op) {
     constexpr int padded_blocks = power_of_two_at_least((static_dim + 3) / 4) / lanes;
