@@ -86,16 +86,14 @@ METHODS = {"GD": SGD, "heavy ball": report.LinearMethod(BETA), "Nesterov": repor
 
 def tuned(condition: float) -> dict[str, tuple[report.LinearMethod, float, float]]:
     """The optimal tunings for curvatures from 1/condition to 1: the method, its rate, and the factor of |x|."""
-    k, root = condition, np.sqrt(condition)
-    far = np.sqrt(3 * k + 1)
+    found = {
+        "GD": laws.gradient_descent_tuning(1 / condition, 1.0),
+        "heavy ball": laws.heavy_ball_tuning(1 / condition, 1.0),
+        "Nesterov": laws.nesterov_tuning(1 / condition, 1.0),
+    }
     return {
-        "GD": (SGD, 2 / (1 + 1 / k), (k - 1) / (k + 1)),
-        "heavy ball": (
-            report.LinearMethod(((root - 1) / (root + 1)) ** 2),
-            4 / (1 + 1 / root) ** 2,
-            (root - 1) / (root + 1),
-        ),
-        "Nesterov": (report.LinearMethod((far - 2) / (far + 2), ahead=True), 4 / (3 + 1 / k), 1 - 2 / far),
+        name: (report.LinearMethod(one.beta, ahead=name == "Nesterov"), one.lr, one.factor)
+        for name, one in found.items()
     }
 
 

@@ -37,6 +37,7 @@ from itertools import pairwise
 import numpy as np
 import report
 import xarray as xr
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
@@ -356,15 +357,7 @@ def white_noise(study: report.Study[Size]) -> None:
     )
     study.draw(
         "settling_white",
-        plots.curves(
-            shown,
-            "share",
-            "step",
-            laws=lines,
-            y_label="share in the flat minimum",
-            x_label="step t",
-            limits=(-0.03, 1.03),
-        ),
+        settling(shown, lines),
         f"White noise, temperature {size.temperatures[0]:g}: from both starts the share comes to the same.",
     )
     cold = odds["ratio"].sel({"from": "sharp"}).to_numpy()
@@ -414,16 +407,21 @@ def aligned_noise(study: report.Study[Size]) -> None:
     lines = dict(zip(shown, ((at, y) for y in flat_shares(LR, Noise(batch=size.batches[1]), tuple(at))), strict=True))
     study.draw(
         "settling_aligned",
-        plots.curves(
-            shown,
-            "share",
-            "step",
-            laws=lines,
-            y_label="share in the flat minimum",
-            x_label="step t",
-            limits=(-0.03, 1.03),
-        ),
+        settling(shown, lines),
         f"Hessian-aligned noise, batch {size.batches[1]:g}: from both starts the share comes to the same, sooner.",
+    )
+
+
+def settling(shown: dict[str, xr.Dataset], lines: dict[str, tuple[Sequence[int], NDArray[np.float64]]]) -> Figure:
+    """The share in the flat minimum against the step, from both starts, with its law."""
+    return plots.curves(
+        shown,
+        "share",
+        "step",
+        laws=lines,
+        y_label="share in the flat minimum",
+        x_label="step t",
+        limits=(-0.03, 1.03),
     )
 
 
