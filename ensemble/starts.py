@@ -53,6 +53,12 @@ class Source:
         """Uniforms on (0, 1] (ids, dim), an array of the engine's library."""
         return self.engine.uniforms(self.program, 0, Stream.START + self.stream_offset, self.ids)
 
+    def placed(self, draws: Any, scale: Any, center: Any) -> Any:
+        """``center + scale * draws``, in the draws' own memory."""
+        draws *= self.as_row(scale)
+        draws += self.as_row(center)
+        return draws
+
     def uniform_of_instance(self) -> NDArray[Any]:
         """One uniform for each instance, (ids, 1), on the host."""
         offset = np.uint64(self.stream_offset)
@@ -102,7 +108,7 @@ class NormalCloud(Start):
     center: Any = vector(0.0)
 
     def draw(self, source: Source) -> Any:
-        return source.normals() * source.as_row(self.scale) + source.as_row(self.center)
+        return source.placed(source.normals(), self.scale, self.center)
 
 
 @dataclass(frozen=True)
@@ -134,7 +140,7 @@ class UniformBox(_Box):
 
     def draw(self, source: Source) -> Any:
         width = np.asarray(self.high, dtype=np.float64) - np.asarray(self.low, dtype=np.float64)
-        return source.uniforms() * source.as_row(width) + source.as_row(self.low)
+        return source.placed(source.uniforms(), width, self.low)
 
 
 @dataclass(frozen=True)
@@ -240,7 +246,7 @@ class NearStationary(Start):
 
     def draw(self, source: Source) -> Any:
         size = np.asarray(self.along, dtype=np.float64) * self.scale
-        return source.normals() * source.as_row(size) + source.as_row(self.x)
+        return source.placed(source.normals(), size, self.x)
 
 
 SOBOL_POINTS = 1 << 24

@@ -35,7 +35,14 @@ void advance_tile(const Launch& launch, int tile) {
 #endif
 
     word ids;
-    for (int w = 0; w < width; ++w) ids.set(w, launch.first_instance + unsigned(rows.row[w] % launch.instances));
+    for (int w = 0; w < width; ++w) {
+#if ENSEMBLE_MIXED
+        long long place = rows.row[w] % launch.instances;
+#else
+        long long place = rows.row[w] - configuration * launch.instances;
+#endif
+        ids.set(w, launch.first_instance + unsigned(place));
+    }
     Clock<P::columns> clock;
     clock.random.keys = &launch.keys;
     clock.random.instance = split(ids);

@@ -2,6 +2,7 @@
 // start has the same bits on every backend.
 #pragma once
 #include "random.cuh"
+#include "rows.cuh"
 
 enum Draw { NORMALS = 0, UNIFORMS = 1 };
 struct DrawLaunch {
@@ -38,21 +39,38 @@ HD Quad<scalar> draw_block(const Words& w, int what) {
             if (4 * q + c < launch.dim) launch.out[row * launch.dim + 4 * q + c] = r.c[c];                    \
     }
 #else
-#define ENSEMBLE_DRAW                                                                                                  \
-    extern "C" int draw(const DrawLaunch* launch, long long first, long long last) {                                   \
-        for (long long row = first; row < last; row += width) {                                                        \
-            word ids;                                                                                                  \
-            int here = last - row < width ? int(last - row) : width;                                                   \
-            for (int w = 0; w < width; ++w) ids.set(w, launch->instance[w < here ? row + w : row]);                    \
-            counter instance = split(ids);                                                                             \
-            for (int q = 0; 4 * q < launch->dim; ++q) {                                                                \
-                Quad<scalar> r = draw_block(philox(launch->step, unsigned(q), instance, launch->stream, launch->keys), \
-                                            launch->what);                                                             \
-                for (int c = 0; c < 4 && 4 * q + c < launch->dim; ++c)                                                 \
-                    for (int w = 0; w < here; ++w) launch->out[(row + w) * launch->dim + 4 * q + c] = r.c[c].get(w);   \
-            }                                                                                                          \
-        }                                                                                                              \
-        return 0;                                                                                                      \
-    }                                                                                                                  \
+// Rows first to last - 1, a tile of them at a time and, of their coordinates, as many as a native vector has.
+HD void draw_rows(const DrawLaunch& launch, long long first, long long last) {
+    constexpr int at_once = native_width < 4 ? 4 : native_width;
+    for (long long row = first; row < last; row += width) {
+        int here = last - row < width ? int(last - row) : width;
+        word ids;
+        for (int w = 0; w < width; ++w) ids.set(w, launch.instance[w < here ? row + w : row]);
+        counter instance = split(ids);
+        for (int k = 0; k < launch.dim; k += at_once) {
+            scalar line[at_once];
+            for (int q = 0; q < at_once / 4 && k + 4 * q < launch.dim; ++q) {
+                Words words = philox(launch.step, unsigned(k / 4 + q), instance, launch.stream, launch.keys);
+                Quad<scalar> r = draw_block(words, launch.what);
+                for (int c = 0; c < 4; ++c) line[4 * q + c] = r.c[c];
+            }
+            for (int from = 0; from < at_once && k + from < launch.dim; from += native_width)
+                for (int p = 0; p < parts; ++p) {
+                    native_real square[native_width];
+                    for (int i = 0; i < native_width; ++i) square[i] = line[from + i].v[p];
+                    int left = launch.dim - k - from;
+                    store_square(square, left < native_width ? left : native_width, [&](int i) -> real* {
+                        int w = p * native_width + i;
+                        return w < here ? launch.out + (row + w) * launch.dim + k + from : nullptr;
+                    });
+                }
+        }
+    }
+}
+#define ENSEMBLE_DRAW                                                                \
+    extern "C" int draw(const DrawLaunch* launch, long long first, long long last) { \
+        draw_rows(*launch, first, last);                                             \
+        return 0;                                                                    \
+    }                                                                                \
     extern "C" long long size_of_launch() { return sizeof(DrawLaunch); }
 #endif

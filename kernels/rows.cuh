@@ -54,37 +54,85 @@ HD void save_lanes(const Rows& rows, const bool* which, const T& value, E* to, l
     for (int w = 0; w < width; ++w)
         if (which[w]) to[rows.row[w] * stride] = stage[w];
 }
-// A cache line of each row at a time: rows whose distance is a power of two share few places in the cache, and would lose
-// a line before its next coordinate is asked for.
-constexpr int blocks_at_once = 4;
+// ---- a square of coordinates, one native vector of each row, turned: row i of the result holds coordinate i of all rows
+template <int... P>
+struct Places {};
+template <int N, int... P>
+struct UpTo : UpTo<N - 1, N - 1, P...> {};
+template <int... P>
+struct UpTo<0, P...> {
+    using type = Places<P...>;
+};
+#if defined(__clang__)
+#define UNROLL_ALL _Pragma("unroll")
+#define CHOOSE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define UNROLL_ALL _Pragma("GCC unroll 16")
+#define CHOOSE(a, b, ...) __builtin_shuffle(a, b, native_int{__VA_ARGS__})
+#endif
+// Exchanges the elements of `a` whose place has the bit S with those of `b` whose place lacks it.
+template <int S, int... P>
+HD void exchange(native_real& a, native_real& b, Places<P...>) {
+    native_real low = CHOOSE(a, b, (P & S ? native_width + P - S : P)...);
+    b = CHOOSE(a, b, (P & S ? native_width + P : P + S)...);
+    a = low;
+}
+#undef CHOOSE
+template <int S = 1>
+HD void turn(native_real (&row)[native_width]) {
+    if constexpr (S < native_width) {
+        UNROLL_ALL for (int i = 0; i < native_width; ++i) if (!(i & S))
+            exchange<S>(row[i], row[i | S], typename UpTo<native_width>::type());
+        turn<2 * S>(row);
+    }
+}
+// Calls f(first coordinate, how many of them there are, the pack's number) for every square of a tile.
+template <class F>
+HD void each_square(F f) {
+    for (int k = 0; k < held() * block_width; k += native_width)
+        for (int p = 0; p < parts; ++p) f(k, dim() - k < native_width ? dim() - k : native_width, p);
+}
 HD void load_rows(Vec& v, const Rows& rows, const real* from) {
-    for (int first = 0, blocks = held(); first < blocks; first += blocks_at_once) {
-        alignas(64) real stage[blocks_at_once * block_width][width] = {};
-        int begin = block_width * first, end = begin + blocks_at_once * block_width;
-        if (end > dim()) end = dim();
-        for (int w = 0; w < width; ++w) {
-            const real* row = from + rows.row[w] * dim();
-            for (int k = begin; k < end; ++k) stage[k - begin][w] = row[k];
+    each_square([&](int k, int count, int p) {
+        native_real square[native_width];
+        UNROLL_ALL for (int i = 0; i < native_width; ++i) {
+            const real* row = from + rows.row[p * native_width + i] * dim() + k;
+            if (count == native_width) {
+                __builtin_memcpy(&square[i], row, sizeof(native_real));
+            } else {
+                square[i] = native_real{};
+                for (int c = 0; c < count; ++c) square[i][c] = row[c];
+            }
         }
-        for (int j = first; j < blocks && j < first + blocks_at_once; ++j) {
-            Quad<scalar> q;
-            EACH_COORDINATE __builtin_memcpy(&q.c[c], stage[block_width * (j - first) + c], sizeof(scalar));
-            v.block[j] = q;
-        }
+        turn(square);
+        int there = held() * block_width - k;
+        UNROLL_ALL for (int i = 0; i < native_width; ++i) if (i < there) v.block[(k + i) / block_width]
+            .c[(k + i) % block_width]
+            .v[p] = square[i];
+    });
+}
+// Turns a square and writes the first `count` coordinates of each row to where `row_at(i)` says, unless that is nowhere.
+template <class F>
+HD void store_square(native_real (&square)[native_width], int count, F row_at) {
+    turn(square);
+    UNROLL_ALL for (int i = 0; i < native_width; ++i) {
+        real* row = row_at(i);
+        if (!row) continue;
+        if (count == native_width)
+            __builtin_memcpy(row, &square[i], sizeof(native_real));
+        else
+            for (int c = 0; c < count; ++c) row[c] = square[i][c];
     }
 }
 HD void save_rows(const Vec& v, const Rows& rows, const bool* which, real* to) {
-    for (int first = 0, blocks = held(); first < blocks; first += blocks_at_once) {
-        alignas(64) real stage[blocks_at_once * block_width][width];
-        int begin = block_width * first, end = begin + blocks_at_once * block_width;
-        if (end > dim()) end = dim();
-        for (int j = first; j < blocks && j < first + blocks_at_once; ++j)
-            EACH_COORDINATE __builtin_memcpy(stage[block_width * (j - first) + c], &v.block[j].c[c], sizeof(scalar));
-        for (int w = 0; w < width; ++w) {
-            if (!which[w]) continue;
-            real* row = to + rows.row[w] * dim();
-            for (int k = begin; k < end; ++k) row[k] = stage[k - begin][w];
-        }
-    }
+    each_square([&](int k, int count, int p) {
+        native_real square[native_width];
+        UNROLL_ALL for (int i = 0; i < native_width; ++i) square[i] =
+            i < count ? v.block[(k + i) / block_width].c[(k + i) % block_width].v[p] : native_real{};
+        store_square(square, count, [&](int i) {
+            int w = p * native_width + i;
+            return which[w] ? to + rows.row[w] * dim() + k : nullptr;
+        });
+    });
 }
 #endif

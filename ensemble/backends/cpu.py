@@ -24,6 +24,9 @@ VECS_PER_PART = 8
 """Vecs that a part may hold at once beyond x and its state (7 is the most that was found). An arena has room for so many of
 each part, wrapped ones too, as if all held theirs together; memory that is never touched costs nothing."""
 
+DRAWS_AT_ONCE = 1 << 15
+"""Random numbers drawn by one call, about: enough that the call itself costs nothing."""
+
 
 class CpuEngine(Engine):
     """Runs programs with compiled kernels.
@@ -198,7 +201,7 @@ class CpuEngine(Engine):
         self._check(library, launch, None)
         function = library.draw
         function.argtypes = [ctypes.c_void_p, ctypes.c_longlong, ctypes.c_longlong]
-        per = 64
+        per = -(-DRAWS_AT_ONCE // program.dim // 64) * 64
         self._run(
             -(-ids.size // per), 0, lambda a, b, _, __: function(launch.ctypes.data, a * per, min(b * per, ids.size))
         )
