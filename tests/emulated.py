@@ -109,21 +109,19 @@ def emulation_flags(compiler: str) -> list[str]:
     """What includes the emulation header, translated once: it takes as long as a program."""
     header = HERE / "emulation.cuh"
     clang = "clang" in Path(compiler).name
-    key = "\0".join([header.read_text(), compiler, *FLAGS])
+    key = "\0".join([header.read_text(), compiler, *FLAGS, str(cache_folder())])
     folder = cache_folder() / "emulated" / hashlib.sha256(key.encode()).hexdigest()[:32]
     made = folder / ("emulation.pch" if clang else "emulation.cuh.gch")
     if not made.is_file():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            if not (folder / header.name).is_file():  # clang remembers where the header was, and when it was written
+                os.replace(shutil.copy(header, scratch), folder / header.name)
             built = Path(scratch) / made.name
-            shutil.copy(header, Path(scratch) / header.name)
             flags = [flag for flag in FLAGS if flag != "-shared"]
             subprocess.run(
-                [compiler, *flags, "-w", "-x", "c++-header", str(Path(scratch) / header.name), "-o", str(built)],
-                check=True,
+                [compiler, *flags, "-w", "-x", "c++-header", str(folder / header.name), "-o", str(built)], check=True
             )
-            folder.mkdir(exist_ok=True)
-            shutil.copy(header, folder / header.name)
             os.replace(built, made)
     return ["-include-pch", str(made)] if clang else ["-include", str(folder / header.name)]
 
