@@ -140,8 +140,8 @@ struct Earliest {
     HD int operator()(int a, int b) const { return a < b ? a : b; }
 };
 
-// Where so many lanes share the registers that few are left for what all of them need, numbers are read in every step.
-constexpr bool crowded = lanes >= 512 && ENSEMBLE_DOUBLE;
+// Where doubles fill the registers and there are no more lanes to take, what all lanes need is read again in every step.
+constexpr bool crowded = ENSEMBLE_DOUBLE && (lanes >= 512 || 2 * lanes > static_blocks);
 
 template <class P>
 HD void advance_group(const Launch& launch) {

@@ -2,7 +2,7 @@
 //
 // A program is compiled with these macros:
 //   ENSEMBLE_DIM      dimension of the landscape; 0 on the CPU: a run-time bound
-//   ENSEMBLE_LANES    device: threads that share one instance (1, 2, ..., 1024; at most ceil(dim / 4))
+//   ENSEMBLE_LANES    device: threads that share one instance (1, 2, ..., 1024; at most ceil(dim / 4) rounded up to such a number)
 //   ENSEMBLE_WIDTH    CPU: instances in a tile (a power of two)
 //   ENSEMBLE_DOUBLE   1: real is double, 0: float
 //   ENSEMBLE_FAST     1: a*b+c is fused and, on CUDA, hardware functions are used; 0: the same bits everywhere

@@ -21,7 +21,6 @@ from device_runs import program, run, same_bits
 from emulated import COMPILERS, EmulatedEngine
 from parts import example, kinds
 
-import ensemble as en
 from ensemble import sources
 from ensemble.backends import compiler
 from ensemble.backends.cpu import CpuEngine
@@ -77,8 +76,14 @@ def drawn(seed: object, count: int) -> Iterator[Combination]:
         yield Combination(
             landscape, optimizer, example(rng.choice(kinds("noise")), dim, by_coordinate),
             event_of(rng, dim, by_coordinate), rng.choice(("float32", "float64")), rng.choice((1, 1, 3)),
-            1 << rng.randrange((-(-dim // 4)).bit_length()),
+            lanes_of(rng, -(-dim // 4)),
         )  # fmt: skip
+
+
+def lanes_of(rng: random.Random, blocks: int) -> int:
+    """As few as one; at the most one for each block, rounded up, where some may own none."""
+    lanes = 1 << rng.randrange(blocks.bit_length())
+    return lanes if 2 * lanes <= blocks or lanes == blocks else 2 * lanes
 
 
 def event_of(rng: random.Random, dim: int, by_coordinate: bool, depth: int = 0) -> Any:
@@ -115,20 +120,10 @@ def agree(engine: Engine, combination: Combination) -> bool:
     return True
 
 
-SLOW_PATHS = 16
-"""Bytes that the compiler saves around the slow paths of a double's division and root, however many registers are free."""
-
-
 def stays_in_registers(combination: Combination) -> bool:
-    """Whether a large ensemble's kernel on an sm_90 device of 132 multiprocessors does, at the group size chosen for it.
-
-    A landscape that says that it is crowded may spill where an instance already takes every lane that its blocks allow.
-    """
+    """Whether a large ensemble's kernel on an sm_90 device of 132 multiprocessors does, at the group size chosen for it."""
     chosen, p = EmulatedEngine(None, THREADS, 132), combination.program(LARGE, "fast")
-    found = cubin.report(cubin.compile_cubin(chosen.source(p, "advance"), sources.kernels()))
-    all_taken = 2 * chosen.group(p).lanes > -(-p.dim // 4)
-    crowded = p.landscape.coordinates_per_lane < en.Landscape.coordinates_per_lane
-    return found.local_memory <= SLOW_PATHS * (combination.dtype == "float64") or (all_taken and crowded)
+    return cubin.report(cubin.compile_cubin(chosen.source(p, "advance"), sources.kernels())).local_memory == 0
 
 
 @cache

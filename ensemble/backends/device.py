@@ -59,8 +59,8 @@ class Group:
 def group_of(program: Program, processors: int) -> Group:
     """How many lanes an instance takes on a device of so many multiprocessors. Results do not depend on it.
 
-    Enough that no registers spill, which tests hold it to; where there are no more lanes to take, since dim is small, landscapes
-    that need much at once may (``Landscape.coordinates_per_lane``). What would not fit the registers of a block with the most
+    Enough that no registers spill, which tests hold it to, and at most one for each block of four coordinates, rounded up to a power
+    of two: then some own none. What would not fit the registers of a block with the most
     lanes lies in memory, and streams through the lanes once for every expression of a step.
     """
     blocks = -(-program.dim // 4)
@@ -71,10 +71,10 @@ def group_of(program: Program, processors: int) -> Group:
         per_lane = max(4, wanted // (program.dtype.itemsize // 4))
     while per_lane > 4 and per_lane * kept > KEPT_PER_LANE:
         per_lane //= 2
-    lanes = min(_power_of_two(-(-program.dim // per_lane)), most, _power_of_two(blocks + 1) // 2)
+    lanes = min(_power_of_two(-(-program.dim // per_lane)), most)
     if program.dim > most_coordinates(program):
         return Group(STREAMED_LANES, STREAMED_LANES, streamed=True)
-    while 2 * lanes <= min(blocks, most) and program.rows * lanes < processors * THREADS_PER_PROCESSOR:
+    while 2 * lanes <= min(_power_of_two(blocks), most) and program.rows * lanes < processors * THREADS_PER_PROCESSOR:
         lanes *= 2
     return Group(lanes, max(lanes, THREADS) if lanes <= 32 else lanes)
 
@@ -125,7 +125,7 @@ class DeviceEngine(Engine):
         streamed = group.streamed if self._streamed is None else self._streamed
         if self._lanes is None:
             return replace(group, streamed=streamed)
-        lanes = min(self._lanes, _power_of_two(-(-program.dim // 4) + 1) // 2)
+        lanes = min(self._lanes, _power_of_two(-(-program.dim // 4)))
         return Group(lanes, max(lanes, self.threads_per_block()) if lanes <= 32 else lanes, streamed)
 
     def threads_per_block(self) -> int:

@@ -8,7 +8,7 @@ constexpr bool static_shape = true;
 constexpr int static_dim = ENSEMBLE_DIM;
 constexpr int block_width = static_dim < 4 ? static_dim : 4;
 constexpr int static_blocks = (static_dim + 3) / 4;
-static_assert(lanes <= static_blocks, "every lane owns a block");
+static_assert(lanes <= power_of_two_at_least(static_blocks), "at most one lane for each leaf of the tree");
 constexpr int held_blocks = (static_blocks + lanes - 1) / lanes;
 constexpr bool padded = static_dim % block_width != 0 || static_blocks % lanes != 0;
 HD constexpr int dim() { return static_dim; }
@@ -90,7 +90,12 @@ struct IN_ONE_ACCESS Quad {
 #include "streamed.cuh"
 #elif ENSEMBLE_DEVICE
 HD void open_workspace(char*, long long) {}  // registers are all there is
+#if ENSEMBLE_DOUBLE
+// One block a multiprocessor is enough: without saying so the compiler spills some registers for the sake of more.
+#define ENSEMBLE_BOUNDS __launch_bounds__(ENSEMBLE_THREADS, 1)
+#else
 #define ENSEMBLE_BOUNDS __launch_bounds__(ENSEMBLE_THREADS)
+#endif
 #else
 // One entry for each block, somewhere in the arena.
 template <class T>
