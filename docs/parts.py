@@ -25,7 +25,7 @@ KINDS: dict[str, type[Part]] = {
 def signature(part: type[Part]) -> str:
     """``Adam(lr=0.001, beta1=0.9)``."""
     given = []
-    for f in (f for f in dataclasses.fields(part) if f.init):
+    for f in (f for f in dataclasses.fields(part) if f.init and not f.kw_only):
         given.append(f.name if f.default is dataclasses.MISSING else f"{f.name}={f.default!r}")
     return f"{part.__name__}({', '.join(given)})"
 

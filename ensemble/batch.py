@@ -145,7 +145,7 @@ class Batch:
             return engine.to_numpy(found).reshape(shape)[:, recorder.places]
 
         event_step = engine.to_numpy(self.state.event_step).reshape(shape)[:, recorder.places]
-        recorder.take(self.reached, look, (event_step >= 0) & (event_step < self.reached))
+        recorder.take(self.reached, look, (event_step >= 0) & (event_step < self.reached) & program.stop)
 
     def _distances(self, x: Any) -> Any:
         """Of all rows to the record's point, (rows,)."""

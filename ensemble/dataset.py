@@ -32,8 +32,8 @@ def _common_axes(sweeps: dict[str, Sweep]) -> tuple[Axis, ...] | None:
 def status_of(outcome: Outcome) -> NDArray[np.int8]:
     """0 censored, 1 event, 2 diverged."""
     status = np.full(outcome.event_step.shape, STATUS["censored"], dtype=np.int8)
-    status[outcome.diverged_step >= 0] = STATUS["diverged"]
     status[outcome.event_step >= 0] = STATUS["event"]
+    status[outcome.diverged_step >= 0] = STATUS["diverged"]  # an event before it did not end the instance
     return status
 
 

@@ -57,7 +57,8 @@ def _tried(setting: Setting, engine: Engine) -> float:
             break
         length *= 2
     ends = [engine.to_numpy(a) for a in (batch.state.event_step, batch.state.diverged_step)]
-    taken = np.where(ends[0] > 0, np.clip(ends[0] - (reached - length), 0, length), length)
+    stopped = (ends[0] > 0) & batch.program.stop
+    taken = np.where(stopped, np.clip(ends[0] - (reached - length), 0, length), length)
     return max(int(taken.sum()), 1) * batch.program.dim / max(took, 1e-9)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -32,9 +32,13 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Event(Part):
-    """A predicate on the iterate. ``stop=False`` (where a class offers it) labels and lets the instance go on."""
+    """A predicate on the iterate. The first step at which it holds is recorded and ends the instance there.
 
-    stops: ClassVar[bool] = True
+    ``stop=False`` records the same step and label and lets the instance go on, to the horizon or until it diverges:
+    ``LeftBall(1.0, stop=False)``. Where events are combined the outermost says whether to stop.
+    """
+
+    stop: bool = dataclasses.field(default=True, kw_only=True, repr=False, metadata={"kind": "outside"})
 
     @property
     def labels(self) -> int:
@@ -122,7 +126,7 @@ class NearMinimum(Event):
     wells: int = _derived()
 
     @classmethod
-    def of(cls, landscape: Landscape, radius: float) -> Self:
+    def of(cls, landscape: Landscape, radius: float, *, stop: bool = True) -> Self:
         """Near the minima that a landscape lists, in the order of its ``stationary_points()``.
 
         Raises:
@@ -133,7 +137,7 @@ class NearMinimum(Event):
             raise ValueError(
                 f"NearMinimum.of({type(landscape).__name__}): the landscape lists no minimum; give NearMinimum(minima, radius)."
             )
-        return cls(np.array([p.x for p in points]), radius)
+        return cls(np.array([p.x for p in points]), radius, stop=stop)
 
     def validate(self) -> None:
         if self.minima.ndim != 2 or 0 in self.minima.shape:
@@ -165,7 +169,7 @@ class NearMinimum(Event):
         return label
 
     def _content(self) -> tuple[Any, ...]:
-        return self.minima.shape, self.minima.tobytes(), self.radius
+        return self.minima.shape, self.minima.tobytes(), self.radius, self.stop
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, NearMinimum) and type(self) is type(other) and self._content() == other._content()
@@ -238,6 +242,18 @@ class SecondOrderStationary(Event):
         return _label(flat & (self.lowest(x, landscape, now) >= self.level))  # type: ignore[attr-defined]
 
 
+def _check_inner(part: Event, name: str) -> None:
+    """Refuses what is no event, or one that would say by itself whether to stop."""
+    given = getattr(part, name)
+    if not isinstance(given, Event):
+        raise ValueError(f"{type(part).__name__}({name}={given!r}): give an event, such as Below(0.1).")
+    if not given.stop:
+        raise ValueError(
+            f"{type(part).__name__}({name}={given!r} with stop=False): the outermost event says whether to stop; "
+            f"give {type(part).__name__}(..., stop=False)."
+        )
+
+
 def _inside(now: Any, name: str) -> Any:
     """``now`` as the event in field ``name`` sees it: with its own columns, where it has any."""
     own = getattr(now, name, now)
@@ -250,19 +266,17 @@ def _inside(now: Any, name: str) -> Any:
 class _Two(Event):
     def validate(self) -> None:
         for name in ("first", "second"):
-            given = getattr(self, name)
-            if not isinstance(given, Event):
-                raise ValueError(f"{type(self).__name__}({name}={given!r}): give an event, such as Below(0.1).")
+            _check_inner(self, name)
 
     @classmethod
-    def each(cls, *events: Event) -> Any:
+    def each(cls, *events: Event, stop: bool = True) -> Any:
         """Of any number of events, nested from the left."""
         if not events:
             raise ValueError(f"{cls.__name__}.each() was given no event; give one or more.")
         whole = events[0]
         for event in events[1:]:
-            whole = cls(whole, event)  # type: ignore[call-arg]
-        return whole
+            whole = cls(whole, event)  # type: ignore[call-arg, arg-type]
+        return whole if stop else dataclasses.replace(whole, stop=stop)
 
     def _both(self, x: Array, landscape: Landscape, now: Any) -> tuple[Array, Array]:
         a = self.first.check(x, landscape, _inside(now, "first"))  # type: ignore[attr-defined]
@@ -320,8 +334,7 @@ class Reported(Event):
     event: Event = inner()
 
     def validate(self) -> None:
-        if not isinstance(self.event, Event):
-            raise ValueError(f"Reported(event={self.event!r}): give an event, such as Below(0.1).")
+        _check_inner(self, "event")
 
     @property
     def labels(self) -> int:

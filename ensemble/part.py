@@ -1,6 +1,6 @@
 """Part: the immutable values an experiment is made of, and how a kernel sees them.
 
-A part is a frozen dataclass. Its fields are declared with the five functions below; what is evaluated inside the step has
+A part is a frozen dataclass. Its fields are declared with the functions below; what is evaluated inside the step has
 a CUDA twin, a struct of the same name with the same fields in the same order:
 
 * ``number``    one real, packed into the struct; may be a :func:`~ensemble.grids.grid`;
@@ -8,7 +8,8 @@ a CUDA twin, a struct of the same name with the same fields in the same order:
 * ``array``     numbers of any shape behind a read-only pointer;
 * ``structure`` an integer or a name that selects code: a template argument, the same for all configurations;
 * ``scheduled`` a number or a :class:`~ensemble.schedules.Schedule`: a column of the per-step tables, not a struct field;
-* ``inner``     another part of the same kind that this one wraps.
+* ``inner``     another part of the same kind that this one wraps;
+* ``outside``   True or False: what the run looks at and no step sees, the same for all configurations (an event's ``stop``).
 
 ``constants()`` adds numbers derived in float64 and rounded once; ``tables(t)`` adds numbers for each step.
 """
@@ -138,7 +139,7 @@ class Part:
 
         for f in fields(self):
             kind, value = f.metadata.get("kind"), getattr(self, f.name)
-            if isinstance(value, Grid):
+            if isinstance(value, Grid) and kind != "outside":
                 if kind in ("structure", "inner", "array", None):
                     raise ValueError(
                         f"{type(self).__name__}({f.name}=grid(...)): {f.name} selects code and cannot be a grid; "
@@ -166,7 +167,7 @@ class Part:
             return _number(self, f.name, value, f.metadata["domain"])
         if kind == "inner" and not isinstance(value, Part):
             _fail(self, f.name, value, "the part to wrap, such as Adam(lr=1e-3)")
-        if kind == "structure" and f.metadata.get("flag"):
+        if kind == "outside" or (kind == "structure" and f.metadata.get("flag")):
             if not isinstance(value, (bool, np.bool_)):
                 _fail(self, f.name, value, "True or False")
             return bool(value)

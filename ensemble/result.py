@@ -152,7 +152,7 @@ def _provenance(settings: dict[str, Setting], outcomes: dict[str, Outcome], opti
     first = next(iter(settings.values()))
     taken, at_ceiling = 0, 0.0
     for name, outcome in outcomes.items():
-        ended = outcome.event_step >= 0
+        ended = (outcome.event_step >= 0) & settings[name].event.stop  # type: ignore[attr-defined]
         ends = np.where(ended, outcome.event_step, np.int32(outcome.reached))
         ended = outcome.diverged_step >= 0
         ends[ended] = np.minimum(ends[ended], outcome.diverged_step[ended])
@@ -184,6 +184,7 @@ def _provenance(settings: dict[str, Setting], outcomes: dict[str, Outcome], opti
         "dtype": first.dtype,
         "math": first.math,
         "check_every": first.check_every,
+        "event_stops": int(first.event.stop),  # type: ignore[attr-defined]
         "paired": int(first.paired),
         "dim": first.landscape.dimension,  # type: ignore[attr-defined]
         "instances": first.instances,
@@ -339,7 +340,7 @@ def _part(described: Mapping[str, Any], kinds: Mapping[str, type[Part]], path: s
         raise ValueError(f"load: the file uses the part {name!r}, which is not defined here; import its module first.")
     arguments: dict[str, Any] = {}
     for f in dataclasses.fields(kinds[name]):
-        if f.name not in described:
+        if f.name not in described or not f.init:
             continue
         value, here = described[f.name], f"{path}.{f.name}"
         if isinstance(value, dict) and "grid" in value:

@@ -66,7 +66,8 @@ def simulate(
         steps: the horizon, 1 to 2^31 - 2.
         instances: of each configuration. The first N of 2N are those of N: an instance depends on its id alone.
         noise: of the gradient; None: the exact gradient.
-        event: its first step is recorded and ends the instance; None: none. Divergence is always watched.
+        event: its first step is recorded and ends the instance, unless it was made with ``stop=False``; None: none.
+            Divergence is always watched.
         record: what to write down along the way.
         seed: 0 to 2^64 - 1.
         backend: ``"auto"`` (the fastest present, named in the result), ``"cuda"``, ``"cpu"`` or ``"numpy"``.
@@ -402,6 +403,8 @@ def replayed(
     c = _configuration(configuration, sweep)
     horizon = outcome.reached if steps is None else _whole("steps", steps, 1, outcome.reached)
     ends = [int(a[c, place]) for a in (outcome.event_step, outcome.diverged_step)]
+    if not setting.event.stop:  # type: ignore[attr-defined]
+        ends[0] = -1
     last = min([e for e in ends if e > 0] + [horizon])
     parts: dict[str, Any] = dict(sweep.parts[c])
     if c and not setting.paired:

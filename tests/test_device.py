@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -35,13 +34,6 @@ from ensemble.optimizers import Adam, GradientDescent, HeavyBall, Nesterov, Opti
 needs_compiler = pytest.mark.skipif(not COMPILERS, reason="no C++ compiler on PATH")
 
 
-class Passing(LeftBall):
-    """Labels and goes on."""
-
-    stop: ClassVar[bool] = False
-
-
-Passing.__name__ = "LeftBall"  # the kernel's struct is the same
 KICKS = PerturbedGD(lr=0.1, radius=0.5, g_thres=2.5, t_thres=5)
 
 
@@ -104,7 +96,7 @@ CASES = {
         (1, 8),
         steps=75,
     ),
-    "events that do not stop": Case(program(QuarticSaddle(dim=20), HeavyBall(0.05), Passing(1.0)), (2,)),
+    "events that do not stop": Case(program(QuarticSaddle(dim=20), HeavyBall(0.05), LeftBall(1.0, stop=False)), (2,)),
 }
 PRECISE = [(name, lanes) for name, case in CASES.items() for lanes in case.lanes]
 STREAMED = [("saddle", 8), ("shifts across warps", 64), ("kicks", 1)]

@@ -217,6 +217,76 @@ def test_numpy_and_cpu_agree_to_the_bit(cpu, name, dtype):
     assert (numpy[0] > 0).any()
 
 
+# ---- events that label and go on
+
+GOING = {"landscape": en.Quadratic((1.0, -0.6, 9.0)), "backend": "numpy", "record": en.Record("x", at=(0, 10, STEPS))}
+GOING = COMMON | GOING | {"optimizer": en.GradientDescent(lr=en.grid(0.1, 0.24)), "steps": STEPS}
+
+
+def test_an_event_that_does_not_stop_records_the_same_step_and_changes_no_path():
+    free, stopped, passed = (
+        en.simulate(event=event, **GOING).dataset
+        for event in (en.Never(), en.LeftBall(3.0), en.LeftBall(3.0, stop=False))
+    )
+    assert passed["event_step"].equals(stopped["event_step"])
+    assert passed["event"].equals(stopped["event"])
+    assert passed["x"].equals(free["x"])
+    assert passed["path"].equals(free["path"])
+    assert not passed["x"].equals(stopped["x"])
+    assert (passed.attrs["event_stops"], stopped.attrs["event_stops"]) == (0, 1)
+    assert passed.attrs["coordinate_steps"] == free.attrs["coordinate_steps"]
+
+
+def test_an_instance_that_went_on_and_diverged_keeps_its_event_and_ended_diverged():
+    more = GOING | {"optimizer": en.GradientDescent(lr=1.0), "steps": 60, "record": en.Record("value", at=(0, 60))}
+    found = en.simulate(event=en.LeftBall(3.0, stop=False), **more)
+    assert (found.dataset["event_step"] > 0).all()
+    assert (found.dataset["diverged_step"] > found.dataset["event_step"]).all()
+    assert (found.dataset["status"] == 2).all()
+    assert en.statistics.survival(found).attrs == en.statistics.survival(found.dataset).attrs
+    assert float(en.statistics.shares(found)["share"].sel(outcome="event 1")) == 1
+    times = en.statistics.time_to_tolerance(found, [1e-3], optimum=-1e30)
+    assert float(times["share"].sel(fate="diverged").squeeze()) == 1
+
+
+def test_steps_spent_on_a_tolerance_go_on_past_an_event_that_did_not_stop():
+    more = GOING | {"landscape": en.Quadratic((1.0, 1.0)), "record": en.Record("value", at=range(STEPS + 1))}
+    for stop in (True, False):
+        found = en.simulate(event=en.LeftBall(1.0, stop=stop), **more)
+        spent = en.statistics.time_to_tolerance(found, [0.02], optimum=0.0)
+        step = np.where(found.dataset["event_step"] > 0, found.dataset["event_step"], STEPS)
+        time = spent["time"].transpose("lr", "tolerance", "instance").to_numpy()[:, 0]
+        steps = np.where(time >= 0, time, STEPS if not stop else step).sum(axis=1)
+        expected = steps / (time >= 0).sum(axis=1)
+        assert np.allclose(spent["expected_running_time"].to_numpy().ravel(), expected)
+
+
+def test_a_run_past_its_events_is_resumed_replayed_and_read_back(tmp_path):
+    event = en.NearMinimum([[0.0, 0.0, 0.0], [0.5, 0.0, 0.0]], 0.6, stop=False)
+    half = en.simulate(event=event, **GOING | {"record": None, "steps": STEPS // 2})
+    read = en.load(half.save(tmp_path / "half.nc"))
+    whole = en.simulate(event=event, **GOING | {"record": None}).dataset
+    resumed = read.resume(STEPS).dataset
+    assert all(whole[v].equals(resumed[v]) for v in whole.data_vars)
+    place = int(np.flatnonzero(whole["event_step"].isel(lr=0).to_numpy() > 0)[0])
+    path = en.replay(read.resume(STEPS), place, configuration=0)
+    assert path.attrs["ended_by"] == "horizon"
+    assert np.array_equal(path["x"][-1], whole["x"].isel(lr=0, instance=place))
+    late = en.Record("value", at=(STEPS,), survivors=True)
+    assert en.simulate(event=event, **GOING | {"record": late}).dataset["value"].notnull().all()
+
+
+def test_events_that_go_on_have_the_same_bits_on_numpy_and_cpu(cpu):
+    event = en.LeftBall(en.grid(1.5, 2.0), center=tuple(np.linspace(0, 0.1, 9)), stop=False)
+    saddle = en.QuarticSaddle(dim=9, unstable=2)
+    numpy, compiled = (
+        en.simulate(landscape=saddle, event=event, backend=b, **COMMON | {"dtype": "float32"}).dataset
+        for b in ("numpy", "cpu")
+    )
+    assert all(numpy[v].equals(compiled[v]) for v in numpy.data_vars)
+    assert (numpy["event_step"] > 0).any()
+
+
 # ---- refusals
 
 
@@ -231,6 +301,13 @@ def test_numpy_and_cpu_agree_to_the_bit(cpu, name, dtype):
         (lambda: en.SecondOrderStationary(0.1, 1.0, iterations=0), "iterations must be a whole number of at least 1"),
         (lambda: en.AnyOf(en.Never(), en.NoNoise()), "give an event, such as"),
         (lambda: en.AnyOf.each(), "was given no event"),
+        (lambda: en.LeftBall(1.0, stop=0), "stop must be True or False"),
+        (lambda: en.LeftBall(1.0, stop=en.grid(True, False)), "stop must be True or False"),
+        (
+            lambda: en.AnyOf(en.Never(), en.Below(0.0, stop=False)),
+            r"outermost event says .* give AnyOf\(..., stop=False\)",
+        ),
+        (lambda: en.Reported(en.Below(0.0, stop=False)), "outermost event says whether to stop"),
         (lambda: en.Reported(en.NoNoise()), r"Reported\(event=NoNoise\(\)\): give an event, such as"),
     ],
 )

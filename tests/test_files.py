@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import stat
 import subprocess
@@ -12,8 +13,10 @@ from functools import cache, partial
 import numpy as np
 import pytest
 import xarray as xr
+from parts import all_kinds, example
 
 import ensemble as en
+from ensemble.result import _part
 
 RUN = {
     "landscape": en.QuarticSaddle(dim=3, gamma=en.grid(0.5, 1.0)),
@@ -66,6 +69,9 @@ RUNS = {
     "diverged": partial(simulate, optimizer=en.GradientDescent(en.grid(0.1, 9.0)), event=None, steps=80),
     "integers": partial(simulate, optimizer=en.PerturbedGD(lr=0.1, radius=0.1, g_thres=0.5, t_thres=en.grid(3, 5))),
     "an average": partial(simulate, optimizer=en.Average(en.Adam(lr=0.02), after=3), record=en.Record("x", at=[0, 40])),
+    "events that derive fields": partial(
+        simulate, event=en.AnyOf(en.NearMinimum([[1.0, 0.0, 0.0]], en.grid(0.3, 0.5)), en.Below(-0.2), stop=False)
+    ),
     "compared": partial(compare, {"Adam": en.Adam(0.01), "GD": en.GradientDescent(0.1)}),
     "compared, unlike": partial(
         compare, {"Adam": en.Adam(en.grid(0.01, 0.1)), "PGD": en.PerturbedGD(0.1, 0.1, 0.5, 3)}
@@ -83,6 +89,15 @@ def result_of(kind):
 
 
 # ---- saved and loaded
+
+
+@pytest.mark.parametrize("kind", [k for k in all_kinds() if k is not en.FromFunction], ids=lambda k: k.__name__)
+def test_every_part_comes_back_from_the_description_that_a_file_keeps(kind):
+    part = example(kind, 4, False)
+    kinds = {k.__name__: k for k in all_kinds()}
+    back = _part(json.loads(json.dumps(part.describe())), kinds, "part", {})
+    assert back == part
+    assert back.describe() == part.describe()
 
 
 @KINDS

@@ -43,7 +43,7 @@ class Program:
 
     @property
     def stop(self) -> bool:
-        return all(getattr(c["event"], "stop", True) for c in self.configurations)
+        return bool(self.part("event").stop)  # type: ignore[attr-defined]
 
     @cached_property
     def keys(self) -> NDArray[np.uint32]:

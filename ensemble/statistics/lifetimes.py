@@ -110,6 +110,8 @@ class Lifetimes:
     label: int | None
     check_every: int
     paired: bool | None
+    goes_on: bool = False
+    """Whether instances went on after their event."""
 
     def __len__(self) -> int:
         return len(self.event_step)
@@ -231,6 +233,7 @@ def read(data: Any, label: int | None = None) -> Lifetimes:
         label=label,
         check_every=int(dataset.attrs.get("check_every", 1)),
         paired=None if paired is None else bool(paired),
+        goes_on=not dataset.attrs.get("event_stops", 1),
     )
     _check(lifetimes)
     return lifetimes

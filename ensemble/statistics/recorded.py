@@ -125,6 +125,8 @@ def check_landscape(landscape: Any, dim: int) -> None:
 def _check_finished(found: Recorded, quantity: str) -> None:
     """Refuse records that leave out finished instances: what is left is not the ensemble."""
     lives = found.lives
+    if lives.goes_on:
+        return  # none is finished by its event
     fired = (lives.event_step > 0)[:, :, None] & (found.step > lives.event_step[:, :, None])
     within = found.step <= lives.horizon[:, :, None]
     missing = np.isnan(found.values if found.values.ndim == 3 else found.values[..., 0])

@@ -116,10 +116,17 @@ def _gap(step: IntArray, time: IntArray) -> int:
 
 def _spent(lives: Lifetimes, number: int, time: IntArray) -> FloatArray:
     """Return the steps that each run took (tolerances, instances): to its time, or to its end without."""
+    lost = _lost(lives)[number]
     ended = lives.group(number, stop=True).time
-    lost = (lives.event_step[number] < 0) & (lives.status[number] == DIVERGED)
+    if lives.goes_on:
+        ended = np.where(lost, lives.diverged_step[number] - 1, lives.horizon[number])
     # The step in which it diverged was taken too.
     return np.where(time >= 0, time, ended + lost).astype(float)
+
+
+def _lost(lives: Lifetimes) -> BoolArray:
+    """Return whose run divergence ended (groups, instances)."""
+    return (lives.status == DIVERGED) & (lives.goes_on | (lives.event_step < 0))
 
 
 def _ratio(steps: FloatArray, successes: FloatArray) -> FloatArray:
@@ -144,7 +151,7 @@ def _dataset(
     sorted_times = np.sort(np.where(times >= 0, times, np.iinfo(np.int64).max), axis=2)
     solved = np.array([[np.searchsorted(t, steps, side="right") for t in group] for group in sorted_times])
     each = wilson(solved, n, confidence)
-    lost = np.array([(lives.event_step[k] < 0) & (lives.status[k] == DIVERGED) for k in range(len(lives))])
+    lost = _lost(lives)
     diverged = ((times < 0) & lost[:, None]).sum(axis=2)
     fates = np.stack([successes, n - successes - diverged, diverged], axis=2)
     share = wilson(fates, n, confidence)
