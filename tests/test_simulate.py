@@ -579,7 +579,7 @@ def test_records_count_towards_memory(monkeypatch):
 
 ATTRIBUTES = {
     "backend", "backend_reason", "batches", "check_every", "Conventions", "coordinate_steps", "coordinate_steps_per_second",
-    "created", "device", "dim", "dtype", "format", "instances", "interrupted", "launch", "math", "options", "paired", "seed",
+    "created", "device", "dim", "dtype", "event_stops", "format", "instances", "interrupted", "launch", "math", "options", "paired", "seed",
     "segments", "settings", "source", "started_inside", "steps", "title", "versions", "wall_time",
 }  # fmt: skip
 
