@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
+from scipy.special import ndtri
 
+from .falls import HALF, POINTS, Fits, Window, fits, slope_errors
 from .intervals import (
     ResampledMedians,
     check_resampling,
     median_interval,
-    percentile_limits,
     resampled_counts,
     wilson,
 )
-from .lifetimes import BoolArray, FloatArray, IntArray, check_number, check_whole
+from .lifetimes import FloatArray, check_number, check_whole
 from .recorded import Recorded, recorded
 
 REGIMES = ("floor", "linear", "power", "undecided")  # codes 0 ... 3; -1 where there are too few points
-_STRONG = 6.0  # a difference of BIC that Kass and Raftery (1995, s3.2) call strong evidence
-_LEVELLING, _LEVELLED = 0.5, 0.25  # late slope over early slope, both in ln t
-_POINTS, _HALF = 8, 3  # fewest points in a window and in each half of it
 
 
 def convergence_rate(
@@ -58,9 +54,13 @@ def convergence_rate(
     over all instances: those that diverged count as infinite, those that an event stopped keep their last value; each
     instance's own fit leaves out what comes after its event.
 
-    Intervals: percentile bootstrap over instances (Efron 1979), the same window and regime; a resampled median jumps
-    from value to value, so that for few instances they are too wide (at 100, 95 % intervals cover 97.5 to 98 %).
-    `regime_stability` is the share of resamples in which the regime comes out the same. Of the instances: how many are
+    Intervals: normal, slope -+ z sd, where sd^2 is the mean over instances of (sum_k w_k s_k sign(e_k - median_k))^2: the
+    median's influence function (Hampel 1974) through the fit's weights w_k, with the standard error s_k of the median of
+    ln e by order statistics (Price & Bonett 2001, doi:10.1080/00949650108812071); from those below it alone where those
+    above have diverged. On nine laws of the instances, skewed, heavy-tailed and white noise among them, 95 % intervals
+    cover 93 to 97 % at 20, 100 and 1,000 instances; but at 20, where e's logarithm is white Cauchy noise, 98 %, and where
+    it has two separate clusters, 40 to 60, 91 %. `regime_stability` is the share of bootstrap resamples of the instances
+    (Efron 1979) in which the regime comes out the same, in the same window. Of the instances: how many are
     in each regime with Wilson's interval, and the median factor of those called linear, the median exponent of those
     called power, with the exact interval by order statistics.
 
@@ -86,37 +86,16 @@ def convergence_rate(
     for counts in resampled_counts(found.ids.size, resamples, seed):
         for collected, median in zip(drawn, medians, strict=True):
             collected.append(median(counts))
-    whole = [_fits(np.median(w.excess, axis=0)[None], w, w.everyone) for w in windows]
-    again = [_fits(np.concatenate(d), w, w.everyone) for d, w in zip(drawn, windows, strict=True)]
-    each = [_fits(w.excess, w, w.running) for w in windows]
-    return _dataset(found, windows, whole, again, each, confidence, resamples, seed, quantity, optimum)
-
-
-@dataclass(frozen=True)
-class _Window:
-    """The records that are fitted: `step` (points,), `excess` (instances, points) = quantity - optimum.
-
-    Below `resolution` the excess is rounding. `running` (instances, points) is where a value is news.
-    """
-
-    step: IntArray
-    excess: FloatArray
-    running: BoolArray
-    resolution: float
-    eps: float
-
-    @property
-    def everyone(self) -> BoolArray:
-        return np.ones((1, self.step.size), bool)
-
-    @property
-    def late(self) -> BoolArray:
-        return self.step >= np.sqrt(float(self.step[0]) * self.step[-1])
+    errors = [slope_errors(window) for window in windows]
+    whole = [fits(np.median(w.excess, axis=0)[None], w, w.everyone) for w in windows]
+    again = [fits(np.concatenate(d), w, w.everyone) for d, w in zip(drawn, windows, strict=True)]
+    each = [fits(w.excess, w, w.running) for w in windows]
+    return _dataset(found, windows, whole, errors, again, each, confidence, resamples, seed, quantity, optimum)
 
 
 def _window(
     found: Recorded, number: int, quantity: str, optimum: float, since: int | None, until: int | None
-) -> _Window:
+) -> Window:
     excess = found.curves(number) - optimum
     running = found.running(number)
     resolution = 8.0 * found.eps * abs(optimum) + found.tiny
@@ -136,10 +115,10 @@ def _window(
     chosen = step[kept]
     late = chosen >= np.sqrt(float(chosen[0]) * chosen[-1]) if chosen.size else kept[kept]
     fewest = min(np.count_nonzero(late), np.count_nonzero(~late))
-    if chosen.size < _POINTS or fewest < _HALF:
+    if chosen.size < POINTS or fewest < HALF:
         raise ValueError(
             f"{chosen.size} usable records of {quantity} lie in steps {first} to {last} ({fewest} in one half of "
-            f"it in ln t), {_POINTS} and {_HALF} are needed: record more steps, or give a wider window by since= and until="
+            f"it in ln t), {POINTS} and {HALF} are needed: record more steps, or give a wider window by since= and until="
         )
     if chosen[-1] < 2 * chosen[0]:
         raise ValueError(
@@ -147,118 +126,16 @@ def _window(
             "since= and until= at least a factor 2 apart"
         )
     columns = np.flatnonzero(within)[kept]
-    return _Window(chosen, excess[:, columns], running[:, columns], resolution, found.eps)
-
-
-@dataclass(frozen=True)
-class _Fits:
-    """Fits of many curves at once, each array (curves,): slopes of ln e in t and in ln t, and what speaks for which."""
-
-    per_step: FloatArray
-    per_log: FloatArray
-    evidence: FloatArray
-    residual: FloatArray
-    level: FloatArray
-    levels_from: FloatArray
-    regime: NDArray[np.int8]
-
-
-def _line(y: FloatArray, mask: BoolArray, z: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return slope, residual sum of squares and that about the mean, of y (curves, points) against z (points,)."""
-    n = np.maximum(mask.sum(axis=1), 1)[:, None]
-    dz = np.where(mask, z - (mask * z).sum(axis=1, keepdims=True) / n, 0.0)
-    dy = np.where(mask, y - np.where(mask, y, 0.0).sum(axis=1, keepdims=True) / n, 0.0)
-    square = (dz * dz).sum(axis=1)
-    slope = np.divide((dz * dy).sum(axis=1), square, out=np.zeros(len(dy)), where=square > 0)
-    return slope, ((dy - slope[:, None] * dz) ** 2).sum(axis=1), (dy * dy).sum(axis=1)
-
-
-def _fits(excess: FloatArray, window: _Window, running: BoolArray) -> _Fits:
-    usable = running & np.isfinite(excess) & (excess > window.resolution)
-    y = np.log(np.where(usable, excess, 1.0))
-    t, log_t = window.step.astype(float), np.log(window.step)
-    count = usable.sum(axis=1)
-    # What rounding alone leaves: without it two exact fits would be told apart by their last bits.
-    rounding = count * (4.0 * window.eps) ** 2
-    per_step, by_step, _ = _line(y, usable, t)
-    per_log, by_log, _ = _line(y, usable, log_t)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        evidence = count * np.log((by_log + rounding) / (by_step + rounding))
-        residual = np.sqrt(np.minimum(by_step, by_log) / count)
-
-    halves = [usable & ~window.late, usable & window.late]
-    (early, early_fall), (late, late_fall) = (_falling(y, half, t, log_t, window.eps) for half in halves)
-    ratio = np.divide(late, early, out=np.ones(len(y)), where=(early_fall >= _STRONG) & (early < 0))
-    bend, gain = _bend(y, usable, t, log_t, np.minimum(by_step, by_log), window.eps)
-    index = np.arange(t.size)
-    before, _, _ = _line(y, usable & (index <= bend[:, None]), log_t)
-    after, _, _ = _line(y, usable & (index >= bend[:, None]), log_t)
-    flatter = np.divide(after, before, out=np.ones(len(y)), where=(gain >= _STRONG) & (before < 0))
-    ratio = np.minimum(ratio, flatter)
-    floor = (late_fall <= 0) | (ratio < _LEVELLED)
-    decided = (late_fall >= _STRONG) & (ratio >= _LEVELLING) & (np.abs(evidence) >= _STRONG)
-    regime = np.where(floor, 0, np.where(~decided, 3, np.where(evidence > 0, 1, 2)))
-    few = (count < _POINTS) | (halves[0].sum(axis=1) < _HALF) | (halves[1].sum(axis=1) < _HALF)
-    levelled = flatter < _LEVELLED
-    kept = usable & (index >= np.where(levelled, bend, 0)[:, None])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        level = np.exp(np.where(kept, y, 0.0).sum(axis=1) / kept.sum(axis=1))
-    slopes = [np.where(few, np.nan, slope) for slope in (per_step, per_log)]
-    told = [np.where(few, np.nan, number) for number in (evidence, residual, level)]
-    levels_from = np.where(levelled & ~few, t[bend], np.nan)
-    return _Fits(
-        slopes[0], slopes[1], told[0], told[1], told[2], levels_from, np.where(few, -1, regime).astype(np.int8)
-    )
-
-
-def _bend(
-    y: FloatArray, mask: BoolArray, t: FloatArray, log_t: FloatArray, least: FloatArray, eps: float
-) -> tuple[NDArray[np.intp], FloatArray]:
-    """Return the index of the point from which on a constant follows a fall, by either law, and what BIC gains by it.
-
-    The gain is over the better of the two laws without a bend, whose residual sum of squares is `least` (curves,).
-    """
-    bends = np.arange(2, t.size - _HALF + 1)
-    z = np.concatenate(
-        [np.minimum(c, c[bends, None]) for c in ((t - t[0]) / np.ptp(t), (log_t - log_t[0]) / np.ptp(log_t))]
-    )
-    weight, count = mask.astype(float), np.maximum(mask.sum(axis=1), 1)[:, None]
-    centered = np.where(mask, y - np.where(mask, y, 0.0).sum(axis=1, keepdims=True) / count, 0.0)
-    # Sums by matrix products, all bends at once: good to 1e-15 of the total, which is added for safety.
-    square = weight @ (z * z).T - (weight @ z.T) ** 2 / count
-    whole = (centered * centered).sum(axis=1, keepdims=True)
-    rest = whole * (1.0 + 1e-14) - np.divide(
-        (centered @ z.T) ** 2, square, out=np.zeros(square.shape), where=square > 1e-12
-    )
-    chosen = rest.argmin(axis=1)
-    best = np.take_along_axis(rest, chosen[:, None], axis=1)[:, 0]
-    rounding = count[:, 0] * (4.0 * eps) ** 2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        gain = count[:, 0] * np.log((least + rounding) / (np.maximum(best, 0.0) + rounding)) - np.log(count[:, 0])
-    return bends[chosen % bends.size], gain
-
-
-def _falling(
-    y: FloatArray, mask: BoolArray, t: FloatArray, log_t: FloatArray, eps: float
-) -> tuple[FloatArray, FloatArray]:
-    """Return the slope in ln t and the difference of BIC for a fall, by either law, against a constant."""
-    count = mask.sum(axis=1)
-    rounding = count * (4.0 * eps) ** 2
-    best = np.full(len(y), -np.inf)
-    for z in (t, log_t):
-        slope, rest, whole = _line(y, mask, z)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            gain = count * np.log((whole + rounding) / (rest + rounding)) - np.log(count)
-        best = np.where(slope < 0, np.fmax(best, gain), best)
-    return slope, best
+    return Window(chosen, excess[:, columns], running[:, columns], resolution, found.eps)
 
 
 def _dataset(
     found: Recorded,
-    windows: list[_Window],
-    whole: list[_Fits],
-    again: list[_Fits],
-    each: list[_Fits],
+    windows: list[Window],
+    whole: list[Fits],
+    errors: list[tuple[float, float]],
+    again: list[Fits],
+    each: list[Fits],
     confidence: float,
     resamples: int,
     seed: int,
@@ -292,15 +169,20 @@ def _dataset(
         ("factor", "factor per step", lambda f: np.exp(f.per_step), 1, "linear"),
         ("exponent", "exponent of the power law", lambda f: -f.per_log, 2, "power"),
     )
+    half = float(ndtri(0.5 + confidence / 2)) * np.array(errors)
+    slopes = np.array([[f.per_step[0], f.per_log[0]] for f in whole])
+    ends = {
+        "factor": np.exp([slopes - half, slopes + half])[..., 0],
+        "exponent": -np.array([slopes + half, slopes - half])[..., 1],
+    }
     for name, words, of, code, law in laws:
-        limits = [percentile_limits(of(draws), confidence) for draws in again]
         variables[name] = frame.variable([of(f)[0] for f in whole], f"{words} of the median")
         variables[f"instance_{name}"] = frame.variable([of(f) for f in each], words, "1", "instance")
         own = np.array([median_interval(of(f)[f.regime == code], confidence) for f in each])
         variables[f"{name}_of_{law}"] = frame.variable(own[:, 0], f"median {words} of the instances called {law}")
         for i, end in enumerate(("lower", "upper")):
             which = f"{end} {percent} limit of the "
-            variables[f"{name}_{end}"] = frame.variable([pair[i] for pair in limits], f"{which}{words}")
+            variables[f"{name}_{end}"] = frame.variable(ends[name][i], f"{which}{words}")
             variables[f"{name}_of_{law}_{end}"] = frame.variable(own[:, i + 1], f"{which}median {words}")
     counts = np.array([[np.sum(f.regime == code) for code in range(len(REGIMES))] for f in each])
     fitted = np.array([[np.sum(f.regime >= 0)] for f in each])
