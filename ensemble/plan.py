@@ -17,8 +17,8 @@ DATASET = 17
 """Bytes of a row's wider event step, diverged step and status in the dataset."""
 INSTANCE = 8
 """Bytes of an instance's id in the dataset; twice as many while xarray makes an index of it."""
-DRAWN_AT_ONCE = 3
-"""Arrays of :data:`~ensemble.batch.PIECE` coordinates that a start makes at once."""
+DRAWN_AT_ONCE = 2
+"""Arrays of :data:`~ensemble.batch.PIECE` coordinates that a start makes at once: those it has drawn, and those drawn before."""
 
 
 @dataclass(frozen=True)

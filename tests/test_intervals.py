@@ -8,7 +8,7 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from ensemble.statistics import intervals
-from ensemble.statistics.intervals import ResampledMedians, median_interval, resampled_counts, wilson
+from ensemble.statistics.intervals import ResampledMedians, mean_interval, median_interval, resampled_counts, wilson
 
 
 @pytest.mark.parametrize("n", [1, 10, 1000, 100_000])
@@ -62,6 +62,34 @@ def test_the_interval_of_a_median_is_the_narrowest_between_order_statistics_that
 def test_the_median_of_values_that_diverged_is_infinite():
     assert median_interval(np.r_[np.zeros(10), np.full(90, np.inf)], 0.95) == (np.inf, np.inf, np.inf)
     assert np.isnan(median_interval(np.empty(0), 0.95)).all()
+
+
+def test_the_interval_of_a_mean_is_students_where_nothing_is_skewed_and_solves_halls_cubic_elsewhere():
+    even = np.r_[-np.arange(1.0, 11), np.arange(1.0, 11)] + 3
+    oracle = stats.ttest_1samp(even, 0).confidence_interval()
+    np.testing.assert_allclose(mean_interval(even, 0.95), [3, *oracle])
+    x = np.random.default_rng(0).exponential(size=30)
+    mean, *limits = mean_interval(x, 0.9)
+    g, n = stats.skew(x), x.size
+    for limit, sign in zip(limits, (1, -1), strict=True):
+        T = (mean - limit) / x.std(ddof=1)
+        cubic = T + g * T**2 / 3 + g**2 * T**3 / 27 + g / (6 * n)
+        assert cubic * np.sqrt(n) == pytest.approx(sign * stats.t.ppf(0.95, n - 1))
+    assert mean_interval(np.full(10, 2.0), 0.95) == (2, 2, 2)
+
+
+@pytest.mark.slow
+def test_the_interval_of_a_mean_covers_ninety_five_percent_of_skewed_values_too():
+    rng = np.random.default_rng(1)
+    draws = (
+        (rng.exponential(size=(2000, 20)), 1.0),
+        (rng.normal(size=(2000, 20)) ** 2, 1.0),
+        (rng.normal(size=(2000, 20)), 0.0),
+        (rng.random((2000, 20)), 0.5),
+    )
+    for values, truth in draws:
+        limits = np.array([mean_interval(x, 0.95) for x in values])
+        assert 0.93 <= np.mean((limits[:, 1] <= truth) & (truth <= limits[:, 2])) <= 0.97
 
 
 @pytest.mark.parametrize("n", [10, 11, 5000])

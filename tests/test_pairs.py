@@ -28,8 +28,7 @@ def test_the_mean_has_students_interval_and_the_tests_are_exact(n):
     limits = oracle.confidence_interval()
     assert found["mean"].item() == pytest.approx((second - first).mean())
     width = limits.high - limits.low
-    # Resampling knows neither that the law is normal nor, at 10, much of the tails.
-    tolerance = {10: 0.35, 100: 0.15}.get(n, 0.06) * width
+    tolerance = {10: 0.4, 100: 0.05}.get(n, 0.01) * width  # a sample of few normals is skewed
     np.testing.assert_allclose([found.mean_lower, found.mean_upper], limits, atol=tolerance)
     assert found.sign_pvalue.item() == pytest.approx(sign_test(second - first, 0)[1])
     assert found.wilcoxon_pvalue.item() == pytest.approx(stats.wilcoxon(second, first, zero_method="pratt").pvalue)
@@ -113,9 +112,9 @@ def test_what_the_sample_cannot_bear_is_refused(call, message):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n", "least"), [(20, 0.92), (200, 0.93)])
+@pytest.mark.parametrize(("n", "least"), [(20, 0.93), (200, 0.93)])
 def test_intervals_cover_ninety_five_percent_and_five_percent_of_nulls_are_called_different(n, least):
-    """Skewed differences, exponential less exponential of twice the mean; what coverage lacks falls as 1/n (Hall 1988)."""
+    """Skewed differences, exponential less exponential of twice the mean; corrected by Hall (1992)."""
     rng = np.random.default_rng(6)
     shared = 5 * rng.normal(size=(2000, n))
     draws = [rng.exponential(mean, (2000, n)) for mean in (1.0, 2.0, 1.0)]

