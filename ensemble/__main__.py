@@ -1,6 +1,6 @@
 """What was found on this machine, and a self-check: ``python -m ensemble``. With ``parts``: every part there is.
 
-The exit status is 1 if a check fails, 2 if the argument is not understood.
+``--help`` says this. The exit status is 1 if a check fails, 2 if the argument is not understood.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ from .schedules import Schedule
 from .self_check import CHECKS
 from .starts import Start
 
+USAGE = """Usage: python -m ensemble [parts | --help]
+
+  without argument  what was found on this machine, and a self-check of a few seconds; exit status 1 if a check fails
+  parts             every landscape, optimizer, noise, start, event and schedule, with its formula"""
 KINDS: tuple[type[Part], ...] = (Landscape, Optimizer, Noise, Start, Event, Schedule)
 
 
@@ -109,11 +113,14 @@ def leaves(kind: type[Part]) -> set[type[Part]]:
 def main(arguments: list[str]) -> int:
     """Does what the arguments ask; returns the exit status."""
     console = Console() if sys.stdout.isatty() else Console(width=160)
+    if arguments in (["--help"], ["-h"]):
+        console.print(escape(USAGE), highlight=False)
+        return 0
     if arguments == ["parts"]:
         show_parts(console)
         return 0
     if arguments:
-        console.print(f"python -m ensemble was given {' '.join(arguments)!r}; give nothing, or 'parts'.")
+        console.print(f"python -m ensemble was given {' '.join(arguments)!r}; give nothing, 'parts' or '--help'.")
         return 2
     engines = show_found(console)
     return 0 if show_self_check(console, engines) else 1

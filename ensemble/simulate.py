@@ -368,12 +368,22 @@ def resumed(result: Result, steps: object, progress: bool | None) -> Result:
             before = found if has_state else None  # what was not kept is computed again: the same bits
             settings[name] = longer
             keep_x = options["keep_x"]
-            plan = plan_run(longer, engine, keep_x)
+            ran = longer if before else _with_records_of(found, longer)
+            plan = plan_run(ran, engine, keep_x)
             label = name or type(setting.optimizer).__name__
-            outcomes[name] = execute(longer, engine, plan, show, label, before, interrupt=interrupt, keep_x=keep_x)
+            outcomes[name] = execute(ran, engine, plan, show, label, before, interrupt=interrupt, keep_x=keep_x)
     settings, outcomes = _in_step(settings, outcomes)
     _warn_of_underflow(outcomes)
     return make_result(settings, outcomes, options)
+
+
+def _with_records_of(found: Outcome, setting: Setting) -> Setting:
+    """The setting, recording where ``found`` was recorded, and after it where the setting says."""
+    if setting.record is None or found.record_steps is None:
+        return setting
+    steps = setting.record.steps(setting.steps)
+    at = np.concatenate([found.record_steps, steps[steps > found.reached]]).tolist()
+    return dataclasses.replace(setting, record=dataclasses.replace(setting.record, at=at))
 
 
 def replayed(

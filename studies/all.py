@@ -2,9 +2,10 @@
 
     python studies/all.py --quick
 
-A study is a file beside this one whose docstring has a paragraph that begins with `Question.`; `performance.py` is left
-out, since it measures time: it wants a quiet machine and, for its peers, packages that nothing else needs. Each study
-runs in a process of its own, into `<out>/<study>`. The exit status is 1 where any of them failed, by a law or otherwise.
+A study is a file beside this one whose docstring has a paragraph that begins with `Question.`. Two are left out:
+`performance.py`, since it measures time and wants a quiet machine and, for its peers, packages that nothing else needs, and
+`normals_quality.py`, which draws 1e9 numbers. Each study runs in a process of its own, into `<out>/<study>`. The exit status
+is 1 where any of them failed, by a law or otherwise.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def write_index(out: Path, found: Sequence[Mapping[str, Any]], command: str) -> 
 
 def main(
     backend: Annotated[report.Backend, typer.Option(help="Where to run.")] = report.Backend.auto,
-    seed: Annotated[int, typer.Option(min=0, help="Of the starts and the noise.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**64 - 1, help="Of the starts and the noise.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder for the studies' folders and the list.")] = report.RESULTS,
     quick: Annotated[bool, typer.Option("--quick", help="The smaller form of each study.")] = False,
 ) -> None:

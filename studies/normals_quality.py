@@ -223,14 +223,14 @@ def write(out: Path, tally: Tally, seed: int) -> bool:
 
 def main(
     quick: Annotated[bool, typer.Option(help="1e7 draws instead of 1e9.")] = False,
-    draws_asked: Annotated[int | None, typer.Option("--draws", help="How many draws.")] = None,
-    seed: Annotated[int, typer.Option(help="The 64-bit seed.")] = 0,
+    draws_asked: Annotated[int | None, typer.Option("--draws", min=1, help="How many draws.")] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**64 - 1, help="The 64-bit seed.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder for the data, the table and the figure.")] = OUT,
     words: Annotated[
-        int | None, typer.Option(help="Write so many raw words to standard output, and test nothing.")
+        int | None, typer.Option(min=1, help="Write so many raw words to standard output, and test nothing.")
     ] = None,
 ) -> None:
-    """Draw, test, write; exit status 1 where a test fails."""
+    """Are the normals that noise is made of normal, and independent? Exit status 1 where a test fails."""
     if words is not None:
         write_words(words, seed)
         return

@@ -91,14 +91,21 @@ def main(
     backend: Annotated[list[str] | None, typer.Option(help="Our backends to measure; by default all present.")] = None,
     only: Annotated[list[str] | None, typer.Option(help=f"Parts to run: {', '.join(PARTS)}.")] = None,
     dtype: Annotated[list[str] | None, typer.Option(help="Precisions of the cells; float32 by default.")] = None,
-    rounds: Annotated[int | None, typer.Option(help="Interleaved rounds of the cells; 5, or 2 with --quick.")] = None,
-    seconds: Annotated[float | None, typer.Option(help="Length of a timing; 0.6 s, or 0.3 s with --quick.")] = None,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Interleaved rounds of the cells; 5, or 2 with --quick.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.01, help="Length of a timing; 0.6 s, or 0.3 s with --quick.")
+    ] = None,
 ) -> None:
-    """Measure, compare, draw."""
+    """How fast is every backend here, next to the same work in JAX + optax, PyTorch and NumPy?"""
     say: Say = typer.echo
     unknown = set(only or ()) - set(PARTS)
     if unknown:
         raise typer.BadParameter(f"--only was given {', '.join(sorted(unknown))}; give any of {', '.join(PARTS)}")
+    wrong = set(dtype or ()) - {"float32", "float64"}
+    if wrong:
+        raise typer.BadParameter(f"--dtype was given {', '.join(sorted(wrong))}; give float32 or float64")
     parts = only or list(PARTS)
     rounds = rounds or (2 if quick else 5)
     seconds = seconds or (0.3 if quick else 0.6)

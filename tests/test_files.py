@@ -185,9 +185,10 @@ def test_records_of_a_resumed_file_go_on_where_they_stopped(place):
     assert again.resume(60).dataset.equals(simulate(record=en.Record(["x", "value"], at=at), steps=60).dataset)
 
 
-def test_spaced_records_keep_what_was_taken_and_go_on(place):
+@pytest.mark.parametrize("state", [True, False])
+def test_spaced_records_keep_what_was_taken_and_go_on(state, place):
     short = simulate(record=en.Record("value", at=en.lin_spaced(5)))
-    short.save(place)
+    short.save(place, state=state)
     resumed = en.load(place).resume(100).dataset
     assert resumed["step"].to_numpy().tolist() == [0, 10, 20, 30, 40, 50, 75, 100]
     assert resumed["value"].sel(step=short.dataset["step"]).equals(short.dataset["value"])

@@ -261,7 +261,13 @@ def test_the_parts_are_listed(capsys):
 
 def test_an_argument_that_is_not_understood_is_named(capsys):
     assert main(["help"]) == 2
-    assert "give nothing, or 'parts'" in capsys.readouterr().out
+    assert "give nothing, 'parts' or '--help'" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("asked", ["--help", "-h"])
+def test_help_says_what_can_be_given(asked, capsys):
+    assert main([asked]) == 0
+    assert "Usage: python -m ensemble [parts | --help]" in capsys.readouterr().out
 
 
 def test_a_run_does_not_wait_for_the_statistics_and_what_they_import():

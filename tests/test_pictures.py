@@ -314,6 +314,8 @@ def test_the_density_of_eigenvalues_integrates_to_one_and_the_label_says_the_ind
     assert said(figure) == "n = 8; Hessians of dim 10; 16 bins"
     with pytest.raises(ValueError, match="'a' has no finite eigenvalues"):
         plots.spectrum({"a": values * np.nan})
+    with pytest.raises(ValueError, match=r"dataset of a run; give what statistics\.spectrum"):
+        plots.spectrum(xr.Dataset({"x": ("instance", [1.0])}))
 
 
 def indices(loss):

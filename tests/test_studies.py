@@ -82,6 +82,14 @@ def test_the_datasets_open_again(ran):
     assert json.loads(loaded.attrs["versions"])["numpy"] == np.__version__
 
 
+def test_a_seed_that_no_key_holds_is_refused_in_a_line(tmp_path):
+    for seed in (-1, 2**64):
+        found = CliRunner().invoke(saddle_escape.app, ["--seed", str(seed), "--out", str(tmp_path)])
+        assert found.exit_code == 2
+        assert "Invalid value for '--seed'" in found.output
+        assert "Traceback" not in found.output
+
+
 def test_a_law_that_fails_makes_the_study_fail(tmp_path, monkeypatch):
     small = saddle_escape.Size(200, 400, (3,), (1e-1,), (4.0,), ("Average",))
     true = saddle_escape.escape_of_map

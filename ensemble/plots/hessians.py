@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from matplotlib import rc_context
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..statistics import index_against_loss as binned_index
 from .style import (
@@ -53,7 +53,13 @@ def spectrum(
     ``{label: (eigenvalues, densities)}``. The rest is as in :func:`survival`. Points with NaN are left out, and the figure
     says so. ValueError where nothing is left.
     """
-    given = {name or "all": np.atleast_2d(np.asarray(one, float)) for name, one in sources(data)}
+    given: dict[str, NDArray[np.float64]] = {}
+    for name, one in sources(data):
+        if isinstance(one, xr.Dataset):
+            raise ValueError(
+                "spectrum: got the dataset of a run; give what statistics.spectrum(landscape, x) returned."
+            )
+        given[name or "all"] = np.atleast_2d(np.asarray(one, float))
     found = {name: one[np.isfinite(one).all(axis=1)] for name, one in given.items()}
     empty = [name for name, one in found.items() if one.ndim != 2 or not one.size]
     if empty:

@@ -177,7 +177,7 @@ def command(run: Callable[[Study[S]], None], full: S, small: S, small_numpy: S |
         instances: Annotated[int | None, typer.Option(min=2, help="Of each configuration.")] = None,
         steps: Annotated[int | None, typer.Option(min=1, help="Horizon.")] = None,
         backend: Annotated[Backend, typer.Option(help="Where to run.")] = Backend.auto,
-        seed: Annotated[int, typer.Option(min=0, help="Of the starts and the noise.")] = 0,
+        seed: Annotated[int, typer.Option(min=0, max=2**64 - 1, help="Of the starts and the noise.")] = 0,
         out: Annotated[Path, typer.Option(help="Folder for figures, data and report.")] = usual,
         quick: Annotated[bool, typer.Option("--quick", help="A smaller form, in seconds.")] = False,
     ) -> None:
