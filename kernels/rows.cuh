@@ -79,20 +79,23 @@ HD void exchange(native_real& a, native_real& b, Places<P...>) {
 }
 #undef CHOOSE
 template <int S = 1>
-HD void turn(native_real (&row)[native_width]) {
+HD void turn_from(native_real (&row)[native_width]) {
     if constexpr (S < native_width) {
         UNROLL_ALL for (int i = 0; i < native_width; ++i) if (!(i & S))
             exchange<S>(row[i], row[i | S], typename UpTo<native_width>::type());
-        turn<2 * S>(row);
+        turn_from<2 * S>(row);
     }
 }
+// Once in a program, not wherever rows are read or written: inlined, it takes as long to compile as all else.
+#define ONCE static __attribute__((noinline, unused))
+ONCE void turn(native_real (&row)[native_width]) { turn_from(row); }
 // Calls f(first coordinate, how many of them there are, the pack's number) for every square of a tile.
 template <class F>
 HD void each_square(F f) {
     for (int k = 0; k < held() * block_width; k += native_width)
         for (int p = 0; p < parts; ++p) f(k, dim() - k < native_width ? dim() - k : native_width, p);
 }
-HD void load_rows(Vec& v, const Rows& rows, const real* from) {
+ONCE void load_rows(Vec& v, const Rows& rows, const real* from) {
     each_square([&](int k, int count, int p) {
         native_real square[native_width];
         UNROLL_ALL for (int i = 0; i < native_width; ++i) {
@@ -124,7 +127,7 @@ HD void store_square(native_real (&square)[native_width], int count, F row_at) {
             for (int c = 0; c < count; ++c) row[c] = square[i][c];
     }
 }
-HD void save_rows(const Vec& v, const Rows& rows, const bool* which, real* to) {
+ONCE void save_rows(const Vec& v, const Rows& rows, const bool* which, real* to) {
     each_square([&](int k, int count, int p) {
         native_real square[native_width];
         UNROLL_ALL for (int i = 0; i < native_width; ++i) square[i] =
