@@ -239,7 +239,7 @@ def test_running_times_to_a_tolerance_have_a_curve_each():
     data = recorded().assign(status=(("optimizer", "instance"), np.zeros((2, 40), np.int8)), horizon=3)
     data = data.assign(event_step=data["diverged_step"] * 0 - 1, event=data["diverged_step"] * 0)
     data.attrs |= {"paired": 1, "check_every": 1}
-    times = time_to_tolerance(data.isel(optimizer=[0]), [1.0, 4.0], resamples=200)
+    times = time_to_tolerance(data.isel(optimizer=[0]), [1.0, 4.0])
     figure = plots.ecdf(times, "time")
     assert of(figure, "SGD, tolerance = 4")[-1] == (np.arange(1, 41) / 8 <= 4).mean()
     assert of(figure, "SGD, tolerance = 1")[-1] == (np.arange(1, 41) / 8 <= 1).mean()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from simulated_runs import covers, curves, geometric, runs
+from statsmodels.emplike.descriptive import DescStat
 from statsmodels.stats.proportion import proportion_confint
 
 import ensemble as en
@@ -35,7 +36,7 @@ def test_the_optimum_is_taken_off():
 @pytest.mark.parametrize("n", [10, 1000, pytest.param(100_000, marks=pytest.mark.slow)])
 def test_the_distribution_is_scipys_and_shares_are_statsmodels(n):
     time = geometric(0.03, n, seed=2)
-    found = time_to_tolerance(runs(time, 40), resamples=200)
+    found = time_to_tolerance(runs(time, 40))
     oracle = stats.ecdf(stats.CensoredData.right_censored(np.minimum(time, 40), time > 40)).cdf
     seen = found.step.values[(found.step.values > 0) & (found.step.values <= time[time <= 40].max())]
     np.testing.assert_allclose(found.ecdf_each.sel(step=seen)[0], oracle.evaluate(seen), atol=1e-12)
@@ -96,7 +97,6 @@ GOOD = curves(VALUES, STEP)
         (lambda: time_to_tolerance(GOOD, 1.0, label=2), "label=2 belongs to events"),
         (lambda: time_to_tolerance(GOOD, 1.0, quantity="distance"), "was not recorded"),
         (lambda: time_to_tolerance(GOOD.isel(instance=slice(9)), 1.0), "9 instances .* give at least 10"),
-        (lambda: time_to_tolerance(GOOD, 1.0, resamples=9), "resamples=9 are too few"),
     ],
 )
 def test_what_the_sample_cannot_bear_is_refused(call, message):
@@ -104,8 +104,45 @@ def test_what_the_sample_cannot_bear_is_refused(call, message):
         call()
 
 
+@pytest.mark.parametrize(("n", "horizon"), [(10, 30), (10, 300), (40, 15), (500, 60)])
+def test_at_its_limits_the_expected_running_time_has_the_likelihood_ratio_of_statsmodels(n, horizon):
+    time = geometric(0.05, n, seed=7)
+    found = time_to_tolerance(runs(time, horizon)).isel(tolerance=0)
+    for limit in (found.expected_running_time_lower.item(), found.expected_running_time_upper.item()):
+        u = np.minimum(time, horizon) - limit * (time <= horizon)
+        twice_log_ratio = DescStat(np.append(u, -u.mean())).test_mean(0.0)[0]
+        assert twice_log_ratio == pytest.approx(stats.f.ppf(0.95, 1, n - 1), rel=1e-6)
+    assert found.expected_running_time_lower < found.expected_running_time < found.expected_running_time_upper
+
+
+def test_where_few_succeed_the_expected_running_time_has_no_upper_limit():
+    few, enough = (time_to_tolerance(runs([3] * k + [99] * (10 - k), 20)).isel(tolerance=0) for k in (3, 4))
+    assert np.isinf(few.expected_running_time_upper)
+    assert few.expected_running_time_lower < few.expected_running_time == (9 + 140) / 3
+    assert enough.expected_running_time < enough.expected_running_time_upper < 2000
+
+
+def running(n, horizon, sets=2000):
+    """Return time_to_tolerance of geometric times cut at a horizon: ERT is 50 at any, since E min(T, h) = P(T <= h)/p."""
+    return time_to_tolerance(runs(geometric(0.02, (sets, n), seed=5), horizon, dims=("trial", "instance")))
+
+
 @pytest.mark.slow
-def test_intervals_of_the_expected_running_time_cover_ninety_five_percent():
-    """Of geometric times cut at a horizon ERT is 1/p whatever the horizon: E min(T, h) = P(T <= h)/p."""
-    data = runs(geometric(0.02, (2000, 200), seed=5), 60, dims=("trial", "instance"))
-    assert 0.93 <= covers(time_to_tolerance(data, resamples=600), "expected_running_time", 50.0) <= 0.97
+@pytest.mark.parametrize(
+    ("n", "horizon"), [(20, 100), (20, 300), (50, 60), (50, 100), (50, 300), (200, 20), (200, 60), (200, 300)]
+)
+def test_intervals_of_the_expected_running_time_cover_ninety_five_percent(n, horizon):
+    assert 0.93 <= covers(running(n, horizon), "expected_running_time", 50.0) <= 0.97
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("horizon", [100, 300])
+def test_they_cover_nearly_as_many_at_ten_instances(horizon):
+    assert 0.925 <= covers(running(10, horizon, sets=8000), "expected_running_time", 50.0) <= 0.97
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "horizon", "most"), [(10, 20, 1.0), (10, 60, 0.98), (20, 20, 0.98), (20, 60, 0.98)])
+def test_where_ten_or_fewer_succeed_they_cover_at_least_ninety_five_percent(n, horizon, most):
+    """Few successes have few counts to tell apart, and no upper limit is right at last."""
+    assert 0.95 <= covers(running(n, horizon), "expected_running_time", 50.0) <= most

@@ -8,8 +8,20 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .intervals import check_resampling, percentile_limits, resampled_counts, wilson
-from .lifetimes import DIVERGED, BoolArray, FloatArray, IntArray, Lifetimes, check_number, numbers_in, read, told
+from .intervals import FEWEST, wilson
+from .lifetimes import (
+    DIVERGED,
+    BoolArray,
+    FloatArray,
+    IntArray,
+    Lifetimes,
+    check_confidence,
+    check_number,
+    numbers_in,
+    read,
+    told,
+)
+from .ratios import ratio_interval
 from .recorded import Recorded, recorded
 
 FATES = ("converged", "stuck", "diverged")
@@ -23,8 +35,6 @@ def time_to_tolerance(
     optimum: float = 0.0,
     label: int | None = None,
     confidence: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
 ) -> xr.Dataset:
     """Find when quantity - optimum is first at most each tolerance, and what runs and restarts of them cost.
 
@@ -36,9 +46,10 @@ def time_to_tolerance(
     The expected running time is that of restarting until a run succeeds: ERT = (steps of all runs)/(successes) (Price
     1997; Hansen, Auger, Ros, Mersmann, Tusar, Brockhoff 2021, COCO, arXiv:1603.08785). A run costs its time if it
     succeeds, else the steps it took: to the horizon, to its divergence, to an event that stopped it. Its interval is
-    the percentile bootstrap over instances (Efron 1979); the upper limit is infinite where resamples have no success,
-    and so is ERT itself where the sample has none (attrs["note"] says so). In steps: multiply by the gradients a step
-    takes to compare, say, SAM with gradient descent.
+    adjusted empirical likelihood's (Chen, Variyath & Abraham 2008; see `ratio_interval`): of geometric times 93 to 97 % of
+    the 95 % intervals hold the truth, more where about ten or fewer succeed (97 to 98 %, over 99 % of 3). The upper limit
+    is infinite where so few succeed that none would be no surprise, and so is ERT itself where none did (attrs["note"]
+    says so). In steps: multiply by the gradients a step takes to compare, say, SAM with gradient descent.
 
     `ecdf` is COCO's empirical distribution of running times, over instances and tolerances together: the share of all
     (instance, tolerance) pairs that were met by a step; `ecdf_each` that of each tolerance, with Wilson's interval.
@@ -50,8 +61,9 @@ def time_to_tolerance(
     it.)
 
     ValueError: tolerances not positive, not finite or repeated; quantity not recorded of instances; optimum not finite;
-    fewer than 10 instances; too few resamples; `label` given with tolerances, or a quantity or an optimum without.
+    fewer than 10 instances; `label` given with tolerances, or a quantity or an optimum without.
     """
+    check_confidence(confidence)
     check_number("optimum", optimum, "the quantity's finite limit, such as f*")
     if tolerances is None:
         if optimum != 0.0 or quantity != "value":
@@ -72,17 +84,13 @@ def time_to_tolerance(
         lives, ids, source = found.lives, found.ids, quantity
         times = [_of_records(found, number, optimum + levels) for number in range(len(lives))]
         gaps = [_gap(found.step, time) for time in times]
-    check_resampling(ids.size, resamples, confidence, seed)
+    if ids.size < FEWEST:
+        raise ValueError(f"{ids.size} instances per group cannot bear an interval; give at least {FEWEST}")
 
     spent = [_spent(lives, number, time) for number, time in enumerate(times)]
-    met = [(time >= 0).astype(float) for time in times]
-    drawn = [np.empty((0, levels.size)) for _ in times]
-    for counts in resampled_counts(ids.size, resamples, seed):
-        for number in range(len(times)):
-            drawn[number] = np.concatenate([drawn[number], _ratio(counts @ spent[number].T, counts @ met[number].T)])
-    exact = np.array([_ratio(s.sum(axis=1), m.sum(axis=1)) for s, m in zip(spent, met, strict=True)])
-    limits = np.array([percentile_limits(d, confidence) for d in drawn])
-    return _dataset(lives, ids, levels, np.array(times), exact, limits, np.array(gaps), confidence, source, optimum)
+    pairs = [zip(s, (time >= 0).astype(float), strict=True) for s, time in zip(spent, times, strict=True)]
+    running = np.array([[ratio_interval(s, m, confidence) for s, m in rows] for rows in pairs])
+    return _dataset(lives, ids, levels, np.array(times), running, np.array(gaps), confidence, source, optimum)
 
 
 def _levels(tolerances: float | Sequence[float]) -> FloatArray:
@@ -129,17 +137,12 @@ def _lost(lives: Lifetimes) -> BoolArray:
     return (lives.status == DIVERGED) & (lives.goes_on | (lives.event_step < 0))
 
 
-def _ratio(steps: FloatArray, successes: FloatArray) -> FloatArray:
-    return np.divide(steps, successes, out=np.full(steps.shape, np.inf), where=successes > 0)
-
-
 def _dataset(
     lives: Lifetimes,
     ids: IntArray,
     levels: FloatArray,
     times: IntArray,
-    exact: FloatArray,
-    limits: FloatArray,
+    running: FloatArray,
     gaps: IntArray,
     confidence: float,
     source: str,
@@ -167,12 +170,12 @@ def _dataset(
     }
     variables["horizon"] = frame.variable(lives.horizon.max(axis=1), "last step watched", "step")
     variables["time"].attrs["note"] = "-1: not met"
-    ends = zip(("", "_lower", "_upper"), (exact, limits[:, 0], limits[:, 1]), each, share, strict=True)
-    for end, running, curve, part in ends:
+    ends = zip(("", "_lower", "_upper"), np.moveaxis(running, -1, 0), each, share, strict=True)
+    for end, ratio, curve, part in ends:
         which = f"{end[1:]} {percent} limit of the " if end else ""
         variables |= {
             f"expected_running_time{end}": frame.variable(
-                running, f"{which}expected steps to a success, with restarts", "step", "tolerance"
+                ratio, f"{which}expected steps to a success, with restarts", "step", "tolerance"
             ),
             f"ecdf_each{end}": frame.variable(curve, f"{which}share met by the step", "1", "tolerance", "step"),
             f"share{end}": frame.variable(part, f"{which}share of the runs", "1", "tolerance", "fate"),
