@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
+from scipy.stats import chi2
+from statsmodels.stats.proportion import proportion_confint
 
 
 def runs(
@@ -51,6 +53,15 @@ def curves(values, step, *, dims=("instance",), event_step=None, diverged_step=N
 
 def geometric(p, shape, seed=0):
     return np.random.default_rng(seed).geometric(p, shape)
+
+
+def brown_cai_dasgupta(count, n):
+    """Return the 95 % limits of count of n, more than 50, as their paper has them: chi-square quantiles for few counts."""
+    lower, upper = proportion_confint(count, n, method="wilson")
+    few, rest = 1 <= count <= 3, 1 <= n - count <= 3
+    return chi2.ppf(0.05, 2 * count) / (2 * n) if few else lower, 1 - chi2.ppf(0.05, 2 * (n - count)) / (
+        2 * n
+    ) if rest else upper
 
 
 def covers(found, name, truth):

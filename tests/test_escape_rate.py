@@ -1,25 +1,25 @@
-"""Constant escape rates against exact intervals and known laws."""
+"""Constant escape rates against intervals written a second way and known laws."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
-from simulated_runs import covers, geometric, runs
+from simulated_runs import brown_cai_dasgupta, covers, geometric, runs
 
 from ensemble.statistics import escape_rate
 
 
-def test_the_rate_is_events_by_exposure_with_the_exact_interval():
-    time = geometric(0.01, 2000)
+@pytest.mark.parametrize("n", [2000, 2])
+def test_the_rate_is_events_by_exposure_with_wilsons_interval_modified_for_few_events(n):
+    time = geometric(0.01, n)
     found = escape_rate(runs(time, 120))
     events, exposure = int((time <= 120).sum()), int(np.minimum(time, 120).sum())
     assert found.probability.item() == pytest.approx(events / exposure)
     assert found.rate.item() == pytest.approx(-np.log1p(-events / exposure))
-    oracle = stats.binomtest(events, exposure).proportion_ci(0.95, method="exact")
+    oracle = brown_cai_dasgupta(events, exposure)
     np.testing.assert_allclose([found.probability_lower, found.probability_upper], oracle)
     np.testing.assert_allclose(1 / found.probability_upper, found.mean_lower)
-    assert found.hazard_constant == 1
+    assert found.hazard_constant == (1 if n > 2 else -1)
 
 
 @pytest.mark.parametrize("p", [0.3, 0.01, 1e-5])
@@ -85,7 +85,7 @@ def test_no_events_bound_the_rate_from_above():
     found = escape_rate(runs([900] * 20, 100))
     assert found.no_events
     assert found.rate == 0 == found.rate_lower
-    assert found.probability_upper.item() == pytest.approx(stats.binomtest(0, 2000).proportion_ci().high)
+    assert found.probability_upper.item() == pytest.approx(brown_cai_dasgupta(0, 2000)[1])
     assert np.isinf(found.mean_upper)
     assert "no events in 1 of 1" in found.attrs["note"]
 
@@ -105,6 +105,18 @@ GOOD = runs(geometric(0.1, (2, 50)), 30, dims=("lr", "instance"), coords={"lr": 
 def test_what_the_sample_cannot_bear_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "horizon"), [(20, 100), (50, 10), (200, 100), (1000, 10)])
+@pytest.mark.parametrize("expected", [5, 20, 200])
+def test_intervals_cover_ninety_five_percent_whether_events_are_few_or_many(expected, n, horizon):
+    share = expected / n
+    if share > 0.9:
+        pytest.skip("fewer instances than events")
+    p = -np.expm1(np.log1p(-share) / horizon)
+    data = runs(geometric(p, (2000, n), seed=expected), horizon, dims=("trial", "instance"))
+    assert 0.93 <= covers(escape_rate(data), "probability", p) <= 0.97
 
 
 @pytest.mark.slow

@@ -6,9 +6,17 @@ import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.rates import confint_poisson
 
 from ensemble.statistics import intervals
-from ensemble.statistics.intervals import ResampledMedians, mean_interval, median_interval, resampled_counts, wilson
+from ensemble.statistics.intervals import (
+    ResampledMedians,
+    mean_interval,
+    median_interval,
+    modified_wilson,
+    resampled_counts,
+    wilson,
+)
 
 
 @pytest.mark.parametrize("n", [1, 10, 1000, 100_000])
@@ -44,6 +52,43 @@ def test_wilsons_interval_covers_on_average_what_it_says():
     inside = (lower <= p[:, None]) & (p[:, None] <= upper)
     coverage = (stats.binom.pmf(np.arange(n + 1), n, p[:, None]) * inside).sum(axis=1)
     assert 0.945 < coverage.mean() < 0.96
+
+
+def test_few_counts_have_the_limits_of_brown_cai_and_dasguptas_table_and_more_have_wilsons():
+    table = {0.9: (0.105, 0.532, 1.102), 0.95: (0.051, 0.355, 0.818), 0.99: (0.010, 0.149, 0.436)}
+    for n in (10, 50, 51, 10**12):
+        most = 3 if n > 50 else 2
+        few, more = np.arange(1, most + 1), np.array([0, most + 1, n // 2])
+        for confidence, known in table.items():
+            np.testing.assert_allclose(modified_wilson(few, n, confidence)[1] * n, known[:most], atol=5e-4)
+            np.testing.assert_array_equal(modified_wilson(more, n, confidence), wilson(more, n, confidence))
+            _, lower, upper = modified_wilson(np.arange(11), 10, confidence)
+            np.testing.assert_allclose(upper, 1 - lower[::-1])
+    # At a confidence that the paper does not look at the limits only widen Wilson's.
+    assert modified_wilson(1, 100, 0.1)[1] == wilson(1, 100, 0.1)[1]
+    np.testing.assert_array_equal(np.array(modified_wilson(0, 0)), [np.nan, 0, 1])
+
+
+def test_limits_of_rare_events_among_many_are_those_of_a_poisson_law():
+    for count in (4, 20, 1000, 10**6):
+        oracle = confint_poisson(count, 1e12, method="score")
+        np.testing.assert_allclose(modified_wilson(count, 1e12)[1:], oracle, rtol=1e-8)
+
+
+@pytest.mark.parametrize("n", [51, 200, 10**6])
+def test_the_interval_of_few_events_covers_what_it_says(n):
+    """The exact coverage, from the binomial law: from almost no expected count to 30, or to half of n."""
+    count, expected = np.arange(min(n, 100) + 1), np.linspace(0.01, min(30, n / 2), 3000)
+    _, lower, upper = modified_wilson(count, n)
+    p = (expected / n)[:, None]
+    coverage = (stats.binom.pmf(count, n, p) * ((lower <= p) & (p <= upper))).sum(axis=1)
+    assert coverage.min() > 0.927
+    assert coverage[expected < 1].min() > 0.949
+    some, many = coverage[expected >= 2], coverage[expected >= 10]
+    assert (some > 0.928).all()
+    assert (some < 0.979).all()
+    assert 0.948 < some.mean() < 0.953
+    assert 0.93 < many.min() < many.max() < 0.97
 
 
 @pytest.mark.parametrize("n", [1, 5, 6, 10, 37, 1000])
@@ -117,6 +162,7 @@ def test_resampled_medians_are_the_medians_of_the_resamples(n, monkeypatch):
         (lambda: wilson(-1, 4), "count=-1 of n=4"),
         (lambda: wilson(np.nan, 4), "count=nan of n=4"),
         (lambda: wilson(1, 4, 95), "confidence=95"),
+        (lambda: modified_wilson([2, 5], 4), "count=5 of n=4"),
     ],
 )
 def test_counts_that_cannot_be_are_refused(call, message):

@@ -45,7 +45,7 @@ def arrhenius(
     wrong.
 
     Returns over the other configuration dimensions `barrier` (units of temperature) and `log_prefactor` with `_lower`,
-    `_upper`, `chi_square`, `degrees`, `goodness_pvalue`; over `dim` too `rate` with `_lower`, `_upper` (exact, per
+    `_upper`, `chi_square`, `degrees`, `goodness_pvalue`; over `dim` too `rate` with `_lower`, `_upper` (as there, per
     unit of time; `plots.arrhenius` draws them), `log_rate`, `log_rate_error`, `fit` (of log_rate), `events_total`;
     coordinate `temperature`.
 
@@ -110,10 +110,10 @@ def arrhenius(
         "fit": rest.variable([f.fitted for f in fits], "ln of the rate by the line", "1", dim),
         "events_total": rest.variable([[sets[k].had.sum() for k in row] for row in table], "events", "1", dim),
     }
-    exact = escape_rate(data, label=label, confidence=confidence, after=after)
+    alone = escape_rate(data, label=label, confidence=confidence, after=after)
     for end in ("", "_lower", "_upper"):
         which = f"{end[1:]} {percent} limit of the " if end else ""
-        rate = exact[f"rate{end}"].values.reshape(-1)[table] / duration
+        rate = alone[f"rate{end}"].values.reshape(-1)[table] / duration
         variables[f"rate{end}"] = rest.variable(rate, f"{which}escape rate", "per unit of time", dim)
     coords = {
         **rest.coords,

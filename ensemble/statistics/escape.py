@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy.special import betaincinv
 from scipy.stats import chi2
 
+from .intervals import modified_wilson
 from .lifetimes import BoolArray, Group, IntArray, check_confidence, check_whole, read
 from .survival import kaplan_meier
 
@@ -21,9 +21,10 @@ def escape_rate(data: Any, *, label: int | None = None, confidence: float = 0.95
 
     With D events in M instance-steps at risk the maximum likelihood estimate is p = D/M exactly, censoring included
     (Deemer & Votaw 1955, for the exponential). `rate` = -ln(1 - p) is the exponential law's, seen at whole steps:
-    P(T > t) = exp(-rate t). Intervals: D of M is binomial up to where sampling stops, so Clopper & Pearson 1934; D = 0
-    still bounds the rate from above. With `check_every` = k the trials are checks, each of k steps, and everything is
-    converted to single steps; an event in a last, shorter interval before the horizon is left out with its exposure.
+    P(T > t) = exp(-rate t). Intervals: D of M is binomial up to where sampling stops, so Wilson's, modified for few events
+    (Brown, Cai & DasGupta 2001; the exact ones of Clopper & Pearson 1934 cover up to 99 % of a nominal 95); D = 0 still
+    bounds the rate from above. With `check_every` = k the trials are checks, each of k steps, and everything is converted
+    to single steps; an event in a last, shorter interval before the horizon is left out with its exposure.
 
     Unlike in `survival`, an instance is at risk only while it runs: divergence and competing events end its exposure,
     so that p is the escape probability per step of a running instance. `after` (steps) leaves out the approach to the
@@ -52,11 +53,7 @@ def escape_rate(data: Any, *, label: int | None = None, confidence: float = 0.95
     if np.any(trials == 0):
         raise ValueError(f"no instance is at risk after step {skipped * every} in some group; give a smaller `after`")
 
-    tail = (1.0 - confidence) / 2
-    lower = np.where(events > 0, betaincinv(np.maximum(events, 1), trials - events + 1, tail), 0.0)
-    most = betaincinv(events + 1, np.maximum(trials - events, 1), 1.0 - tail)
-    upper = np.where(events < trials, most, 1.0)
-    fit = np.array([events / trials, lower, upper])
+    fit = np.array(modified_wilson(events, trials, confidence))
     with np.errstate(divide="ignore"):
         rate = -np.log1p(-fit) / every
         probability = -np.expm1(-rate)

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy.special import betaincinv
 
 from .escape import checks_at_risk
+from .intervals import modified_wilson
 from .lifetimes import FloatArray, IntArray, check_confidence, read, told
 
 _MOST = 1_000_000  # stretches that anybody looks at
@@ -22,8 +22,8 @@ def hazard(
     """Estimate the discrete hazard, P(T = t | T >= t), in stretches of steps: an actuarial life table.
 
     Cutler & Ederer 1958, with exact exposure in place of their half: D events in M instance-steps at risk within a
-    stretch give D/M, the maximum likelihood estimate of a hazard constant there, with the exact binomial interval
-    (Clopper & Pearson 1934); D = 0 still bounds it from above. As in `escape_rate` an instance is at risk only while it
+    stretch give D/M, the maximum likelihood estimate of a hazard constant there, with Wilson's interval, modified for few
+    events (Brown, Cai & DasGupta 2001); D = 0 still bounds it from above. As in `escape_rate` an instance is at risk only while it
     runs, and with `check_every` = k the trials are checks, converted to single steps.
 
     `bins` is a number of stretches with about equally many events each, all groups together (fewer where events tie), or
@@ -46,13 +46,9 @@ def hazard(
 
     events = np.array([np.histogram(checks[had], ends + 0.5)[0] for checks, had in tables], float)
     trials = np.array([np.diff(np.minimum(checks[:, None], ends).sum(axis=0)) for checks, _ in tables], float)
-    tail = (1.0 - confidence) / 2
-    lower = np.where(events > 0, betaincinv(np.maximum(events, 1), trials - events + 1, tail), 0.0)
-    most = betaincinv(events + 1, np.maximum(trials - events, 1), 1.0 - tail)
-    upper = np.where(events < trials, most, 1.0)
-    estimate = np.divide(events, trials, out=np.full(events.shape, np.nan), where=trials > 0)
     with np.errstate(divide="ignore"):
-        single: list[FloatArray] = [-np.expm1(np.log1p(-p) / every) for p in (estimate, lower, upper)]
+        limits = modified_wilson(events, trials, confidence)
+        single: list[FloatArray] = [-np.expm1(np.log1p(-p) / every) for p in limits]
 
     percent = f"{100 * confidence:g} %"
     variables = {
