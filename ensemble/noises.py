@@ -49,6 +49,8 @@ class Noise(Part):
 class NoNoise(Noise):
     """The exact gradient."""
 
+    pointwise = True
+
     def apply(self, x: Array, gradient: Array, landscape: Landscape, now: Any) -> Array:
         return gradient
 
@@ -62,6 +64,8 @@ class Gaussian(Noise):
     is ``D = lr sigma^2 / 2``.
     """
 
+    pointwise = True
+
     sigma: Any = scheduled(domain=NOT_NEGATIVE)
 
     def apply(self, x: Array, gradient: Array, landscape: Landscape, now: Any) -> Array:
@@ -71,6 +75,8 @@ class Gaussian(Noise):
 @dataclass(frozen=True)
 class DiagonalGaussian(Noise):
     """Gaussian noise with a size for each coordinate, ``g_k + sigma_k z_k``. It sees the same z as :class:`Gaussian`."""
+
+    pointwise = True
 
     sigma: Any = vector(domain=NOT_NEGATIVE)
 
@@ -88,6 +94,8 @@ class HessianAligned(Noise):
     it is the diagonal of that, without the correlations. ``batch`` may be a schedule.
     """
 
+    pointwise = True
+
     batch: Any = scheduled(domain=POSITIVE)
 
     def columns(self, t: NDArray[np.float64], prefix: str = "") -> Iterator[tuple[str, NDArray[np.float64]]]:
@@ -104,6 +112,8 @@ class Multiplicative(Noise):
     interpolates its data.
     """
 
+    pointwise = True
+
     sigma: float = number(domain=NOT_NEGATIVE)
 
     def apply(self, x: Array, gradient: Array, landscape: Landscape, now: Any) -> Array:
@@ -113,6 +123,8 @@ class Multiplicative(Noise):
 @dataclass(frozen=True)
 class Rademacher(Noise):
     """Two-point noise, ``g_k +- sigma`` with equal chances: the cheapest noise, from the top bit of one word."""
+
+    pointwise = True
 
     sigma: float = number(domain=NOT_NEGATIVE)
 
@@ -136,6 +148,8 @@ class StudentT(Noise):
     ``scale^2 df/(df - 2)`` for df > 2 and infinite below; there is no mean for df <= 1. Uniforms end at 2^-33, so ``|t|`` ends
     near ``sqrt(df) 2^(33/df)``.
     """
+
+    pointwise = True
 
     df: float = number(domain=POSITIVE)
     scale: float = number(1.0, NOT_NEGATIVE)
@@ -162,6 +176,8 @@ class AlphaStable(Noise):
     words per coordinate. The angles are taken from the nearer end, d = pi/2 - |V|, and W near 0 from 1 - u, so that both tails keep
     their relative accuracy. SGD on ``h x^2/2`` ends alpha-stable with scale ``lr scale / (1 - |1 - lr h|^alpha)^(1/alpha)``.
     """
+
+    pointwise = True
 
     alpha: float = number(domain=_TO_TWO)
     scale: float = number(1.0, NOT_NEGATIVE)
@@ -205,6 +221,8 @@ class Spikes(Noise):
     Else it is multiplied by ``1 - size probability / (1 - probability)``, so the mean is g: the seldom, large and informative
     gradients of Reddi et al. (2018), example 1. Below probability 1/(1 + size) every gradient keeps its direction.
     """
+
+    pointwise = True
 
     probability: float = number(domain=FRACTION)
     size: float = number(domain=NOT_NEGATIVE)

@@ -133,6 +133,9 @@ class Part:
     """Names of the per-instance whole-number state, likewise."""
     scratch: ClassVar[int] = 0
     """Vectors that a step holds at once beyond the iterate, its state and one gradient: a group of lanes has room for them."""
+    pointwise: ClassVar[bool] = False
+    """Whether what the CUDA twin does in a step to one coordinate depends on no other; for a landscape: its derivatives and its
+    projection, not its value. A wrapper says it of what it adds."""
 
     def __post_init__(self) -> None:
         from .schedules import Schedule  # a schedule is itself a part

@@ -74,7 +74,7 @@ def digest(roots: tuple[str, ...]) -> str:
 
 
 def program_source(types: tuple[str, ...], macros: dict[str, int], entry: str) -> str:
-    """The text of one program: macros, the headers of its parts and of ``entry`` (advance, observe or draw), and its entry.
+    """The text of one program: macros, the headers of its parts and of ``entry`` (advance, check, observe or draw), and its entry.
 
     Only what the program uses is read, so an error in another part's header does not touch it. The digest makes a cache
     that looks at this text alone see a changed header.

@@ -140,6 +140,51 @@ struct Earliest {
     HD int operator()(int a, int b) const { return a < b ? a : b; }
 };
 
+template <class P>
+HD void open_clock(Clock<P::columns>& clock, const Launch& launch, long long row, unsigned configuration) {
+    clock.random.keys = &launch.keys;
+    clock.random.instance = launch.first_instance + unsigned(row % launch.instances);
+    clock.random.stream_offset = launch.stream_stride * (launch.first_configuration + configuration);
+}
+template <class P>
+HD const real* table_of(const Launch& launch, unsigned configuration) {
+    return launch.tables + configuration * launch.table_stride * P::table_row;
+}
+
+#if ENSEMBLE_WINDOW
+// A window of an instance takes its steps by itself: nothing of them depends on the other windows. The event is asked
+// between launches (check.cuh), and where a coordinate has diverged the host gives up the whole instance in the end.
+template <class P>
+HD void advance_group(const Launch& launch) {
+    const int group = group_of_launch();
+    if (group / windows >= launch.count || block_of(0) >= static_blocks) return;
+    const long long row = launch.active[group / windows];
+    if (launch.stop && launch.event_step[row] >= 0) return;  // since an earlier launch of the segment
+    const unsigned configuration = unsigned(row / launch.instances);
+    const P parts = ((const P*)launch.parameters)[configuration];
+
+    Vec x;
+    typename decltype(parts.optimizer)::State state;
+    load_row(x, launch.x + row * dim());
+    state.each(Loader{launch, row});
+    Clock<P::columns> clock;
+    open_clock<P>(clock, launch, row, configuration);
+    const real* table = table_of<P>(launch, configuration);
+
+    int bad = launch.last + 1;
+    ROLLED for (int t = launch.first; t <= launch.last; ++t) {
+        clock.t = t;
+        clock.random.step = unsigned(t);
+        load_columns<P::columns>(clock.column, table);
+        table += P::table_row;
+        bool fine = take_step(parts, x, state, clock, launch.bound);
+        if (!fine) bad = t < bad ? t : bad;
+    }
+    save_row(x, launch.x + row * dim());
+    state.each(Saver{launch, row});
+    if (bad <= launch.last) atomicMin((unsigned*)&launch.diverged_step[row], unsigned(bad));  // -1 is the largest
+}
+#else
 // Where doubles fill the registers and there are no more lanes to take, what all lanes need is read again in every step.
 constexpr bool crowded = ENSEMBLE_DOUBLE && (lanes >= 512 || 2 * lanes > static_blocks);
 
@@ -158,15 +203,13 @@ HD void advance_group(const Launch& launch) {
     state.each(Loader{launch, row});
 
     Clock<P::columns> clock;
-    clock.random.keys = &launch.keys;
-    clock.random.instance = launch.first_instance + unsigned(row % launch.instances);
-    clock.random.stream_offset = launch.stream_stride * (launch.first_configuration + configuration);
+    open_clock<P>(clock, launch, row, configuration);
 #if ENSEMBLE_DIM == 1 || ENSEMBLE_DIM == 2
     Random::Kept kept;
     kept.filled = false;
     clock.random.kept = &kept;
 #endif
-    const real* table = launch.tables + configuration * launch.table_stride * P::table_row;
+    const real* table = table_of<P>(launch, configuration);
 
     int event_step = launch.event_step[row], event = launch.event[row];
     auto write_out = [&] {
@@ -221,6 +264,7 @@ HD void advance_group(const Launch& launch) {
     }
     write_out();
 }
+#endif
 #define ENSEMBLE_ADVANCE(...)                                                                                    \
     static_assert(sizeof(Parts<__VA_ARGS__>) == ENSEMBLE_PARTS_BYTES && sizeof(Launch) == ENSEMBLE_LAUNCH_BYTES, \
                   "ensemble/backends/layout.py lays the structs out in the same way");                           \

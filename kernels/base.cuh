@@ -8,11 +8,16 @@
 //   ENSEMBLE_FAST     1: a*b+c is fused and, on CUDA, hardware functions are used; 0: the same bits everywhere
 //   ENSEMBLE_MIXED    CPU: 1: the instances of a tile may belong to different configurations
 //   ENSEMBLE_STREAMED device: 1: Vecs lie in memory and every step streams through them; 0: in registers
+//   ENSEMBLE_WINDOW   device: blocks of a lane where the windows of an instance are advanced each by itself; 0: instances whole
 //   ENSEMBLE_EMULATED the device path executed on the CPU, one thread per lane (tests only)
 //
 // Coordinates come in blocks of four: block q owns 4q ... 4q+3 and lies whole in lane q mod lanes. On the device a
 // lane holds its blocks in registers, or where they are too many in memory; on the CPU a tile of instances holds all blocks, each coordinate a SIMD pack.
 // Coordinates past the dimension are zero: every store puts them back to zero and no reduction sees them.
+//
+// Where every coordinate is treated by itself, a group need not hold an instance: it takes a window of it, lanes x
+// ENSEMBLE_WINDOW blocks in registers, through many steps. Nothing but the step is asked there, and no reduction; what lies
+// past the dimension is anything, and never looked at.
 #pragma once
 
 #if defined(__CUDACC__) || defined(ENSEMBLE_EMULATED)
@@ -22,6 +27,9 @@
 #endif
 #ifndef ENSEMBLE_STREAMED
 #define ENSEMBLE_STREAMED 0
+#endif
+#ifndef ENSEMBLE_WINDOW
+#define ENSEMBLE_WINDOW 0
 #endif
 // Whether Vecs are taken from an arena, like a stack.
 #if ENSEMBLE_DEVICE
@@ -73,6 +81,7 @@ constexpr bool same_type<A, A> = true;
 struct Expression {};  // base of everything that has a value at each coordinate
 template <class E>
 constexpr bool is_expression = __is_base_of(Expression, E);
+constexpr bool windowed = ENSEMBLE_WINDOW > 0;
 constexpr int power_of_two_at_least(int n) { return n <= 1 ? 1 : 2 * power_of_two_at_least((n + 1) / 2); }
 
 #if ENSEMBLE_DEVICE

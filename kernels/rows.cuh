@@ -19,15 +19,28 @@ struct Seat {
     }
     HD bool writes() const { return present && lane_in_group() == 0; }
 };
+// Rows of whole blocks, of instances too large for registers: a block is one access.
+constexpr bool whole_blocks = (ENSEMBLE_STREAMED || ENSEMBLE_WINDOW) && static_dim % 4 == 0;
 HD void load_row(Vec& v, const real* from) {
     EACH_BLOCK(j) {
         Quad<scalar> q;
-        EACH_COORDINATE q.c[c] = is_coordinate(j, c) ? from[block_width * block_of(j) + c] : real(0);
+        if constexpr (whole_blocks) {
+            EACH_COORDINATE q.c[c] = real(0);
+            if (is_coordinate(j, 0)) q = ((const Quad<scalar>*)from)[block_of(j)];
+        } else {
+            EACH_COORDINATE q.c[c] = is_coordinate(j, c) ? from[block_width * block_of(j) + c] : real(0);
+        }
         v.block[j] = q;
     }
 }
 HD void save_row(const Vec& v, real* to) {
-    EACH_BLOCK(j) EACH_COORDINATE if (is_coordinate(j, c)) to[block_width * block_of(j) + c] = v.block[j].c[c];
+    EACH_BLOCK(j) {
+        if constexpr (whole_blocks) {
+            if (is_coordinate(j, 0)) ((Quad<scalar>*)to)[block_of(j)] = v.block[j];
+        } else {
+            EACH_COORDINATE if (is_coordinate(j, c)) to[block_width * block_of(j) + c] = v.block[j].c[c];
+        }
+    }
 }
 #else
 // The rows of a tile; a lane without a row of its own follows the tile's first and is never written.

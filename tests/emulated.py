@@ -54,7 +54,7 @@ extern "C" __attribute__((visibility("default"))) void call_{entry}(const void* 
     }});
 }}
 """
-STRUCTS = {"advance": "Launch", "observe": "LookLaunch", "draw": "DrawLaunch"}
+STRUCTS = {"advance": "Launch", "check": "Launch", "observe": "LookLaunch", "draw": "DrawLaunch"}
 
 
 class EmulatedEngine(DeviceEngine):
@@ -72,8 +72,9 @@ class EmulatedEngine(DeviceEngine):
         processors: int = 1,
         compiler: str | None = None,
         streamed: bool | None = None,
+        window: int | None = None,
     ) -> None:
-        super().__init__(lanes, processors, streamed)
+        super().__init__(lanes, processors, streamed, window)
         self.threads = threads
         self.compiler = compiler or COMPILERS[0]
 
@@ -81,7 +82,8 @@ class EmulatedEngine(DeviceEngine):
         return self.threads
 
     def prepare(self, program: Program) -> None:
-        build_emulated(self.source(program, "advance"), "advance", self.compiler)
+        for entry in self.entries(program):
+            build_emulated(self.source(program, entry), entry, self.compiler)
 
     def address(self, array: NDArray[Any]) -> int:
         assert array.flags.c_contiguous

@@ -486,3 +486,10 @@ inline int atomicAdd(int* address, int value) {
 inline unsigned atomicAdd(unsigned* address, unsigned value) {
     return std::atomic_ref<unsigned>(*address).fetch_add(value, std::memory_order_relaxed);
 }
+inline unsigned atomicMin(unsigned* address, unsigned value) {
+    std::atomic_ref<unsigned> at(*address);
+    unsigned before = at.load(std::memory_order_relaxed);
+    while (value < before && !at.compare_exchange_weak(before, value, std::memory_order_relaxed)) {
+    }
+    return before;
+}

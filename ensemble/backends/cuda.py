@@ -30,7 +30,7 @@ class CudaEngine(DeviceEngine):
 
     ``lanes``: threads for one instance, a power of two (None: as many as suit the program; results do not depend on it).
     ``options``: more options for the compiler. ``streamed``: whether instances lie in memory (None: where registers do not
-    suffice).
+    suffice). ``window``: blocks of a lane where instances are cut into windows (0: none are; None: where registers do not suffice).
 
     Raises:
         CudaMissingError: CuPy or a device is absent, with the remedy.
@@ -39,7 +39,13 @@ class CudaEngine(DeviceEngine):
     name = "cuda"
     on_host = False
 
-    def __init__(self, lanes: int | None = None, options: tuple[str, ...] = (), streamed: bool | None = None) -> None:
+    def __init__(
+        self,
+        lanes: int | None = None,
+        options: tuple[str, ...] = (),
+        streamed: bool | None = None,
+        window: int | None = None,
+    ) -> None:
         try:
             import cupy
         except Exception as error:  # a broken installation raises more than ImportError
@@ -59,7 +65,7 @@ class CudaEngine(DeviceEngine):
         self.device_name = properties["name"].decode()
         clock = 1e3 * cupy.cuda.runtime.deviceGetAttribute(CLOCK_RATE, self.device)
         self._instructions = INSTRUCTIONS_PER_CLOCK * clock * properties["multiProcessorCount"]
-        super().__init__(lanes, properties["multiProcessorCount"], streamed)
+        super().__init__(lanes, properties["multiProcessorCount"], streamed, window)
 
     def _on_device(self) -> Any:
         return self.xp.cuda.Device(self.device)  # one of its own for each use: it remembers the thread's device before
@@ -72,7 +78,7 @@ class CudaEngine(DeviceEngine):
             return self._kernels[source]
 
     def prepare(self, program: Program) -> None:
-        for entry in ("advance", "draw"):
+        for entry in (*self.entries(program), "draw"):
             self.kernel(self.source(program, entry), entry)
 
     def launch(self, source: str, entry: str, blocks: int, threads: int, launch: NDArray[Any]) -> None:
@@ -112,10 +118,11 @@ class CudaEngine(DeviceEngine):
             "lanes": group.lanes,
             "threads": group.threads,
             "streamed": group.streamed,
+            "windows": group.windows(program.dim),
             "registers": int(kernel.num_regs),
             "local_memory": int(kernel.local_size_bytes),
             # no ceiling where memory is what limits
-            **({} if group.streamed else {"thread_instructions_per_second": self._instructions}),
+            **({} if self.streams(program) else {"thread_instructions_per_second": self._instructions}),
         }
 
 

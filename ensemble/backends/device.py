@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import sources
+from ..events import Never
 from ..part import nested
 from .cpu import VECS_PER_PART
 from .launch import advance_launch, draw_launch, look_launch, roles_of, table_rows, types_of
@@ -41,27 +42,36 @@ enough instances for the caches to hold what they can."""
 
 @dataclass(frozen=True)
 class Group:
-    """The threads that hold one instance (``lanes``), those of a block, and whether its state lies in memory (``streamed``)."""
+    """The threads that hold one instance (``lanes``), those of a block, and whether its state lies in memory (``streamed``).
+
+    ``window``: blocks of four coordinates that a lane holds where the group takes a window of an instance; 0: all of it.
+    """
 
     lanes: int
     threads: int
     streamed: bool = False
+    window: int = 0
 
-    def blocks(self, instances: int) -> int:
-        """Thread blocks for so many instances."""
-        return -(-instances * self.lanes // self.threads)
+    def blocks(self, groups: int) -> int:
+        """Thread blocks for so many groups."""
+        return -(-groups * self.lanes // self.threads)
 
     def slices(self, instances: int) -> int:
         """Groups of those blocks, the ones without an instance of their own among them."""
         return self.blocks(instances) * self.threads // self.lanes
+
+    def windows(self, dim: int) -> int:
+        """Groups that an instance of so many coordinates takes."""
+        return -(-dim // (4 * self.lanes * self.window)) if self.window else 1
 
 
 def group_of(program: Program, processors: int) -> Group:
     """How many lanes an instance takes on a device of so many multiprocessors. Results do not depend on it.
 
     Enough that no registers spill, which tests hold it to, and at most one for each block of four coordinates, rounded up to a power
-    of two: then some own none. What would not fit the registers of a block with the most
-    lanes lies in memory, and streams through the lanes once for every expression of a step.
+    of two: then some own none. What would not fit the registers of a block with the most lanes is cut into windows that advance in
+    registers, each by itself, where the step treats every coordinate by itself; else it lies in memory, and streams through the
+    lanes once for every expression of a step.
     """
     blocks = -(-program.dim // 4)
     most = MOST_LANES // (program.dtype.itemsize // 4)
@@ -73,7 +83,12 @@ def group_of(program: Program, processors: int) -> Group:
         per_lane //= 2
     lanes = min(_power_of_two(-(-program.dim // per_lane)), most)
     if program.dim > most_coordinates(program):
-        return Group(STREAMED_LANES, STREAMED_LANES, streamed=True)
+        if not program.pointwise:
+            return Group(STREAMED_LANES, STREAMED_LANES, streamed=True)
+        window = per_lane // 4
+        while window > 1 and program.rows * blocks < window * processors * THREADS_PER_PROCESSOR:
+            window //= 2
+        return Group(THREADS, THREADS, window=window)
     while 2 * lanes <= min(_power_of_two(blocks), most) and program.rows * lanes < processors * THREADS_PER_PROCESSOR:
         lanes *= 2
     return Group(lanes, max(lanes, THREADS) if lanes <= 32 else lanes)
@@ -87,6 +102,11 @@ def most_coordinates(program: Program) -> int:
     return per_lane * MOST_LANES
 
 
+def _never(program: Program) -> bool:
+    """Whether no event is asked."""
+    return all(isinstance(c["event"], Never) for c in program.configurations)
+
+
 def _power_of_two(n: int) -> int:
     """The smallest power of two that is at least n."""
     return 1 << (n - 1).bit_length()
@@ -97,15 +117,19 @@ class DeviceEngine(Engine):
 
     ``lanes``: threads for one instance, a power of two (None: as many as suit the program). ``processors``: how many
     multiprocessors there are to fill. ``streamed``: whether instances lie in memory and not in registers (None: where registers
-    do not suffice). Results depend on none of them.
+    do not suffice). ``window``: blocks of a lane, for programs whose instances may be cut into windows (0: none are; None: where
+    registers do not suffice). Results depend on none of them.
     """
 
-    def __init__(self, lanes: int | None, processors: int, streamed: bool | None = None) -> None:
+    def __init__(
+        self, lanes: int | None, processors: int, streamed: bool | None = None, window: int | None = None
+    ) -> None:
         if lanes is not None and (lanes < 1 or lanes > MOST_LANES or lanes & (lanes - 1)):
             raise ValueError(f"lanes={lanes} was given; give a power of two from 1 to {MOST_LANES}, or None.")
         self._lanes = lanes
         self._processors = processors
         self._streamed = streamed
+        self._window = window
 
     # ---- what a device adds
 
@@ -122,20 +146,40 @@ class DeviceEngine(Engine):
     def group(self, program: Program) -> Group:
         """The lanes and threads that a program runs with."""
         group = group_of(program, self._processors)
-        streamed = group.streamed if self._streamed is None else self._streamed
+        window = group.window if self._window is None else self._window if program.pointwise else 0
+        if self._streamed is not None and self._window is None:
+            window = 0
+        streamed = not window and (group.streamed or group.window > 0 if self._streamed is None else self._streamed)
         if self._lanes is None:
-            return replace(group, streamed=streamed)
-        lanes = min(self._lanes, _power_of_two(-(-program.dim // 4)))
-        return Group(lanes, max(lanes, self.threads_per_block()) if lanes <= 32 else lanes, streamed)
+            if streamed and not group.streamed:
+                group = Group(STREAMED_LANES, STREAMED_LANES) if group.window else group
+            return replace(group, streamed=streamed, window=window)
+        return replace(self._of_lanes(program, self._lanes), streamed=streamed, window=window)
+
+    def _of_lanes(self, program: Program, most: int) -> Group:
+        lanes = min(most, _power_of_two(-(-program.dim // 4)))
+        return Group(lanes, max(lanes, self.threads_per_block()) if lanes <= 32 else lanes)
+
+    def _whole(self, program: Program) -> Group:
+        """The same for kernels that look at whole instances: where windows of them advance, they lie in memory."""
+        group = self.group(program)
+        if not group.window:
+            return group
+        return replace(self._of_lanes(program, self._lanes or STREAMED_LANES), streamed=True)
+
+    def entries(self, program: Program) -> tuple[str, ...]:
+        """The kernels that advance a program: where its windows do, the event is asked by another."""
+        return ("advance", "check") if self.group(program).window and not _never(program) else ("advance",)
 
     def threads_per_block(self) -> int:
         """Threads of a block whose groups fit a warp."""
         return THREADS
 
     def source(self, program: Program, entry: str) -> str:
-        """The text of one of a program's kernels: ``advance``, ``observe`` or ``draw``."""
-        group = Group(1, THREADS) if entry == "draw" else self.group(program)
-        launch = {"advance": launch_dtype(program.dtype), "observe": look_dtype(), "draw": draw_dtype()}[entry]
+        """The text of one of a program's kernels: ``advance``, ``check``, ``observe`` or ``draw``."""
+        group = {"draw": Group(1, THREADS), "advance": self.group(program)}.get(entry) or self._whole(program)
+        launch_of = launch_dtype(program.dtype)
+        launch = {"advance": launch_of, "check": launch_of, "observe": look_dtype(), "draw": draw_dtype()}[entry]
         macros = {
             "DIM": 4 if entry == "draw" else program.dim,
             "LANES": group.lanes,
@@ -147,37 +191,41 @@ class DeviceEngine(Engine):
         }
         if group.streamed:
             macros["STREAMED"] = 1
+        if group.window:
+            macros["WINDOW"] = group.window
         return sources.program_source(types_of(program, entry), macros, entry)
 
     # ---- instances in memory
 
     def streams(self, program: Program) -> bool:
-        return self.group(program).streamed
+        group = self.group(program)
+        return group.streamed or (group.window > 0 and not _never(program))
 
     def _at_once(self, program: Program) -> int:
         """Instances that run at once where they stream: what fills the device, and no more, since each takes a slice."""
-        return max(1, self._processors * STREAMED_PER_PROCESSOR // self.group(program).lanes)
+        return max(1, self._processors * STREAMED_PER_PROCESSOR // self._whole(program).lanes)
 
     def slice_bytes(self, program: Program) -> int:
         """Memory of a group whose instance streams: room for every vector that its parts may hold at once, as on the CPU."""
-        lanes, item = self.group(program).lanes, program.dtype.itemsize
+        lanes, item = self._whole(program).lanes, program.dtype.itemsize
         blocks, block = -(-program.dim // 4), -(-min(program.dim, 4) * item // 16) * 16
         vector, trees = -(-blocks // lanes) * lanes * block, 2 * _power_of_two(blocks) * block
         parts = sum(sum(1 for _ in nested(program.part(role))) for role in ROLES)
         return (1 + program.slots[0] + VECS_PER_PART * parts) * vector + trees + SLICE_END
 
     def other_bytes(self, program: Program, rows: int) -> int:
-        group = self.group(program)
+        group = self._whole(program)
         if not group.streamed:
             return 0
         return group.slices(min(rows, self._at_once(program))) * self.slice_bytes(program)
 
     def _launch_rows(self, program: Program, entry: str, active: Any, launch: NDArray[Any]) -> None:
         """Runs a kernel over the rows listed in ``active``: at once, or in rounds where they stream."""
-        group, source, count = self.group(program), self.source(program, entry), len(active)
+        group = self.group(program) if entry == "advance" else self._whole(program)
+        source, count = self.source(program, entry), len(active)
         if not group.streamed:
             launch["active"], launch["count"] = self.address(active), count
-            self.launch(source, entry, group.blocks(count), group.threads, launch)
+            self.launch(source, entry, group.blocks(count * group.windows(program.dim)), group.threads, launch)
             return
         at_once, size = min(count, self._at_once(program)), self.slice_bytes(program)
         scratch = self.xp.empty((group.slices(at_once), size), dtype=np.uint8)
@@ -198,7 +246,10 @@ class DeviceEngine(Engine):
     def _structs(self, program: Program, entry: str, kept: Kept) -> int:
         """Puts the parts' structs, one per configuration, on the device."""
         roles = roles_of(entry)
-        values = values_of(program, roles, kept.place, self.group(program).lanes)
+        group = self.group(program)
+        values = values_of(
+            program, roles, kept.place, max(group.lanes * max(group.window, 1), self._whole(program).lanes)
+        )
         return kept.place(Layout(program, roles).fill(values, np.arange(len(program.configurations))))
 
     def advance(self, program: Program, state: State, active: Any, first: int, last: int) -> None:
@@ -213,8 +264,26 @@ class DeviceEngine(Engine):
             "tables": kept.place(tables),
             **{name: self.address(array) for name, array in state.arrays().items()},
         }
-        launch = advance_launch(program, addresses, tables, count, first, last)
-        self._launch_rows(program, "advance", active, launch)
+        if not self.group(program).window:
+            self._launch_rows(
+                program, "advance", active, advance_launch(program, addresses, tables, count, first, last)
+            )
+            return
+        begin, row = first, tables.shape[2] * tables.itemsize
+        for end in self._ends(program, first, last):
+            at = {**addresses, "tables": addresses["tables"] + (begin - first) * row}
+            launch = advance_launch(program, at, tables, count, begin, end)
+            for entry in self.entries(program) if end % program.check_every == 0 else ("advance",):
+                self._launch_rows(program, entry, active, launch)
+            begin = end + 1
+        state.x[active[state.diverged_step[active] >= 0]] = np.nan
+
+    def _ends(self, program: Program, first: int, last: int) -> list[int]:
+        """The last steps of the launches of windows: those at which the event is asked, and the last of all."""
+        if _never(program):
+            return [last]
+        every = program.check_every
+        return sorted({*range(-(-first // every) * every, last + 1, every), last})
 
     def observe(
         self, program: Program, x: Any, quantities: tuple[str, ...], t: int, direction: Any = None

@@ -16,8 +16,8 @@ Place = Callable[[NDArray[Any]], int]
 
 
 def roles_of(entry: str) -> tuple[str, ...]:
-    """The parts that a kernel is made of: ``advance``, ``observe`` or ``draw``."""
-    return {"advance": ROLES, "observe": ("landscape",), "draw": ()}[entry]
+    """The parts that a kernel is made of: ``advance``, ``check``, ``observe`` or ``draw``."""
+    return {"advance": ROLES, "check": ROLES, "observe": ("landscape",), "draw": ()}[entry]
 
 
 def types_of(program: Program, entry: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..landscapes.base import Landscape
-from ..part import Part
+from ..part import Part, nested
 from ..random import CONFIGURATION_STRIDE, round_keys
 
 ROLES = ("landscape", "optimizer", "noise", "event")
@@ -62,6 +62,12 @@ class Program:
     def registers_held(self) -> int:
         """Registers of 32 bits that a step holds for each coordinate."""
         return (1 + self.part("optimizer").vectors_held()) * self.dtype.itemsize // 4
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether a step treats every coordinate by itself: landscape, optimizer and noise, and all that they wrap."""
+        parts = (part for role in ("landscape", "optimizer", "noise") for part in nested(self.part(role)))
+        return all(part.pointwise for part in parts) and not self.slots[1]
 
     @property
     def integer_dtype(self) -> np.dtype[Any]:
@@ -197,7 +203,7 @@ class Engine(ABC):
         return self.memory_available()
 
     def streams(self, program: Program) -> bool:
-        """Whether a device keeps the program's instances in memory, since its registers do not suffice."""
+        """Whether a device reads the program's instances from memory again and again, since its registers do not suffice."""
         return False
 
     def thread_instructions(self) -> float | None:

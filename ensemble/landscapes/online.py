@@ -30,6 +30,8 @@ class OnlineLinear(Landscape):
     looked at without a step (``now`` is None) has the mean loss of a period.
     """
 
+    pointwise = True
+
     dim: int = structure(1, low=1)
     period: int = structure(3, low=2)
     C: float = number(3.0, POSITIVE)
@@ -73,6 +75,8 @@ class StochasticLinear(Landscape):
     is -1 in every coordinate. Each step an instance draws one of the two losses from the minibatch stream, the same for every
     gradient in that step; a gradient that is looked at outside a step is the mean one.
     """
+
+    pointwise = True
 
     dim: int = structure(1, low=1)
     C: float = number(1010.0, POSITIVE)

@@ -40,6 +40,8 @@ class AdaGrad(Optimizer):
     (eps=1e-10). optax.adagrad has epsilon inside and starts s at 0.1.
     """
 
+    pointwise = True
+
     lr: Any = scheduled(1e-2, NOT_NEGATIVE)
     eps: float = number(1e-10, NOT_NEGATIVE)
     eps_inside_root: bool = flag(True)
@@ -57,6 +59,8 @@ class AdaGradRMS(Optimizer):
 
     The form taught in introductory courses: with a constant gradient every step is lr, where AdaGrad's shrink like 1/sqrt(t).
     """
+
+    pointwise = True
 
     lr: Any = scheduled(1e-2, NOT_NEGATIVE)
     eps: float = number(1e-10, NOT_NEGATIVE)
@@ -78,6 +82,8 @@ class RMSProp(Optimizer):
     Tieleman and Hinton (2012), lecture 6.5. ``eps_inside_root=False`` is ``sqrt(s) + eps``: torch.optim.RMSprop (rho = alpha =
     0.99). optax.rmsprop has epsilon inside.
     """
+
+    pointwise = True
 
     lr: Any = scheduled(1e-3, NOT_NEGATIVE)
     rho: float = number(0.9, FRACTION)
@@ -101,6 +107,8 @@ class RMSPropMomentum(Optimizer):
     ``m <- beta m + (1 - beta) g; s <- rho s + (1 - rho) g^2; x <- x - lr m / sqrt(s + eps)``. Not torch's
     RMSprop(momentum), which accumulates the scaled gradient.
     """
+
+    pointwise = True
 
     lr: Any = scheduled(1e-3, NOT_NEGATIVE)
     beta: float = number(0.9, FRACTION)
@@ -131,6 +139,8 @@ class Adadelta(Optimizer):
     The paper's has lr = 1, the default here and in torch.optim.Adadelta; optax.adadelta asks for a rate.
     """
 
+    pointwise = True
+
     lr: Any = scheduled(1.0, NOT_NEGATIVE)
     rho: float = number(0.9, FRACTION)
     eps: float = number(1e-6, NOT_NEGATIVE)
@@ -150,6 +160,8 @@ class Adadelta(Optimizer):
 @dataclass(frozen=True)
 class _Moments(Optimizer):
     """What Adam and its relatives share: two running moments and their bias corrections."""
+
+    pointwise = True
 
     vectors: ClassVar[tuple[str, ...]] = ("m", "v")
 

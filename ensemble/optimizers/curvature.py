@@ -28,6 +28,8 @@ class Preconditioned(Optimizer):
     where the Hessian is diagonal; with False, the default, saddles attract as they do for Newton's method.
     """
 
+    pointwise = True
+
     lr: Any = scheduled(1.0, NOT_NEGATIVE)
     damping: float = number(0.0, ANY)
     absolute_values: bool = flag(False)
@@ -86,6 +88,8 @@ class SaddleFreeNewton(Optimizer):
     Within it the sum is off by at most ``r^(iterations + 1) / damping``, so much at h = 0, where more than a tenth is refused
     (relatively, too, no h tried was worse than 0), and always positive (Fejer's inequality): a step never climbs.
     """
+
+    pointwise = True
 
     scratch = 4
 

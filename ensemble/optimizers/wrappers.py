@@ -75,6 +75,8 @@ class Clip(Wrapper):
 class ClipValue(Wrapper):
     """Gradient clipping by value: every coordinate of g to [-limit, limit]. torch.nn.utils.clip_grad_value_, optax.clip."""
 
+    pointwise = True
+
     base: Optimizer = inner()
     limit: float = number(1.0, POSITIVE)
 
@@ -94,6 +96,8 @@ class L2(Wrapper):
     For plain gradient descent the same as :class:`WeightDecay`; with momentum or adaptive scaling it is not.
     """
 
+    pointwise = True
+
     base: Optimizer = inner()
     weight_decay: float = number(1e-2, NOT_NEGATIVE)
 
@@ -111,6 +115,8 @@ class WeightDecay(Wrapper):
     Loshchilov and Hutter (2019). Give ``lr`` the base's rate for torch's and optax's convention, 1 for a decay that no rate
     multiplies.
     """
+
+    pointwise = True
 
     base: Optimizer = inner()
     lr: Any = scheduled(1.0, NOT_NEGATIVE)
@@ -146,6 +152,7 @@ class SAM(Wrapper):
 
 @dataclass(frozen=True)
 class _Averaged(Wrapper):
+    pointwise = True
     vectors = ("mean",)
 
     def reported(self) -> str | None:

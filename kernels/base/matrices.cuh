@@ -27,6 +27,7 @@ private:
         return here ? vec.block[here ? row : 0].c[c] : broadcast(real(0));
     }
     HD scalar fetch(int j, int c) const {
+        if (windowed) return needs_all_coordinates();
         int on = floor_of(c + K, block_width);  // so many blocks on
         int k = c + K - on * block_width;
         if constexpr (lanes == 1) {

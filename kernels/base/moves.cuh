@@ -27,6 +27,7 @@ struct Shift : Expression {
 
 private:
     HD scalar neighbour(int j, int c) const {
+        if (windowed) return needs_all_coordinates();
         constexpr int way = K > 0 ? 1 : -1;
         int held_here = held();
         if constexpr (lanes == 1) {
@@ -54,6 +55,7 @@ Shift<K> shift(Vec&&) = delete;  // the shifted Vec must outlive the expression
 
 // Coordinate i of the instance, in every lane.
 HD scalar at(const Vec& x, int i) {
+    if (windowed) return needs_all_coordinates();
     int block = i / block_width, c = i % block_width;
     scalar value = broadcast(real(0));
 #if ENSEMBLE_ARENA
@@ -72,6 +74,7 @@ HD scalar at(const Vec& x, int i) {
 // The Walsh-Hadamard transform, unnormalised, in place; dim must be a power of two. Within blocks first, then across
 // blocks by strides from small to large.
 HD void butterfly(Vec& x) {
+    if (windowed) needs_all_coordinates();
     if constexpr (block_width >= 2) {
         EACH_BLOCK(j) {
             UNROLL for (int s = 1; s < block_width; s *= 2) {

@@ -63,6 +63,7 @@ HD void climb(Entries part, Entries outside, int n) {
 }
 template <class T, class Get, class Put>
 HD void products_of_others(const Get& get, const Put& put) {
+    if (windowed) needs_all_coordinates();
 #if !ENSEMBLE_ARENA
     constexpr int leaves = power_of_two_at_least((static_dim + 3) / 4) / lanes;
     T part[leaves], outside[leaves];

@@ -5,6 +5,7 @@
 
 // One stage: coordinates i and i xor s become (sum, difference) / sqrt(2) where both exist; others stay as they are.
 CALLED void mix_stage(Vec& x, int s) {
+    if (windowed) needs_all_coordinates();
     const real half = real(0.7071067811865476);
     auto mixed = [&](const scalar& mine, const scalar& other, bool upper, bool both) {
         scalar total = upper ? other - mine : mine + other;

@@ -9,11 +9,18 @@ constexpr int static_dim = ENSEMBLE_DIM;
 constexpr int block_width = static_dim < 4 ? static_dim : 4;
 constexpr int static_blocks = (static_dim + 3) / 4;
 static_assert(lanes <= power_of_two_at_least(static_blocks), "at most one lane for each leaf of the tree");
-constexpr int held_blocks = (static_blocks + lanes - 1) / lanes;
-constexpr bool padded = static_dim % block_width != 0 || static_blocks % lanes != 0;
+constexpr int held_blocks = ENSEMBLE_WINDOW ? ENSEMBLE_WINDOW : (static_blocks + lanes - 1) / lanes;
+constexpr bool padded = static_dim % block_width != 0 || static_blocks % (windowed ? lanes * held_blocks : lanes) != 0;
 HD constexpr int dim() { return static_dim; }
 HD constexpr int held() { return held_blocks; }
+#if ENSEMBLE_WINDOW
+// Groups hold the windows of the first instance, then those of the second, and so on.
+constexpr int windows = (static_blocks + lanes * held_blocks - 1) / (lanes * held_blocks);
+HD int window() { return group_of_launch() % windows; }
+HD int block_of(int j) { return (window() * held_blocks + j) * lanes + lane_in_group(); }
+#else
 HD int block_of(int j) { return lanes == 1 ? j : j * lanes + lane_in_group(); }
+#endif
 HD constexpr int tree_blocks() { return power_of_two_at_least(static_blocks) / lanes; }
 #else
 constexpr bool static_shape = ENSEMBLE_DIM > 0;
@@ -22,6 +29,7 @@ constexpr int block_width = static_shape && static_dim < 4 ? static_dim : 4;
 constexpr int held_blocks = static_shape ? (static_dim + 3) / 4 : 1;
 constexpr bool padded = !static_shape || static_dim % block_width != 0;
 constexpr int lanes = 1;
+HD scalar needs_all_coordinates() { return {}; }  // never asked: instances are advanced whole
 // What a thread works on: the run-time shape and the rest of its arena, from which Vecs are taken like a stack.
 struct Workspace {
     int dim, blocks, tree_blocks;
@@ -63,11 +71,12 @@ HD T from_lane(T value, int) {
 // Is coordinate c of held block j a coordinate at all, and not padding?
 HD bool is_coordinate(int j, int c) {
     if (!padded) return true;
-    if (static_shape && j != held_blocks - 1) return true;
+    if (windowed && static_dim % block_width == 0) return block_of(j) < (static_dim + 3) / 4;
+    if (static_shape && !windowed && j != held_blocks - 1) return true;
     return block_width * block_of(j) + c < dim();
 }
 
-#if ENSEMBLE_STREAMED
+#if ENSEMBLE_STREAMED || ENSEMBLE_WINDOW
 #define IN_ONE_ACCESS alignas(16)
 #else
 #define IN_ONE_ACCESS
@@ -167,7 +176,7 @@ public:
 };
 
 HD void zero_padding(Quad<scalar>& q, int j) {
-    if (padded) EACH_COORDINATE q.c[c] = is_coordinate(j, c) ? q.c[c] : broadcast(real(0));
+    if (padded && !windowed) EACH_COORDINATE q.c[c] = is_coordinate(j, c) ? q.c[c] : broadcast(real(0));
 }
 
 // ---- leaves
@@ -518,7 +527,11 @@ HD mask store_within(Vec& to, const E& from, real bound) {
             Quad<scalar> r;
             EACH_COORDINATE r.c[c] = broadcast(q.c[c]);
             zero_padding(r, j);
+#if ENSEMBLE_WINDOW
+            EACH_COORDINATE ok = ok & (absolute(r.c[c]) <= bound || !is_coordinate(j, c));
+#else
             EACH_COORDINATE ok = ok & (absolute(r.c[c]) <= bound);
+#endif
             to.block[j] = r;
         }
         return ok;
@@ -570,7 +583,12 @@ HD scalar reduce_block(const E& e, int j, Op op) {
     }
     return r;
 }
-#if ENSEMBLE_STREAMED
+#if ENSEMBLE_WINDOW
+template <class Op, class E>
+HD scalar reduce(const E&, Op) {
+    return needs_all_coordinates();
+}
+#elif ENSEMBLE_STREAMED
 // The tree's leaves in the order in which it takes them, so that one value for each level is all that waits.
 template <class Op, class E>
 HD scalar reduce(const E& e, Op op) {

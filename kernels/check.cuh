@@ -1,0 +1,54 @@
+// The event alone, of instances as they are after step `last`: asked between launches where windows of an instance advance
+// each by itself. On the device only.
+#pragma once
+#include "advance.cuh"
+#include "events.cuh"
+
+// Whether an event asks for the point that the optimizer reports, and so for its state.
+template <class Event>
+constexpr bool asks_for_shown = false;
+template <class Inner>
+constexpr bool asks_for_shown<Reported<Inner>> = true;
+template <class First, class Second, int labels>
+constexpr bool asks_for_shown<AnyOf<First, Second, labels>> = asks_for_shown<First> || asks_for_shown<Second>;
+template <class First, class Second>
+constexpr bool asks_for_shown<AllOf<First, Second>> = asks_for_shown<First> || asks_for_shown<Second>;
+
+template <class P>
+HD void check_group(const Launch& launch) {
+    Seat seat;
+    if (!seat.take(launch.active, launch.count)) return;
+    open_workspace(launch.scratch, launch.scratch_bytes);
+    const long long row = seat.row;
+    const unsigned configuration = unsigned(row / launch.instances);
+    const bool open = seat.present && launch.event_step[row] < 0 && launch.diverged_step[row] < 0;
+    if (!any(open)) return;
+    const P& parts = ((const P*)launch.parameters)[configuration];
+
+    Clock<P::columns> clock;
+    open_clock<P>(clock, launch, row, configuration);
+    clock.t = launch.last;
+    clock.random.step = unsigned(launch.last);
+    load_columns<P::columns>(clock.column,
+                             table_of<P>(launch, configuration) + (launch.last - launch.first) * P::table_row);
+    Vec x;
+    load_row(x, launch.x + row * dim());
+    int label = 0;
+    if constexpr (asks_for_shown<decltype(parts.event)>) {
+        typename decltype(parts.optimizer)::State state;
+        state.each(Loader{launch, row});
+        EventNow<P::event_at, P::columns> now(clock, reported(state, x));
+        label = int(parts.event.check(x, parts.landscape, now));
+    } else {
+        EventNow<P::event_at, P::columns> now(clock, x);
+        label = int(parts.event.check(x, parts.landscape, now));
+    }
+    if (open && label != 0 && seat.writes()) {
+        launch.event_step[row] = launch.last;
+        launch.event[row] = label;
+    }
+}
+#define ENSEMBLE_CHECK(...)                                                                                      \
+    static_assert(sizeof(Parts<__VA_ARGS__>) == ENSEMBLE_PARTS_BYTES && sizeof(Launch) == ENSEMBLE_LAUNCH_BYTES, \
+                  "ensemble/backends/layout.py lays the structs out in the same way");                           \
+    extern "C" __global__ void ENSEMBLE_BOUNDS check(const Launch launch) { check_group<Parts<__VA_ARGS__>>(launch); }
