@@ -29,7 +29,8 @@ class Plan:
     else all of it, results included; ``bytes_of_results``: what stays; ``bytes_available``: what it may take;
     ``coordinate_steps``, ``launches`` and ``seconds``: the most there can be, where events may end a run early. ``basis`` says what
     the seconds rest on. ``streamed``: registers of a GPU do not suffice for an instance, whose state every step reads from memory
-    and writes back: as fast as memory is, not as the instructions. Only ``plan_only=True`` estimates the last three.
+    and writes back: as fast as memory is, not as the instructions. Where every coordinate is treated by itself, only the steps at
+    which the event is asked do; with :class:`~ensemble.events.Never`, none. Only ``plan_only=True`` estimates the last three.
     """
 
     backend: str
@@ -56,7 +57,7 @@ class Plan:
             f"batches   {self.batches} of {self.instances_per_batch:,} instances",
         ]
         if self.streamed:
-            lines.append("state     in memory, through which every step streams: registers do not suffice")
+            lines.append("state     in memory, through which steps stream: registers do not suffice")
         if self.basis:
             lines.append(f"launches  {self.launches:,} or fewer")
             lines.append(
@@ -122,7 +123,9 @@ class Memory:
         """While batches of so many instances run."""
         rows, all_rows = instances * len(self.program.configurations), self.program.rows
         drawn = DRAWN_AT_ONCE * min(PIECE, rows * self.program.dim) * self.program.dtype.itemsize
-        batch = rows * self.state + max(rows * self.working + self.engine.other_bytes(self.program, rows), drawn)
+        batch = rows * self.state + max(
+            rows * self.working + self.engine.other_bytes(self.program, rows, self.recorded > 0), drawn
+        )
         if not self.engine.on_host:
             return batch
         if instances < self.program.instances:  # beside what all batches leave

@@ -4,16 +4,6 @@
 #include "advance.cuh"
 #include "events.cuh"
 
-// Whether an event asks for the point that the optimizer reports, and so for its state.
-template <class Event>
-constexpr bool asks_for_shown = false;
-template <class Inner>
-constexpr bool asks_for_shown<Reported<Inner>> = true;
-template <class First, class Second, int labels>
-constexpr bool asks_for_shown<AnyOf<First, Second, labels>> = asks_for_shown<First> || asks_for_shown<Second>;
-template <class First, class Second>
-constexpr bool asks_for_shown<AllOf<First, Second>> = asks_for_shown<First> || asks_for_shown<Second>;
-
 template <class P>
 HD void check_group(const Launch& launch) {
     Seat seat;
@@ -34,8 +24,9 @@ HD void check_group(const Launch& launch) {
     Vec x;
     load_row(x, launch.x + row * dim());
     int label = 0;
-    if constexpr (asks_for_shown<decltype(parts.event)>) {
-        typename decltype(parts.optimizer)::State state;
+    using State = typename decltype(parts.optimizer)::State;
+    if constexpr (reports_average<State>) {
+        State state;
         state.each(Loader{launch, row});
         EventNow<P::event_at, P::columns> now(clock, reported(state, x));
         label = int(parts.event.check(x, parts.landscape, now));

@@ -20,7 +20,6 @@ from counting import (
     largest,
     occupancy,
     optimizers,
-    saddle,
     special,
 )
 from cubin import compile_cubin, report
@@ -95,28 +94,60 @@ def test_an_instance_stays_in_registers(row: Row) -> None:
 
 
 STREAMED = [
-    Row(Adam(), 32768),
-    Row(Adam(), 100_000),
-    Row(Adam(), 100_000, LeftBall(1.0)),
-    Row(GradientDescent(0.1), 32768),
+    (Adam(), 32768, Never()),
+    (Adam(), 100_000, LeftBall(1.0)),
+    (GradientDescent(0.1), 32768, Never()),
+]
+WINDOWED = [
+    Row(Adam(), 32768, Never(), limit=35),
+    Row(Adam(), 32768, LeftBall(1.0), limit=35),
+    Row(Adam(), 100_000, Never(), limit=35),
+    Row(GradientDescent(0.1), 32768, Never(), limit=25),
 ]
 
 
-@pytest.mark.parametrize("row", STREAMED, ids=str)
-def test_what_streams_through_memory_spills_nothing(row: Row, printed: Callable[[str], None]) -> None:
-    group, found = counted(row)
-    printed(f"{row}: in memory, {group.lanes} lanes, {found.registers} registers")
+@pytest.mark.parametrize(("optimizer", "dim", "event"), STREAMED)
+def test_what_streams_through_memory_spills_nothing(
+    optimizer: Optimizer, dim: int, event: Part, printed: Callable[[str], None]
+) -> None:
+    p = program(Rosenbrock(dim=dim), optimizer, event, instances=LARGE, dtype="float32", math="fast")
+    group = Counted().group(p)
+    found = report(compile_cubin(Counted().source(p, "advance"), sources.kernels()))
+    printed(f"{named(optimizer)} {dim}: in memory, {group.lanes} lanes, {found.registers} registers")
     assert group.streamed
     assert found.spill_stores == found.spill_loads == found.local_memory == 0
     assert found.registers <= 65536 // group.threads
 
 
+@pytest.mark.parametrize("row", WINDOWED, ids=str)
+def test_windows_stay_in_registers_for_all_steps_of_a_launch(row: Row, printed: Callable[[str], None]) -> None:
+    group, found = counted(row)
+    of_step = found.step.total / (4 * group.window)  # of a lane, which holds so many coordinates
+    printed(f"{row}: {group.windows(row.dim)} windows, {of_step:.2f} instructions, {found.registers} registers")
+    assert not group.streamed
+    assert found.spill_stores == found.spill_loads == found.local_memory == found.inner_loops == 0
+    assert row.limit is not None
+    assert of_step <= row.limit
+    assert found.registers <= 65536 // 4 // group.threads  # four blocks to a multiprocessor
+
+
+def test_events_of_windows_are_asked_by_a_kernel_that_spills_nothing() -> None:
+    row = Row(Adam(), 32768, LeftBall(1.0))
+    assert Counted().entries(row.program()) == ("advance", "check")
+    assert Counted().entries(Row(Adam(), 32768, Never()).program()) == ("advance",)
+    found = report(compile_cubin(Counted().source(row.program(), "check"), sources.kernels()), function="check")
+    assert found.spill_stores == found.spill_loads == found.local_memory == 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_no_optimizer_spills_where_it_streams(dtype: str) -> None:
+def test_no_optimizer_spills_where_it_streams_or_takes_windows(dtype: str) -> None:
     for optimizer in optimizers(16):
-        source = Counted().source(saddle(40_000, optimizer, Below(1.0), dtype), "advance")
-        assert report(compile_cubin(source, sources.kernels())).local_memory == 0, optimizer
+        for landscape in (QuarticSaddle(dim=40_000), Rosenbrock(dim=40_000)):
+            p = program(landscape, optimizer, Below(1.0), instances=LARGE, dtype=dtype, math="fast")
+            for entry in Counted().entries(p):
+                made = compile_cubin(Counted().source(p, entry), sources.kernels())
+                assert report(made, function=entry).local_memory == 0, (optimizer, landscape, entry)
 
 
 CROWDED: list[tuple[Landscape, Optimizer, Part, str]] = [

@@ -27,9 +27,10 @@ from ensemble.backends.cuda import CudaEngine, CudaMissingError
 from ensemble.backends.device import Group, group_of
 from ensemble.backends.numpy import NumpyEngine
 from ensemble.backends.program import Program, State
-from ensemble.events import Below, Crossed, LeftBall
+from ensemble.events import Below, Crossed, LeftBall, Never, Reported
 from ensemble.landscapes import DoubleWell, Landscape, Quadratic, QuarticSaddle, Rosenbrock
-from ensemble.optimizers import Adam, GradientDescent, HeavyBall, Nesterov, Optimizer, PerturbedGD
+from ensemble.noises import HessianAligned
+from ensemble.optimizers import EMA, Adam, GradientDescent, HeavyBall, Nesterov, Optimizer, PerturbedGD
 
 needs_compiler = pytest.mark.skipif(not COMPILERS, reason="no C++ compiler on PATH")
 
@@ -99,6 +100,35 @@ CASES = {
     "events that do not stop": Case(program(QuarticSaddle(dim=20), HeavyBall(0.05), LeftBall(1.0, stop=False)), (2,)),
 }
 PRECISE = [(name, lanes) for name, case in CASES.items() for lanes in case.lanes]
+WINDOWS = {
+    "stopping, padded": Case(program(QuarticSaddle(dim=70), Adam(0.1), LeftBall(1.6), dtype="float32"), (2,)),
+    "of averages, aligned, for each coordinate": Case(
+        program(
+            Quadratic(curvature=np.linspace(-1, 3, 37)),
+            EMA(HeavyBall(0.05)),
+            Reported(Passing(1.0, np.linspace(0, 0.1, 37))),
+            HessianAligned(batch=8.0),
+            others=[{"landscape": Quadratic(curvature=np.linspace(2, -0.5, 37)), "optimizer": EMA(HeavyBall(0.1))}],
+            instances=7,
+            paired=False,
+        ),
+        (2,),
+        steps=14,
+    ),
+    "diverging": Case(
+        program(
+            Quadratic(curvature=np.where(np.arange(64) == 41, 4.0, 0.5)),  # of one window only
+            HeavyBall(2.0),
+            LeftBall(5e17),
+            others=[{"optimizer": HeavyBall(1e9)}, {"optimizer": HeavyBall(0.1)}],
+            instances=9,
+            dtype="float32",
+        ),
+        (2,),
+        steps=60,
+    ),
+    "never": Case(program(DoubleWell(dim=33), HeavyBall(0.1)), (4,)),
+}
 STREAMED = [("saddle", 8), ("shifts across warps", 64), ("kicks", 1)]
 FAST = [("saddle", 4), ("shifts across lanes", 32), ("kicks", 8)]
 
@@ -114,6 +144,7 @@ def builds() -> None:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         done = [pool.submit(EmulatedEngine(lanes).prepare, p) for p, lanes in wanted]
         done += [pool.submit(EmulatedEngine(k, streamed=True).prepare, CASES[n].program) for n, k in STREAMED]
+        done += [pool.submit(EmulatedEngine(*c.lanes, window=2).prepare, c.program) for c in WINDOWS.values()]
         for each in done:
             each.result()
 
@@ -147,6 +178,38 @@ def test_instances_in_memory_have_the_bits_of_the_specification_in_any_number_of
     case = CASES[name]
     found = run(EmulatedEngine(lanes, streamed=True), case.program, case.steps, segment=11, scale=case.scale)
     assert differences(found, reference(name)) == []
+
+
+@needs_compiler
+@pytest.mark.usefixtures("builds")
+@pytest.mark.parametrize("check_every", [1, 3])
+@pytest.mark.parametrize("segment", [11, 100])
+@pytest.mark.parametrize("name", WINDOWS)
+def test_windows_that_advance_by_themselves_have_the_bits_of_the_specification(
+    name: str, segment: int, check_every: int
+) -> None:
+    case = WINDOWS[name]
+    p = dataclasses.replace(case.program, check_every=check_every)
+    engine = EmulatedEngine(*case.lanes, window=2)
+    assert engine.group(p).windows(p.dim) > 1
+    found = run(engine, p, case.steps, segment=segment, scale=case.scale)
+    assert differences(found, run(NumpyEngine(), p, case.steps, segment=segment, scale=case.scale)) == []
+
+
+def test_the_windows_reach_what_they_are_for() -> None:
+    found = {name: run(NumpyEngine(), c.program, c.steps, scale=c.scale) for name, c in WINDOWS.items()}
+    for name in ("stopping, padded", "of averages, aligned, for each coordinate"):
+        hit = found[name].event_step
+        assert (hit > 0).any(), name
+        assert (hit < 0).any(), name
+        assert len(np.unique(hit)) > 2, name
+    events = found["diverging"].event_step.reshape(3, -1)
+    bad = found["diverging"].diverged_step.reshape(3, -1)
+    assert ((bad > 0) == (events < 0))[:2].all()
+    assert (bad[:2] > 0).any()
+    assert (events[:2] > 0).any()
+    assert (bad[2] < 0).all()
+    assert np.isnan(found["diverging"].x[found["diverging"].diverged_step > 0]).all()
 
 
 @needs_compiler
@@ -252,17 +315,40 @@ def test_few_instances_are_spread_over_more_lanes() -> None:
 )
 def test_what_does_not_fit_the_registers_of_a_block_streams(optimizer: Optimizer, dtype: str, most: int) -> None:
     for instances in (1, 10**6):
-        fits, more = (
-            group_of(program(QuarticSaddle(dim=dim), optimizer, instances=instances, dtype=dtype), 132)
-            for dim in (most, most + 1)
-        )
-        assert not fits.streamed
-        assert more == Group(lanes=512, threads=512, streamed=True)
+        for landscape in (QuarticSaddle, Rosenbrock):
+            fits, more = (
+                group_of(program(landscape(dim=dim), optimizer, instances=instances, dtype=dtype), 132)
+                for dim in (most, most + 1)
+            )
+            assert not fits.streamed
+            assert not fits.window
+            if landscape is Rosenbrock:
+                assert more == Group(lanes=512, threads=512, streamed=True)
+            else:
+                assert not more.streamed
+                assert more.lanes == more.threads == 128
+                assert more.window in (1, 2, 4)
+                assert more.windows(most + 1) * 4 * more.lanes * more.window > most
+
+
+def test_the_plan_says_what_streams_through_memory() -> None:
+    engine = EmulatedEngine(None, processors=132)
+    for landscape, event, streams in [
+        (QuarticSaddle, Never(), False),
+        (QuarticSaddle, LeftBall(1.0), True),
+        (Rosenbrock, Never(), True),
+    ]:
+        below, beyond = (program(landscape(dim=dim), Adam(), event, dtype="float32") for dim in (8192, 8193))
+        assert not engine.streams(below)
+        assert engine.streams(beyond) == streams
+        assert engine.other_bytes(below, 1) == 0
+        assert (engine.other_bytes(beyond, 1, looks=False) > 0) == streams
+        assert engine.other_bytes(beyond, 1) > 0  # whole instances, where they are looked at
 
 
 def test_memory_of_instances_that_stream_is_planned_and_bounded() -> None:
     engine = EmulatedEngine(None, processors=132)
-    large = program(QuarticSaddle(dim=100_000), Adam(), instances=10**6, dtype="float32")
+    large = program(Rosenbrock(dim=100_000), Adam(), instances=10**6, dtype="float32")
     vector = 4 * 512 * 4 * -(-100_000 // (4 * 512))
     assert engine.other_bytes(large, 1) == engine.slice_bytes(large) >= 4 * vector
     assert engine.other_bytes(large, 10**6) == 264 * engine.slice_bytes(large)  # two blocks for each of 132

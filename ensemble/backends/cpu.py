@@ -113,7 +113,7 @@ class CpuEngine(Engine):
     def looking_bytes(self, program: Program) -> int:
         return super().looking_bytes(program) + 4
 
-    def other_bytes(self, program: Program, rows: int) -> int:
+    def other_bytes(self, program: Program, rows: int, looks: bool = True) -> int:
         return min(self.threads, -(-rows // self.width(program))) * self._arena_bytes(program)
 
     def memory_available(self) -> int:

@@ -213,9 +213,9 @@ class DeviceEngine(Engine):
         parts = sum(sum(1 for _ in nested(program.part(role))) for role in ROLES)
         return (1 + program.slots[0] + VECS_PER_PART * parts) * vector + trees + SLICE_END
 
-    def other_bytes(self, program: Program, rows: int) -> int:
+    def other_bytes(self, program: Program, rows: int, looks: bool = True) -> int:
         group = self._whole(program)
-        if not group.streamed:
+        if not group.streamed or not (looks or self.streams(program)):
             return 0
         return group.slices(min(rows, self._at_once(program))) * self.slice_bytes(program)
 

@@ -88,7 +88,7 @@ class NumpyEngine(Engine):
     def prepare(self, program: Program) -> None:
         """Nothing to compile."""
 
-    def other_bytes(self, program: Program, rows: int) -> int:
+    def other_bytes(self, program: Program, rows: int, looks: bool = True) -> int:
         chunk = max(1, self.chunk_elements // program.dim)
         return CHUNKS_HELD * min(rows, chunk) * program.dim * program.dtype.itemsize
 

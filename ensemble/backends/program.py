@@ -190,8 +190,8 @@ class Engine(ABC):
         """Memory that a row takes while it is looked at, beside its state and what is found."""
         return 2
 
-    def other_bytes(self, program: Program, rows: int) -> int:
-        """Memory that running so many rows takes beside what each of them does."""
+    def other_bytes(self, program: Program, rows: int, looks: bool = True) -> int:
+        """Memory that running so many rows takes beside what each of them does. ``looks``: whether they are observed, too."""
         return 0
 
     @abstractmethod
