@@ -36,7 +36,8 @@ def estimated(plan: Plan, setting: Setting, engine: Engine) -> Plan:
     if rate is None:
         rate, basis = _tried(setting, engine), "a trial of a few instances"
     seconds = plan.coordinate_steps / rate
-    launches = plan.batches * _launches(setting, program, seconds / plan.batches / setting.steps)
+    asked = setting.steps // program.check_every * engine.launches_to_ask(program)
+    launches = plan.batches * (_launches(setting, program, seconds / plan.batches / setting.steps) + asked)
     return dataclasses.replace(plan, seconds=seconds, launches=launches, basis=basis)
 
 

@@ -94,6 +94,9 @@ class EmulatedEngine(DeviceEngine):
         function.argtypes, function.restype = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int], None
         function(launch.ctypes.data, blocks, threads)
 
+    def wait(self) -> None:
+        """A launch is over when it returns."""
+
     def describe(self, program: Program) -> dict[str, Any]:
         return {"device": "emulated", "lanes": self.group(program).lanes}
 

@@ -22,7 +22,7 @@ from counting import (
     optimizers,
     special,
 )
-from cubin import compile_cubin, report
+from cubin import CompilationError, compile_cubin, report
 from device_runs import program
 from parts import covering
 
@@ -137,6 +137,14 @@ def test_events_of_windows_are_asked_by_a_kernel_that_spills_nothing() -> None:
     assert Counted().entries(Row(Adam(), 32768, Never()).program()) == ("advance",)
     found = report(compile_cubin(Counted().source(row.program(), "check"), sources.kernels()), function="check")
     assert found.spill_stores == found.spill_loads == found.local_memory == 0
+
+
+def test_what_couples_coordinates_and_says_it_does_not_has_no_machine_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Rosenbrock, "pointwise", True)
+    p = program(Rosenbrock(dim=40_000), GradientDescent(0.1), instances=LARGE, dtype="float32", math="fast")
+    assert Counted().group(p).window
+    with pytest.raises(CompilationError, match="needs_all_coordinates"):
+        compile_cubin(Counted().source(p, "advance"), sources.kernels())
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +20,7 @@ import pytest
 from device_runs import differences, program, run, same_bits
 from emulated import COMPILERS, EmulatedEngine
 
+import ensemble as en
 from ensemble import sources
 from ensemble.backends import compiler as cpu_compiler
 from ensemble.backends import device
@@ -106,7 +108,7 @@ WINDOWS = {
         program(
             Quadratic(curvature=np.linspace(-1, 3, 37)),
             EMA(HeavyBall(0.05)),
-            Reported(Passing(1.0, np.linspace(0, 0.1, 37))),
+            Reported(LeftBall(1.0, np.linspace(0, 0.1, 37)), stop=False),
             HessianAligned(batch=8.0),
             others=[{"landscape": Quadratic(curvature=np.linspace(2, -0.5, 37)), "optimizer": EMA(HeavyBall(0.1))}],
             instances=7,
@@ -344,6 +346,43 @@ def test_the_plan_says_what_streams_through_memory() -> None:
         assert engine.other_bytes(below, 1) == 0
         assert (engine.other_bytes(beyond, 1, looks=False) > 0) == streams
         assert engine.other_bytes(beyond, 1) > 0  # whole instances, where they are looked at
+
+
+def test_what_is_planned_on_a_device_counts_the_questions_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EmulatedEngine, "thread_instructions", lambda self: 1e13)
+    monkeypatch.setattr(
+        sys.modules["ensemble.simulate"], "choose", lambda *_: (EmulatedEngine(None, processors=132), "")
+    )
+
+    def plan(landscape: type[Landscape], event: en.Event) -> en.Plan:
+        return en.simulate(
+            landscape=landscape(dim=9000),
+            optimizer=Adam(),
+            noise=en.Gaussian(0.1),
+            start=en.NormalCloud(0.01),
+            event=event,
+            instances=3,
+            steps=1000,
+            check_every=10,
+            plan_only=True,
+        )
+
+    coupled, windows, endless = (
+        plan(Rosenbrock, Below(1.0)),
+        plan(QuarticSaddle, Below(1.0)),
+        plan(QuarticSaddle, Never()),
+    )
+    assert [p.streamed for p in (coupled, windows, endless)] == [True, True, False]
+    assert "in memory" in str(windows)
+    assert "in memory" not in str(endless)
+    assert windows.launches >= 200 + 1
+    assert endless.launches < 100
+
+
+@pytest.mark.parametrize("wrong", [{"window": 3}, {"window": -1}, {"window": 2, "streamed": True}])
+def test_windows_that_make_no_sense_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match=r"was given; give|were given; give"):
+        EmulatedEngine(4, **wrong)
 
 
 def test_memory_of_instances_that_stream_is_planned_and_bounded() -> None:

@@ -85,6 +85,9 @@ class CudaEngine(DeviceEngine):
         kernel = self.kernel(source, entry)
         with self._on_device():
             kernel((blocks,), (threads,), (launch,))
+
+    def wait(self) -> None:
+        with self._on_device():
             self.xp.cuda.get_current_stream().synchronize()
 
     def address(self, array: Any) -> int:

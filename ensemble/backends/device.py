@@ -126,6 +126,12 @@ class DeviceEngine(Engine):
     ) -> None:
         if lanes is not None and (lanes < 1 or lanes > MOST_LANES or lanes & (lanes - 1)):
             raise ValueError(f"lanes={lanes} was given; give a power of two from 1 to {MOST_LANES}, or None.")
+        if window is not None and (window < 0 or window & (window - 1)):
+            raise ValueError(f"window={window} was given; give a power of two of blocks, 0 for none, or None.")
+        if window and streamed:
+            raise ValueError(
+                f"streamed=True and window={window} were given; give one of them: windows lie in registers."
+            )
         self._lanes = lanes
         self._processors = processors
         self._streamed = streamed
@@ -139,22 +145,26 @@ class DeviceEngine(Engine):
 
     @abstractmethod
     def launch(self, source: str, entry: str, blocks: int, threads: int, launch: NDArray[Any]) -> None:
-        """Runs a kernel with ``launch`` passed by value; over when this returns."""
+        """Starts a kernel with ``launch`` passed by value; over when ``wait`` returns."""
+
+    @abstractmethod
+    def wait(self) -> None:
+        """Waits for what was launched."""
 
     # ---- programs
 
     def group(self, program: Program) -> Group:
         """The lanes and threads that a program runs with."""
         group = group_of(program, self._processors)
-        window = group.window if self._window is None else self._window if program.pointwise else 0
-        if self._streamed is not None and self._window is None:
+        window = group.window if self._window is None else self._window
+        if self._streamed is not None or not program.pointwise:
             window = 0
-        streamed = not window and (group.streamed or group.window > 0 if self._streamed is None else self._streamed)
-        if self._lanes is None:
-            if streamed and not group.streamed:
-                group = Group(STREAMED_LANES, STREAMED_LANES) if group.window else group
-            return replace(group, streamed=streamed, window=window)
-        return replace(self._of_lanes(program, self._lanes), streamed=streamed, window=window)
+        streamed = self._streamed if self._streamed is not None else not window and (group.streamed or group.window > 0)
+        if self._lanes is not None:
+            group = self._of_lanes(program, self._lanes)
+        elif streamed and group.window:
+            group = Group(STREAMED_LANES, STREAMED_LANES)
+        return replace(group, streamed=streamed, window=window)
 
     def _of_lanes(self, program: Program, most: int) -> Group:
         lanes = min(most, _power_of_two(-(-program.dim // 4)))
@@ -167,6 +177,10 @@ class DeviceEngine(Engine):
             return group
         return replace(self._of_lanes(program, self._lanes or STREAMED_LANES), streamed=True)
 
+    def group_of_entry(self, program: Program, entry: str) -> Group:
+        """The lanes and threads of one of a program's kernels."""
+        return {"draw": Group(1, THREADS), "advance": self.group(program)}.get(entry) or self._whole(program)
+
     def entries(self, program: Program) -> tuple[str, ...]:
         """The kernels that advance a program: where its windows do, the event is asked by another."""
         return ("advance", "check") if self.group(program).window and not _never(program) else ("advance",)
@@ -177,7 +191,7 @@ class DeviceEngine(Engine):
 
     def source(self, program: Program, entry: str) -> str:
         """The text of one of a program's kernels: ``advance``, ``check``, ``observe`` or ``draw``."""
-        group = {"draw": Group(1, THREADS), "advance": self.group(program)}.get(entry) or self._whole(program)
+        group = self.group_of_entry(program, entry)
         launch_of = launch_dtype(program.dtype)
         launch = {"advance": launch_of, "check": launch_of, "observe": look_dtype(), "draw": draw_dtype()}[entry]
         macros = {
@@ -201,7 +215,10 @@ class DeviceEngine(Engine):
         group = self.group(program)
         return group.streamed or (group.window > 0 and not _never(program))
 
-    def _at_once(self, program: Program) -> int:
+    def launches_to_ask(self, program: Program) -> int:
+        return 2 if "check" in self.entries(program) else 0  # up to where it is asked, and the question
+
+    def at_once(self, program: Program) -> int:
         """Instances that run at once where they stream: what fills the device, and no more, since each takes a slice."""
         return max(1, self._processors * STREAMED_PER_PROCESSOR // self._whole(program).lanes)
 
@@ -217,31 +234,21 @@ class DeviceEngine(Engine):
         group = self._whole(program)
         if not group.streamed or not (looks or self.streams(program)):
             return 0
-        return group.slices(min(rows, self._at_once(program))) * self.slice_bytes(program)
+        return group.slices(min(rows, self.at_once(program))) * self.slice_bytes(program)
 
-    def _launch_rows(self, program: Program, entry: str, active: Any, launch: NDArray[Any]) -> None:
-        """Runs a kernel over the rows listed in ``active``: at once, or in rounds where they stream."""
-        group = self.group(program) if entry == "advance" else self._whole(program)
-        source, count = self.source(program, entry), len(active)
-        if not group.streamed:
-            launch["active"], launch["count"] = self.address(active), count
-            self.launch(source, entry, group.blocks(count * group.windows(program.dim)), group.threads, launch)
-            return
-        at_once, size = min(count, self._at_once(program)), self.slice_bytes(program)
-        scratch = self.xp.empty((group.slices(at_once), size), dtype=np.uint8)
-        scratch[:, -SLICE_END:] = 0
-        launch["scratch"], launch["scratch_bytes"] = self.address(scratch), size
-        for first in range(0, count, at_once):
-            rows = active[first : first + at_once]
-            launch["active"], launch["count"] = self.address(rows), len(rows)
-            self.launch(source, entry, group.blocks(len(rows)), group.threads, launch)
-        if scratch[:, -SLICE_END:].any():
+    # ---- running
+
+    def finish(self, *launched: Rows) -> None:
+        """Waits for what was launched.
+
+        RuntimeError: its parts held more vectors than there was memory for.
+        """
+        self.wait()
+        if any(rows.overran() for rows in launched):
             raise RuntimeError(
                 f"backend={self.name!r}: the parts of this program hold more vectors at once than the {VECS_PER_PART} for each "
                 f"part that there is room for; raise ensemble.backends.cpu.VECS_PER_PART, or use backend='numpy'."
             )
-
-    # ---- running
 
     def _structs(self, program: Program, entry: str, kept: Kept) -> int:
         """Puts the parts' structs, one per configuration, on the device."""
@@ -264,23 +271,22 @@ class DeviceEngine(Engine):
             "tables": kept.place(tables),
             **{name: self.address(array) for name, array in state.arrays().items()},
         }
-        if not self.group(program).window:
-            self._launch_rows(
-                program, "advance", active, advance_launch(program, addresses, tables, count, first, last)
-            )
-            return
+        launch = advance_launch(program, addresses, tables, count, first, last)
+        rows = {entry: Rows(self, program, entry, active) for entry in self.entries(program)}
         begin, row = first, tables.shape[2] * tables.itemsize
         for end in self._ends(program, first, last):
-            at = {**addresses, "tables": addresses["tables"] + (begin - first) * row}
-            launch = advance_launch(program, at, tables, count, begin, end)
-            for entry in self.entries(program) if end % program.check_every == 0 else ("advance",):
-                self._launch_rows(program, entry, active, launch)
+            launch["first"], launch["last"], launch["tables"] = begin, end, addresses["tables"] + (begin - first) * row
+            for entry, of_entry in rows.items():
+                if entry == "advance" or end % program.check_every == 0:
+                    of_entry.launch(launch)
             begin = end + 1
-        state.x[active[state.diverged_step[active] >= 0]] = np.nan
+        self.finish(*rows.values())
+        if self.group(program).window:
+            state.x[active[state.diverged_step[active] >= 0]] = np.nan
 
     def _ends(self, program: Program, first: int, last: int) -> list[int]:
-        """The last steps of the launches of windows: those at which the event is asked, and the last of all."""
-        if _never(program):
+        """The last steps of launches: of windows those at which the event is asked, and the last of all."""
+        if "check" not in self.entries(program):
             return [last]
         every = program.check_every
         return sorted({*range(-(-first // every) * every, last + 1, every), last})
@@ -298,8 +304,9 @@ class DeviceEngine(Engine):
         }
         if direction is not None:
             addresses["direction"] = kept.keep(self.xp.ascontiguousarray(self.to_device(direction)))
-        launch = look_launch(program, addresses, rows, t)
-        self._launch_rows(program, "observe", self.xp.arange(rows, dtype=np.int32), launch)
+        looked_at = Rows(self, program, "observe", self.xp.arange(rows, dtype=np.int32))
+        looked_at.launch(look_launch(program, addresses, rows, t))
+        self.finish(looked_at)
         return found
 
     def _draw(self, program: Program, step: int, stream: int, ids: NDArray[np.uint32], what: int) -> Any:
@@ -310,6 +317,7 @@ class DeviceEngine(Engine):
         blocks = -(-len(ids) * -(-program.dim // 4) // THREADS)
         if blocks:
             self.launch(self.source(program, "draw"), "draw", blocks, THREADS, launch)
+        self.finish()
         return out
 
     def normals(self, program: Program, step: int, stream: int, ids: NDArray[np.uint32]) -> Any:
@@ -317,6 +325,39 @@ class DeviceEngine(Engine):
 
     def uniforms(self, program: Program, step: int, stream: int, ids: NDArray[np.uint32]) -> Any:
         return self._draw(program, step, stream, ids, 1)
+
+
+class Rows:
+    """A kernel of a program, over the rows listed in ``active``, launched once or again and again.
+
+    Where instances stream, in rounds of as many rows as have a slice of memory.
+    """
+
+    def __init__(self, engine: DeviceEngine, program: Program, entry: str, active: Any) -> None:
+        group = engine.group_of_entry(program, entry)
+        self.engine, self.entry, self.threads = engine, entry, group.threads
+        self.source = engine.source(program, entry)
+        most = engine.at_once(program) if group.streamed else len(active)
+        self.rounds = [active[first : first + most] for first in range(0, len(active), most)]
+        self.blocks = [group.blocks(len(rows) * group.windows(program.dim)) for rows in self.rounds]
+        self.slice_bytes = engine.slice_bytes(program) if group.streamed else 0
+        self.scratch: Any = None
+        if group.streamed:
+            slices = group.slices(len(self.rounds[0]))
+            self.scratch = engine.xp.empty((slices, self.slice_bytes), dtype=np.uint8)
+            self.scratch[:, -SLICE_END:] = 0
+
+    def launch(self, launch: NDArray[Any]) -> None:
+        """Starts the kernel for all rows, with this struct."""
+        if self.scratch is not None:
+            launch["scratch"], launch["scratch_bytes"] = self.engine.address(self.scratch), self.slice_bytes
+        for rows, blocks in zip(self.rounds, self.blocks, strict=True):
+            launch["active"], launch["count"] = self.engine.address(rows), len(rows)
+            self.engine.launch(self.source, self.entry, blocks, self.threads, launch)
+
+    def overran(self) -> bool:
+        """Whether an instance took more memory than its slice."""
+        return self.scratch is not None and bool(self.scratch[:, -SLICE_END:].any())
 
 
 class Kept:

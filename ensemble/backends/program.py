@@ -206,6 +206,10 @@ class Engine(ABC):
         """Whether a device reads the program's instances from memory again and again, since its registers do not suffice."""
         return False
 
+    def launches_to_ask(self, program: Program) -> int:
+        """Launches that it takes to ask the event once, beside those of segments."""
+        return 0
+
     def thread_instructions(self) -> float | None:
         """Thread-instructions/s that a GPU can issue; None elsewhere."""
         return None
