@@ -11,6 +11,7 @@ from scipy import stats
 from simulated_runs import covers, geometric, runs
 
 from ensemble.statistics import compare_survival, comparison, logrank, survival
+from ensemble.statistics.intervals import mean_interval
 
 
 def test_logrank_is_lifelines_with_ties_censoring_and_four_groups():
@@ -93,7 +94,29 @@ def test_independent_differences_have_the_textbook_error():
     assert width == pytest.approx(2 * stats.norm.ppf(0.975) * error, rel=0.08)
     assert found.logrank_statistic.item() == logrank(runs(time, 100, dims=("lr", "instance")), "lr").statistic.item()
     assert found.median_difference.item() == np.median(time[1]) - np.median(time[0])
-    assert found.restricted_mean_difference_pvalue.item() == pytest.approx(2 / 2001)
+    assert found.median_difference_pvalue.item() == pytest.approx(2 / 2001)
+
+
+def test_restricted_means_have_students_interval_where_nothing_is_skewed_and_halls_where_something_is():
+    time = np.array([np.r_[10:30, 31:51], np.r_[12:92:2]])
+    error = np.hypot(*stats.sem(time, axis=1))
+    alone = compare_survival(runs(time, 1000, dims=("lr", "instance")), "lr")
+    limits = [alone.restricted_mean_difference_lower, alone.restricted_mean_difference_upper]
+    oracle = stats.t.interval(0.95, 39, time[1].mean() - time[0].mean(), error)
+    np.testing.assert_allclose(np.squeeze(limits), oracle, rtol=1e-9)
+    skewed = geometric(0.1, (2, 30))
+    paired = compare_survival(runs(skewed, 1000, dims=("lr", "instance"), paired=1), "lr")
+    limits = [paired[f"restricted_mean_difference{end}"].item() for end in ("", "_lower", "_upper")]
+    np.testing.assert_allclose(limits, mean_interval((skewed[1] - skewed[0]).astype(float), 0.95))
+
+
+@pytest.mark.parametrize("paired", [0, 1])
+def test_the_p_value_of_the_restricted_mean_is_that_of_the_interval_that_ends_at_zero(paired):
+    data = runs(geometric(0.1, (2, 25)) + [[0], [2]], 1000, dims=("lr", "instance"), paired=paired)
+    p = compare_survival(data, "lr").restricted_mean_difference_pvalue.item()
+    at = compare_survival(data, "lr", confidence=1 - p)
+    limits = at.restricted_mean_difference_lower.item(), at.restricted_mean_difference_upper.item()
+    assert min(map(abs, limits)) == pytest.approx(0, abs=1e-9)
 
 
 def shifted(paired):
@@ -132,13 +155,13 @@ def test_the_reference_can_be_chosen_and_turns_the_sign():
 
 @pytest.mark.parametrize("paired", [0, 1])
 def test_how_much_fits_in_memory_changes_no_result(monkeypatch, paired):
-    data = runs(geometric(0.05, (3, 2, 200)), 60, dims=("lr", "beta", "instance"), paired=paired)
+    data = runs(geometric(0.005, (3, 2, 200)), 600, dims=("lr", "beta", "instance"), paired=paired)
     whole = compare_survival(data, "lr", resamples=300, seed=5)
     monkeypatch.setattr(comparison, "_CELLS", 1000)
     xr.testing.assert_allclose(compare_survival(data, "lr", resamples=300, seed=5), whole, rtol=1e-10)
     assert whole.restricted_mean_difference.dims == ("beta", "lr")
     other = compare_survival(data, "lr", resamples=300, seed=6)
-    assert not other.restricted_mean_difference_lower.equals(whole.restricted_mean_difference_lower)
+    assert not other.median_difference_lower.equals(whole.median_difference_lower)
 
 
 @pytest.mark.parametrize("until", [17, 40])
@@ -164,6 +187,18 @@ def test_comparison_ends_at_the_smallest_horizon():
         compare_survival(data, "optimizer", until=41)
 
 
+def test_a_median_that_few_resamples_reach_has_no_upper_limit():
+    time = np.array([np.arange(1, 41), np.r_[np.arange(21, 43), np.full(18, 500)]])
+    found = compare_survival(runs(time, 100, dims=("lr", "instance")), "lr")
+    assert found.median_difference == 20
+    assert 0 < found.median_difference_lower < 20
+    assert np.isposinf(found.median_difference_upper)
+    assert found.median_difference_pvalue < 0.05
+    back = compare_survival(runs(time, 100, dims=("lr", "instance")), "lr", reference=1)
+    assert np.isneginf(back.median_difference_lower)
+    assert found.median_reference.item() == back["median"].item() == 20
+
+
 def test_medians_that_are_not_reached_stay_nan_and_empty_comparisons_are_named():
     time = np.array([np.r_[np.arange(1, 31), np.full(70, 500)], np.full(100, 500)])
     data = runs([time, time + 400], 100, dims=("beta", "lr", "instance"), paired=1)
@@ -175,6 +210,9 @@ def test_medians_that_are_not_reached_stay_nan_and_empty_comparisons_are_named()
 
 
 GOOD = runs(geometric(0.1, (2, 50)), 30, dims=("lr", "instance"), coords={"lr": [0.1, 0.2]})
+
+
+DIMS = ("trial", "lr", "instance")
 
 
 def without_attribute(name):
@@ -203,22 +241,33 @@ def test_what_the_sample_cannot_bear_is_refused(call, message):
         call()
 
 
-def two_rules(paired, later):
-    """Return 2,000 data sets: the second rule escapes later, uniformly 0 ... 2*later steps, paired or by itself."""
+def two_rules(paired, later, n=200, shared=True, sets=2000, p=0.01):
+    """Return data sets of two rules: the second escapes `later` steps later, of the same law by itself or on shared times."""
     rng = np.random.default_rng(12)
-    first = rng.geometric(0.01, (2000, 200))
-    second = first.copy() if paired else rng.geometric(0.01, (2000, 200))
-    jitter = rng.integers(-10, 11, (2000, 200))
-    second = np.maximum(first, 11) + jitter + later if paired else second + later
-    first = np.maximum(first, 11) if paired else first
-    return runs(np.stack([first, second], axis=1), 10**5, dims=("trial", "rule", "instance"), paired=int(paired))
+    first, second = rng.geometric(p, (2, sets, n))
+    if paired:
+        common, own = (rng.geometric(p, (sets, n)), rng.integers(1, int(0.2 / p), (2, sets, n)))
+        first, second = common + own if shared else np.array([first, second]) + common // 4
+    time = np.stack([first, second + later], axis=1)
+    return runs(time, 10**6, dims=("trial", "rule", "instance"), paired=int(paired))
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("n", [20, 100, 200])
 @pytest.mark.parametrize("paired", [False, True])
-def test_intervals_of_differences_cover_ninety_five_percent(paired):
-    found = compare_survival(two_rules(paired, later=10), "rule", resamples=600)
+def test_intervals_of_differences_of_restricted_means_cover_ninety_five_percent(paired, n):
+    found = compare_survival(two_rules(paired, 10, n), "rule", resamples=200)
     assert 0.93 <= covers(found, "restricted_mean_difference", 10.0) <= 0.97
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [20, 100])
+def test_and_where_the_second_rule_is_twice_as_slow_and_some_are_censored(n):
+    time = np.stack([geometric(p, (2000, n), seed=k) for k, p in enumerate((0.01, 0.005))], axis=1)
+    data = runs(time, 150, dims=("trial", "rule", "instance"))
+    first, second = ((1 - (1 - p) ** 150) / p for p in (0.01, 0.005))
+    found = compare_survival(data, "rule", resamples=200)
+    assert 0.93 <= covers(found, "restricted_mean_difference", second - first) <= 0.97
 
 
 @pytest.mark.slow
@@ -229,6 +278,31 @@ def test_five_percent_of_null_comparisons_are_called_different(paired):
 
 
 @pytest.mark.slow
-def test_logrank_pvalues_are_uniform_when_nothing_differs():
-    data = runs(geometric(0.02, (2000, 3, 100), seed=13), 60, dims=("trial", "lr", "instance"))
-    assert stats.kstest(logrank(data, "lr").pvalue.values, "uniform").pvalue > 1e-4
+@pytest.mark.parametrize(("n", "resamples"), [(20, 600), (100, 400), (1000, 200)])
+@pytest.mark.parametrize("until", [None, 1200])
+def test_intervals_of_differences_of_medians_cover_ninety_five_percent(n, resamples, until):
+    """Also where a third is censored: a median not reached leaves a side open. Twenty times can be few medians."""
+    found = compare_survival(two_rules(False, 100, n, p=1e-3), "rule", resamples=resamples, until=until)
+    assert 0.93 <= covers(found, "median_difference", 100.0) <= (0.98 if n == 20 else 0.97)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n", "resamples"), [(20, 600), (100, 400), (1000, 200)])
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("until", [None, 1700])
+def test_intervals_of_differences_of_paired_medians_cover_at_least_ninety_five_percent(n, resamples, shared, until):
+    found = compare_survival(two_rules(True, 100, n, shared, p=1e-3), "rule", resamples=resamples, until=until)
+    assert covers(found, "median_difference", 100.0) >= 0.94
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("p", "groups", "n"), [(0.02, 3, 100), (0.3, 2, 200), (0.002, 2, 50)], ids=str)
+@pytest.mark.parametrize("censoring", ["none", "at one horizon", "at random"])
+def test_logrank_pvalues_are_uniform_when_nothing_differs(p, groups, n, censoring):
+    """With ties in plenty (p = 0.3) and few: 2,000 data sets against the uniform law."""
+    shape = (2000, groups, n)
+    late = np.random.default_rng(14).integers(1, int(2 / p), shape)
+    horizon = {"none": 10**6, "at one horizon": int(1.2 / p), "at random": xr.DataArray(late, dims=DIMS)}[censoring]
+    pvalue = logrank(runs(geometric(p, shape, seed=13), horizon, dims=DIMS), "lr").pvalue.values
+    assert stats.kstest(pvalue, "uniform").pvalue > 1e-3
+    assert 0.035 <= (pvalue < 0.05).mean() <= 0.065

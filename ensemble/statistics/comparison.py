@@ -1,4 +1,4 @@
-"""Do two groups of instances escape at different times? Log-rank where groups are independent, paired bootstrap else.
+"""Do two groups of instances escape at different times? Log-rank where groups are independent, differences anywhere.
 
 Configurations and optimizers share starts and noise by default: instance i is the same draw in every group
 (attrs["paired"] = 1). Tests that assume independent groups are then wrong, mostly far too cautious, and are refused.
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.stats import chi2
+from scipy.stats import chi2, t
 
-from .intervals import check_resamples
+from .intervals import check_resamples, percentile_limits
 from .lifetimes import FloatArray, Group, IntArray, Lifetimes, check_confidence, check_whole, read
 
 _FEWEST = 10  # below, resampling ids repeats so few data sets that percentiles mean nothing
@@ -99,22 +99,29 @@ def compare_survival(
 ) -> xr.Dataset:
     """Compare the escape times of the groups along `dim` with those of a reference group, paired where they are.
 
-    Differences of E min(T, until) (restricted mean; Irwin 1949) and of the median, with percentile intervals and
-    two-sided p-values from the bootstrap (Efron 1979; p by inverting the interval, (1 + count)/(1 + resamples) per
-    side). Where attrs["paired"] is 1 instance ids are resampled, all groups with the same ids, so that what the groups
-    share cancels; where it is 0 every group is resampled by itself, and the log-rank test over all groups (`logrank`)
-    comes along. The p-values of several differences are not adjusted for their number.
+    Differences of E min(T, until) (restricted mean; Irwin 1949) and of the median. Where attrs["paired"] is 1 instance ids
+    are compared, so that what the groups share cancels; where it is 0 groups are independent, and the log-rank test over
+    all groups (`logrank`) comes along. The p-values of several differences are not adjusted for their number.
 
     `until` (steps) defaults to the smallest horizon of the groups compared: below it nobody is censored and restricted
-    means are plain averages. `reference` names a member of `dim` (default the first). At most 4 million resampled
-    instances are held at a time.
+    means are plain averages. Their difference has Student's interval with n - 1 degrees of freedom (for independent groups
+    too: Hsu 1938) corrected for skewness by Hall's (1992) cubic, for two groups as in Zhou & Dinh 2005
+    (doi:10.1093/biostatistics/kxi002), and its p inverts that: 93 to 97 % of 95 % intervals hold the truth for geometric
+    times from 20 instances on.
+
+    The difference of medians has the percentile interval of the bootstrap (Efron 1979) over instances, and p by inverting
+    it, (1 + count)/(1 + resamples) per side. It is infinite on a side where a median is not reached by `until` in too many
+    resamples. Independent groups: 95 to 97 % hold the truth where the medians' errors are many steps, more where they are few.
+    Paired groups: 95 % at least, up to all where the groups share most of what they do; the restricted mean tells
+    these apart, and so does `paired_difference`. At most 4 million resampled instances are held at a time.
+
+    `reference` names a member of `dim` (default the first).
 
     Returns over the other configuration dimensions and the other members of `dim`: `restricted_mean_difference` and
     `median_difference` (member minus reference, steps; positive: escapes later), each also as `..._lower`,
     `..._upper`, `..._pvalue`; `restricted_mean` and `median` (..., dim) of the member, as `..._reference` (...) of the
     reference; `until`; for independent groups `logrank_statistic`, `logrank_degrees`, `logrank_pvalue`. NaN: a median
-    not reached by `until` in the sample or in some resample, or no events in any group compared (attrs["note"] says
-    so).
+    not reached by `until`, or no events in any group compared (attrs["note"] says so).
 
     ValueError: no attrs["paired"], fewer than 10 instances, no events at all, `until` beyond a horizon, `dim` or
     `reference` unknown, confidence outside (0, 1), too few resamples for it.
@@ -143,8 +150,13 @@ def compare_survival(
     results = []
     for row, end, stream in zip(table, ends, streams, strict=True):
         times = [_capped(lives, number, end) for number in row]
-        exact, drawn = _bootstrap(times, end, lives.paired, resamples, stream)
-        results.append(_differences(exact, drawn, base, (1.0 - confidence) / 2))
+        if all(time.min() > end for time in times):
+            results.append(np.full((10, len(times)), np.nan))  # no events, nothing to tell apart
+            continue
+        means = _means([np.minimum(time, end).astype(float) for time in times], base, lives.paired, confidence)
+        drawn = _bootstrap(times, lives.paired, resamples, stream)
+        medians = _medians([_median(time) for time in times], drawn, end, base, confidence)
+        results.append(np.concatenate([means, medians]))
     found = np.array(results)  # (rest, 10, members)
 
     rest = frame.without(dim)
@@ -171,7 +183,7 @@ def compare_survival(
     if dim not in coords:
         coords[dim] = xr.DataArray(others, dims=dim)
     attrs = {
-        "method": "paired bootstrap over instance ids" if lives.paired else "independent bootstrap, log-rank test",
+        "method": "paired differences of instance ids" if lives.paired else "independent groups, log-rank test",
         "reference": str(names[base]),
         "confidence": confidence,
         "resamples": resamples,
@@ -188,48 +200,68 @@ def _capped(lives: Lifetimes, number: int, end: int) -> IntArray:
     return np.where(group.had & (group.time <= end), group.time, end + 1)
 
 
-def _summary(count: NDArray[np.int64], value: IntArray, end: int) -> tuple[FloatArray, FloatArray]:
-    """Return restricted means and medians (resamples,) of counts (resamples, values); NaN: median not reached."""
-    n = count[0].sum()
-    half = value[(2 * np.cumsum(count, axis=1) >= n).argmax(axis=1)]
-    return count @ np.minimum(value, end) / n, np.where(half > end, np.nan, half)
+def _means(times: list[FloatArray], base: int, paired: bool, confidence: float) -> FloatArray:
+    """Return (5, members): mean of times (instances,), its difference from the reference's, lower, upper, p-value."""
+    return np.array([_mean(time, times[base], paired, confidence) for time in times]).T
 
 
-def _bootstrap(
-    times: list[IntArray], end: int, paired: bool, resamples: int, stream: np.random.SeedSequence
-) -> tuple[FloatArray, FloatArray]:
-    """Return restricted mean and median of the sample (2, members) and of its resamples (2, resamples, members)."""
+def _mean(time: FloatArray, reference: FloatArray, paired: bool, confidence: float) -> tuple[float, ...]:
+    mean, n = float(time.mean()), time.size
+    difference = mean - float(reference.mean())
+    sides = [time - reference] if paired else [time, -reference]
+    variances = np.array([side.var(ddof=1) / n for side in sides])
+    if variances.sum() == 0:
+        return mean, difference, difference, difference, float(difference == 0)
+    error = np.sqrt(variances.sum())
+    thirds = np.array([np.mean((side - side.mean()) ** 3) for side in sides]) * (n / (n - 1)) ** 1.5
+    skew = thirds.sum() / n**2 / error**3  # of the difference of means
+    # Hall's cubic W = T + a T^2/3 + a^2 T^3/27 + a/6 of T = difference/error, and T for W = -q and q.
+    T = difference / error
+    W = T + skew * T**2 / 3 + skew**2 * T**3 / 27 + skew / 6
+    q = float(t.ppf(0.5 + confidence / 2, n - 1))
+    w = np.array([q, -q]) - skew / 6
+    root = np.cbrt(1.0 + skew * w)
+    lower, upper = difference - error * 3.0 * w / (root * root + root + 1.0)
+    return mean, difference, float(lower), float(upper), float(2.0 * t.sf(abs(W), n - 1))
+
+
+def _median(time: IntArray) -> float:
+    """Return the median as survival curves have it: the first step by which half have escaped."""
+    return float(np.partition(time, (time.size - 1) // 2)[(time.size - 1) // 2])
+
+
+def _bootstrap(times: list[IntArray], paired: bool, resamples: int, stream: np.random.SeedSequence) -> FloatArray:
+    """Return the medians of resamples (resamples, members)."""
     n, members = times[0].size, len(times)
-    coded = [np.unique(time, return_inverse=True, return_counts=True) for time in times]
-    exact = np.array([_summary(count[None], value, end) for value, _, count in coded])[:, :, 0].T
-    drawn = np.full((2, resamples, members), np.nan)
-    if all(value[0] > end for value, _, _ in coded):
-        return np.full_like(exact, np.nan), drawn  # no events, nothing to tell apart
+    coded = [np.unique(time, return_inverse=True) for time in times]
+    drawn = np.empty((resamples, members))
     # A generator to each independent member: how many resamples fit into memory at once changes no result.
     generators = [np.random.default_rng(child) for child in stream.spawn(1 if paired else members)]
     batch = max(1, _CELLS // n)
     for first in range(0, resamples, batch):
         size = min(batch, resamples - first)
-        for member, (value, code, _) in enumerate(coded):
+        for member, (value, code) in enumerate(coded):
             if member < len(generators):  # paired members all see the first one's ids
                 chosen = generators[member].integers(n, size=(size, n))
             # One bincount for the whole batch: every resample counts into its own stretch of cells.
             cell = code[chosen] + value.size * np.arange(size)[:, None]
             count = np.bincount(cell.ravel(), minlength=size * value.size).reshape(size, value.size)
-            drawn[:, first : first + size, member] = _summary(count, value, end)
-    return exact, drawn
+            drawn[first : first + size, member] = value[(2 * np.cumsum(count, axis=1) >= n).argmax(axis=1)]
+    return drawn
 
 
-def _differences(exact: FloatArray, drawn: FloatArray, base: int, tail: float) -> FloatArray:
-    """Return (10, members): estimate, difference, lower, upper, p-value of the restricted mean, then of the median."""
-    rows = []
-    for estimate, resampled in zip(exact, drawn, strict=True):
-        difference = resampled - resampled[:, [base]]
-        lower, upper = np.quantile(difference, [tail, 1.0 - tail], axis=0)
-        fewer = np.minimum((difference <= 0).sum(axis=0), (difference >= 0).sum(axis=0))
-        pvalue = np.where(np.isnan(lower), np.nan, np.minimum(1.0, 2.0 * (1 + fewer) / (1 + len(resampled))))
-        rows += [estimate, estimate - estimate[base], lower, upper, pvalue]
-    return np.array(rows)
+def _medians(medians: list[float], drawn: FloatArray, end: int, base: int, confidence: float) -> FloatArray:
+    """Return (5, members): median, difference, lower, upper, p-value; a median beyond the end is NaN."""
+    median = np.where(np.array(medians) > end, np.nan, medians)
+    reached = np.where(drawn > end, np.inf, drawn)
+    with np.errstate(invalid="ignore"):
+        difference = reached - reached[:, [base]]
+    unknown = np.isnan(difference)  # neither is reached: the difference may be anything
+    lower, _ = percentile_limits(np.where(unknown, -np.inf, difference), confidence)
+    _, upper = percentile_limits(np.where(unknown, np.inf, difference), confidence)
+    fewer = np.minimum((~(difference > 0)).sum(axis=0), (~(difference < 0)).sum(axis=0))
+    pvalue = np.minimum(1.0, 2.0 * (1 + fewer) / (1 + len(drawn)))
+    return np.array([median, median - median[base], lower, upper, pvalue])
 
 
 def _require_events(lives: Lifetimes) -> None:
