@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from scipy import stats
+from simulated_runs import covers
 
 import ensemble as en
 from ensemble.statistics import index_against_loss, quench, saddle_index, second_order_stationarity
@@ -70,7 +71,7 @@ def indices(index, value, dim=10):
     return xr.Dataset({"saddle_index": ("instance", index), "final_value": ("instance", value)}, attrs={"dim": dim})
 
 
-def test_means_and_their_intervals_are_scipys():
+def test_means_are_scipys_and_their_intervals_halls():
     rng = np.random.default_rng(0)
     value = rng.normal(size=3000)
     index = rng.binomial(10, stats.norm.cdf(value))
@@ -82,12 +83,44 @@ def test_means_and_their_intervals_are_scipys():
     assert found["count"].sum() == inside.sum()
     for k in range(8):
         here = index[(value >= edges[k]) & (value < edges[k + 1])] / 10
-        limits = stats.t.interval(0.95, here.size - 1, here.mean(), stats.sem(here))
-        np.testing.assert_allclose([found.fraction_lower[k], found.fraction_upper[k]], limits)
+        limits = np.array([found.fraction_lower[k], found.fraction_upper[k]])
+        T, g = (here.mean() - limits) / here.std(ddof=1), stats.skew(here)
+        cubic = T + g * T**2 / 3 + g**2 * T**3 / 27 + g / (6 * here.size)  # Hall 1992
+        inside_unit = (limits > 0) & (limits < 1)
+        q = stats.t.ppf(0.975, here.size - 1) * np.array([1, -1]) / np.sqrt(here.size)
+        np.testing.assert_allclose(cubic[inside_unit], q[inside_unit])
         oracle = stats.binomtest(int((here == 0).sum()), here.size).proportion_ci(method="wilson")
         np.testing.assert_allclose(
             [found.minima_lower[k], found.minima_upper[k]], [oracle.low, oracle.high], atol=1e-12
         )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [10, 20, 200])
+@pytest.mark.parametrize("dim", [10, 100])
+def test_intervals_cover_ninety_five_percent(n, dim):
+    """2,000 data sets of three bins, n instances in each, whose directions lead down by chance."""
+    down = np.repeat([0.1, 0.2, 0.5], n)
+    index = np.random.default_rng(5).binomial(dim, down, (2000, 3 * n))
+    value = np.broadcast_to(np.repeat([0.5, 1.5, 2.5], n), index.shape)
+    dims = ("trial", "instance")
+    data = xr.Dataset({"saddle_index": (dims, index), "final_value": (dims, value)}, attrs={"dim": dim})
+    found = index_against_loss(data, bins=[0.0, 1.0, 2.0, 3.0])
+    assert (found["count"] == n).all()
+    for k in range(3):
+        assert 0.93 <= covers(found.isel(bin=k), "fraction", down[k * n]) <= 0.97
+
+
+@pytest.mark.slow
+def test_intervals_of_the_share_of_minima_cover_ninety_five_percent_on_average():
+    """Of a share Wilson's coverage swings with the share and n: 2,000 data sets, each with its own."""
+    rng = np.random.default_rng(6)
+    share = rng.uniform(0.05, 0.95, (2000, 1))
+    index = np.where(rng.random((2000, 20)) < share, 0, 3)
+    dims = ("trial", "instance")
+    data = xr.Dataset({"saddle_index": (dims, index), "final_value": (dims, 1.0 * index)}, attrs={"dim": 10})
+    found = index_against_loss(data, bins=[-1.0, 4.0]).isel(bin=0)
+    assert 0.93 <= covers(found, "minima", xr.DataArray(share[:, 0], dims="trial")) <= 0.97
 
 
 def test_few_or_equal_indices_have_an_interval_that_is_not_a_point():
