@@ -91,22 +91,74 @@ def test_the_interval_of_few_events_covers_what_it_says(n):
     assert 0.93 < many.min() < many.max() < 0.97
 
 
-@pytest.mark.parametrize("n", [1, 5, 6, 10, 37, 1000])
-def test_the_interval_of_a_median_is_the_narrowest_between_order_statistics_that_covers(n):
-    values = np.arange(1.0, n + 1)
-    middle, lower, upper = median_interval(np.random.default_rng(n).permutation(values), 0.95)
+@pytest.mark.parametrize("confidence", [0.5, 0.95])
+@pytest.mark.parametrize("n", [1, 2, 5, 6, 10, 37, 1000])
+def test_the_interval_of_a_median_covers_exactly_where_values_fall_off_exponentially_on_either_side(n, confidence):
+    """Of the k values below the median the nearest is an exponential/k away, of the n - k above one an exponential/(n-k).
+
+    Then (1 - w) X_k + w X_{k+1} is above the median with chance k w/(k w + (n - k) (1 - w)).
+    """
+    values, tail = np.arange(1.0, n + 1), (1 - confidence) / 2
+    middle, lower, upper = median_interval(np.random.default_rng(n).permutation(values), confidence)
     assert middle == np.median(values)
-    if n < 6:
-        assert (lower, upper) == (-np.inf, np.inf)  # 2^(1-n) > 5 %: no interval between values covers
+    if 0.5**n >= tail:
+        assert (lower, upper) == (-np.inf, np.inf)  # not even all of the values cover
         return
-    assert upper == n + 1 - lower
-    missed = [2 * stats.binom.cdf(k - 1, n, 0.5) for k in (lower, lower + 1)]
-    assert missed[0] <= 0.05 < missed[1]
+    assert upper == pytest.approx(n + 1 - lower)
+    k, w = int(lower), lower % 1
+    beyond = k * w / (k * w + (n - k) * (1 - w))
+    assert stats.binom.cdf(k - 1, n, 0.5) + beyond * stats.binom.pmf(k, n, 0.5) == pytest.approx(tail)
 
 
 def test_the_median_of_values_that_diverged_is_infinite():
     assert median_interval(np.r_[np.zeros(10), np.full(90, np.inf)], 0.95) == (np.inf, np.inf, np.inf)
     assert np.isnan(median_interval(np.empty(0), 0.95)).all()
+
+
+@pytest.mark.parametrize("n", [6, 10, 37])
+def test_no_limit_of_a_median_lies_between_a_finite_and_an_infinite_value(n):
+    plain = median_interval(np.arange(float(n)), 0.95)
+    k = int(plain[1])  # before the lower limit come values 0 ... k
+    for low in range(n + 1):
+        for high in range(n + 1 - low):
+            values = np.r_[np.full(low, -np.inf), np.arange(low, n - high), np.full(high, np.inf)]
+            _, lower, upper = median_interval(values, 0.95)
+            kept = np.isfinite(values)
+            assert lower == (plain[1] if kept[k] and kept[k + 1] else values[k])
+            assert upper == (plain[2] if kept[n - 1 - k] and kept[n - 2 - k] else values[n - 1 - k])
+
+
+def test_equal_values_have_themselves_as_limits():
+    assert median_interval(np.full(30, 0.1), 0.95) == (0.1, 0.1, 0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [8, 10, 20, 50, 200])
+def test_the_interval_of_a_median_covers_ninety_five_percent_under_many_laws(n):
+    rng, size = np.random.default_rng(n), (2000, n)
+    draws = {
+        "normal": (rng.normal(size=size), 0.0),
+        "exponential": (rng.exponential(size=size), np.log(2)),
+        "Cauchy": (rng.standard_cauchy(size), 0.0),
+        "uniform": (rng.random(size), 0.5),
+        "two peaks": (rng.normal(size=size) + 1.5 * rng.choice([-1.0, 1.0], size), 0.0),
+    }
+    for name, (values, truth) in draws.items():
+        limits = np.array([median_interval(x, 0.95) for x in values])
+        assert 0.93 <= np.mean((limits[:, 1] <= truth) & (truth <= limits[:, 2])) <= 0.97, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [10, 50])
+def test_the_interval_of_a_median_covers_what_it_must_where_values_have_a_gap_or_ties(n):
+    rng, size = np.random.default_rng(n), (2000, n)
+    least = {10: 0.8906, 50: 0.9351}[n]  # 1 - 2 P(Bin <= k)
+    for values in (
+        rng.choice([-1.0, 1.0], size) * rng.uniform(1, 2, size),
+        rng.choice([-1, 0, 1], size, p=[0.49, 0.02, 0.49]),
+    ):
+        limits = np.array([median_interval(x, 0.95) for x in values.astype(float)])
+        assert np.mean((limits[:, 1] <= 0) & (limits[:, 2] >= 0)) > least - 0.02
 
 
 def test_the_interval_of_a_mean_is_students_where_nothing_is_skewed_and_solves_halls_cubic_elsewhere():

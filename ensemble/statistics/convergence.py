@@ -62,7 +62,7 @@ def convergence_rate(
     it has two separate clusters, 40 to 60, 91 %. `regime_stability` is the share of bootstrap resamples of the instances
     (Efron 1979) in which the regime comes out the same, in the same window. Of the instances: how many are
     in each regime with Wilson's interval, and the median factor of those called linear, the median exponent of those
-    called power, with the exact interval by order statistics.
+    called power, with the interval between order statistics (Hettmansperger & Sheather 1986).
 
     Returns over the configuration dimensions: `regime` (flags), `factor` (per step) and `exponent` with `_lower`,
     `_upper` (both laws', whatever the regime), `evidence`, `residual`, `level` (geometric mean of e in the window, from

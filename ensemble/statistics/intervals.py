@@ -66,19 +66,41 @@ def modified_wilson(
 
 
 def median_interval(values: FloatArray, confidence: float) -> tuple[float, float, float]:
-    """Return the median of values (n,) and its limits by order statistics; infinite values are as good as others.
+    """Return the median of values (n,) and its limits between order statistics; infinite values are as good as others.
 
-    Thompson 1936: the number of values below the true median is binomial(n, 1/2), so the interval between the k-th
-    smallest and the k-th largest holds it with probability 1 - 2 P(Bin < k), whatever the law (ties only help); the
-    largest k that keeps `confidence` is taken. Limits are infinite where n is too small for any, all NaN at n = 0.
+    The number of values below the true median is binomial(n, 1/2), so the interval between the k-th smallest and the k-th
+    largest misses it with probability 2 P(Bin < k), whatever the law (Thompson 1936). Between the largest k that misses
+    at most 1 - confidence and k + 1, which misses more, the limits are interpolated (Hettmansperger & Sheather 1986,
+    doi:10.1016/0167-7152(86)90021-0): with I = ((1 - confidence)/2 - P(Bin < k))/P(Bin = k) they are the fraction
+    (n-k) I/(k + (n-2k) I) of the way inwards, which covers exactly where values fall off exponentially on either side.
+
+    Nyblom 1992 (doi:10.1016/0167-7152(92)90076-H) finds little error elsewhere: 95 % intervals cover 93.5 to 95.5 % of
+    normal, exponential, Cauchy, uniform and lognormal values from n = 6 on. Never less than between k + 1 and k + 1 (89 %
+    at n = 10, 93.5 at 50), which two peaks with nothing between them, or ties, come near. Where one of two neighbours is
+    infinite the outer is taken. Limits are infinite where n is too small for any (below 6 at 95 %), all NaN at n = 0; the
+    median alone is NaN where it is halfway between the two infinities.
     """
     if values.size == 0:
         return np.nan, np.nan, np.nan
-    ordered, n = np.sort(values), values.size
-    k = int(binom.ppf((1.0 - confidence) / 2, n, 0.5))
+    ordered, n, tail = np.sort(values), values.size, (1.0 - confidence) / 2
     low, high = ordered[(n - 1) // 2], ordered[n // 2]
-    middle = low if low == high else (low + high) / 2  # also where both are infinite
-    return (float(middle), -np.inf, np.inf) if k < 1 else (float(middle), float(ordered[k - 1]), float(ordered[n - k]))
+    with np.errstate(invalid="ignore"):
+        middle = low if low == high else (low + high) / 2  # also where both are infinite
+    k = int(binom.ppf(tail, n, 0.5))
+    if k < 1:
+        return float(middle), -np.inf, np.inf
+    fewer, missed = binom.cdf([k - 1, k], n, 0.5)
+    share = (tail - fewer) / (missed - fewer)
+    inwards = (n - k) * share / (k + (n - 2 * k) * share)
+    lower = _between(ordered[k - 1], ordered[k], inwards)
+    return float(middle), lower, _between(ordered[n - k], ordered[n - k - 1], inwards)
+
+
+def _between(outer: float, inner: float, share: float) -> float:
+    """Return the point at that share of the way from outer to inner; outer where one of them is infinite."""
+    if outer == inner or not (np.isfinite(outer) and np.isfinite(inner)):
+        return float(outer)
+    return float((1.0 - share) * outer + share * inner)
 
 
 def mean_interval(values: FloatArray, confidence: float) -> tuple[float, float, float]:

@@ -33,7 +33,7 @@ def paired_difference(
     - mean difference: Student's interval after Hall's (1992) transformation, which keeps the coverage for skewed
       differences (at 20 pairs 95 % intervals cover 93 to 95 % on exponential, chi-square and lognormal ones). It is in
       closed form: `resamples` and `seed` are checked and kept in attrs, as calls give them, but draw nothing;
-    - median difference: exact interval by order statistics (Thompson 1936), whatever the law;
+    - median difference: interval between order statistics, whatever the law (Hettmansperger & Sheather 1986);
     - `sign_pvalue`: exact sign test, ties left out (Arbuthnott 1710); `wilcoxon_pvalue`: signed ranks (Wilcoxon 1945;
       Pratt's zeros), which asks the differences to be symmetric; neither is adjusted for the number of comparisons;
     - `correlation` (Pearson) of the two, and `variance_reduction` = (var a + var b)/var(a - b): so many times as many

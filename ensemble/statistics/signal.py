@@ -30,8 +30,8 @@ def noise_to_signal(
     configuration.
 
     Returns over the configuration dimensions `ratio` (..., instance, step), infinite where the gradient is 0 and NaN
-    where the instance diverged, and its `median` over instances with the exact interval by order statistics
-    (Thompson 1936), `median_lower`, `median_upper` (..., step).
+    where the instance diverged, and its `median` over instances with the interval between order
+    statistics (Hettmansperger & Sheather 1986), `median_lower`, `median_upper` (..., step).
 
     ValueError: x not recorded of instances; noise of infinite variance; another dimension; draws below 2; a bad seed.
     """
