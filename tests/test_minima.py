@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from scipy import stats
-from simulated_runs import runs
+from simulated_runs import covers, runs
 
 import ensemble as en
 from ensemble.statistics import nearest_minimum, occupancy_against_sharpness, quench, shares
@@ -66,6 +66,17 @@ def test_ninety_five_percent_intervals_of_a_share_cover_ninety_five_percent(p):
     had = np.random.default_rng(3).random((2000, 300)) < p
     found = shares(runs(np.where(had, 5, 99), 10, dims=("trial", "instance"))).sel(outcome="event 1")
     assert 0.93 <= float(((found.lower <= p) & (p <= found.upper)).mean()) <= 0.97
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [10, 20, 100])
+def test_at_any_size_they_do_on_average_over_shares(n):
+    """For one share Wilson's coverage swings with n (Brown, Cai & DasGupta 2001): 2,000 data sets, each with its own."""
+    rng = np.random.default_rng(4)
+    p = rng.uniform(0.02, 0.98, (2000, 1))
+    had = rng.random((2000, n)) < p
+    found = shares(runs(np.where(had, 5, 99), 10, dims=("trial", "instance"))).sel(outcome="event 1")
+    assert 0.93 <= float(((found.lower <= p[:, 0]) & (p[:, 0] <= found.upper)).mean()) <= 0.97
 
 
 # ---- which minimum
@@ -205,14 +216,16 @@ def test_the_exponent_is_that_of_poisson_regression():
     np.testing.assert_allclose(found.share, np.array(counts) / 1105)
 
 
-def test_the_interval_of_the_exponent_covers_it():
-    curvatures, b = np.array([1.0, 3.0, 10.0]), 0.5
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("b", "n"), [(0.0, 20), (0.5, 20), (0.0, 50), (0.5, 50), (1.5, 50), (0.0, 300), (0.5, 300), (1.5, 300)]
+)
+def test_intervals_of_the_exponent_cover_ninety_five_percent(b, n):
+    curvatures = np.array([1.0, 3.0, 10.0])
     p = curvatures**-b / (curvatures**-b).sum()
-    rng, hit = np.random.default_rng(0), 0
-    for _ in range(400):
-        found = occupancy_against_sharpness(ended(rng.multinomial(300, p), curvatures))
-        hit += bool(found.exponent_lower <= b <= found.exponent_upper)
-    assert abs(hit / 400 - 0.95) <= 4 * np.sqrt(0.95 * 0.05 / 400)
+    counts = np.random.default_rng(0).multinomial(n, p, 2000)
+    data = xr.concat([ended(c, curvatures) for c in counts], "trial")
+    assert 0.93 <= covers(occupancy_against_sharpness(data), "exponent", b) <= 0.97
 
 
 def test_an_exponent_that_the_sample_cannot_bear_is_not_given():
