@@ -103,7 +103,7 @@ GOOD = two(np.arange(20.0), np.arange(20.0))
         (lambda: paired_difference(GOOD, step=3), "step=3 was not recorded"),
         (lambda: paired_difference(GOOD, quantity="x"), "quantity='x' was not recorded"),
         (lambda: paired_difference(GOOD.isel(instance=slice(5))), "5 instances"),
-        (lambda: paired_difference(GOOD, resamples=3), "resamples=3 are too few"),
+        (lambda: paired_difference(GOOD, confidence=95), "confidence=95"),
     ],
 )
 def test_what_the_sample_cannot_bear_is_refused(call, message):
@@ -120,10 +120,10 @@ def test_intervals_cover_ninety_five_percent_and_five_percent_of_nulls_are_calle
     draws = [rng.exponential(mean, (2000, n)) for mean in (1.0, 2.0, 1.0)]
     first, second, third = (np.stack([shared + draw] * 2, axis=-1) for draw in draws)
     names = {"dims": ("trial", "optimizer", "instance"), "optimizer": ["GD", "Adam"]}
-    found = paired_difference(curves(np.stack([first, second], axis=1), [0, 10], **names), resamples=800)
+    found = paired_difference(curves(np.stack([first, second], axis=1), [0, 10], **names))
     assert least <= covers(found, "mean", 1.0) <= 0.97
     # P(X2 - X1 > m) = (2/3) exp(-m/2) for m > 0.
     assert 0.93 <= covers(found, "median", 2 * np.log(4 / 3)) <= 0.97
-    null = paired_difference(curves(np.stack([first, third], axis=1), [0, 10], **names), resamples=800)
+    null = paired_difference(curves(np.stack([first, third], axis=1), [0, 10], **names))
     assert 0.02 <= float((null.sign_pvalue < 0.05).mean()) <= 0.06  # discrete: at most 5 %
     assert 0.035 <= float((null.wilcoxon_pvalue < 0.05).mean()) <= 0.065

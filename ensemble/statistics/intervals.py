@@ -13,7 +13,7 @@ from .lifetimes import FloatArray, check_confidence, check_whole, told
 
 CELLS = 4_000_000  # resampled instances held in memory at once
 _MOST = 10_000_000  # resamples held in memory at once, as many numbers each as there are groups
-FEWEST = 10  # below, resampling instances repeats so few data sets that percentiles mean nothing
+FEWEST = 10  # below, intervals of skewed means and of percentiles mean nothing
 
 
 def wilson(count: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tuple[FloatArray, FloatArray, FloatArray]:

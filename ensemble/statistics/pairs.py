@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 from scipy.stats import binomtest, wilcoxon
 
-from .intervals import FEWEST, check_resampling, mean_interval, median_interval
-from .lifetimes import FloatArray, check_whole
+from .intervals import FEWEST, mean_interval, median_interval
+from .lifetimes import FloatArray, check_confidence, check_whole
 from .recorded import recorded
 
 
@@ -21,8 +21,6 @@ def paired_difference(
     step: int | None = None,
     reference: Any = None,
     confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
 ) -> xr.Dataset:
     """Compare a recorded quantity of paired groups instance by instance: member minus reference, at one step.
 
@@ -31,8 +29,7 @@ def paired_difference(
     times, which may be censored, there is `compare_survival`.
 
     - mean difference: Student's interval after Hall's (1992) transformation, which keeps the coverage for skewed
-      differences (at 20 pairs 95 % intervals cover 93 to 95 % on exponential, chi-square and lognormal ones). It is in
-      closed form: `resamples` and `seed` are checked and kept in attrs, as calls give them, but draw nothing;
+      differences (at 20 pairs 95 % intervals cover 93 to 95 % on exponential, chi-square and lognormal ones);
     - median difference: interval between order statistics, whatever the law (Hettmansperger & Sheather 1986);
     - `sign_pvalue`: exact sign test, ties left out (Arbuthnott 1710); `wilcoxon_pvalue`: signed ranks (Wilcoxon 1945;
       Pratt's zeros), which asks the differences to be symmetric; neither is adjusted for the number of comparisons;
@@ -49,11 +46,13 @@ def paired_difference(
     than 10 finite pairs.
 
     ValueError: unpaired data or no attrs["paired"]; fewer than 10 instances; `dim` unknown or of one member; unknown
-    reference; quantity or step not recorded; too few resamples.
+    reference; quantity or step not recorded.
     """
+    check_confidence(confidence)
     found = recorded(data, quantity)
     lives, frame = found.lives, found.frame
-    check_resampling(found.ids.size, resamples, confidence, seed)
+    if found.ids.size < FEWEST:
+        raise ValueError(f"{found.ids.size} instances per group cannot bear an interval; give at least {FEWEST}")
     if not lives.paired:
         why = "attrs['paired'] is missing" if lives.paired is None else "attrs['paired'] is 0"
         raise ValueError(
@@ -101,8 +100,6 @@ def paired_difference(
         "step": at,
         "reference": str(names[base]),
         "confidence": confidence,
-        "resamples": resamples,
-        "seed": seed,
     }
     return xr.Dataset(variables, coords, attrs)
 
