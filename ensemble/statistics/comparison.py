@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.stats import chi2, t
 
-from .intervals import check_resamples, percentile_limits
+from .intervals import check_resamples, percentile_limits, skewed_limits
 from .lifetimes import FloatArray, Group, IntArray, Lifetimes, check_confidence, check_whole, read
 
 _FEWEST = 10  # below, resampling ids repeats so few data sets that percentiles mean nothing
@@ -212,17 +212,13 @@ def _mean(time: FloatArray, reference: FloatArray, paired: bool, confidence: flo
     variances = np.array([side.var(ddof=1) / n for side in sides])
     if variances.sum() == 0:
         return mean, difference, difference, difference, float(difference == 0)
-    error = np.sqrt(variances.sum())
+    error = float(np.sqrt(variances.sum()))
     thirds = np.array([np.mean((side - side.mean()) ** 3) for side in sides]) * (n / (n - 1)) ** 1.5
-    skew = thirds.sum() / n**2 / error**3  # of the difference of means
-    # Hall's cubic W = T + a T^2/3 + a^2 T^3/27 + a/6 of T = difference/error, and T for W = -q and q.
+    skew = float(thirds.sum()) / n**2 / error**3  # of the difference of means
+    lower, upper = skewed_limits(difference, error, skew, n - 1, confidence)
     T = difference / error
-    W = T + skew * T**2 / 3 + skew**2 * T**3 / 27 + skew / 6
-    q = float(t.ppf(0.5 + confidence / 2, n - 1))
-    w = np.array([q, -q]) - skew / 6
-    root = np.cbrt(1.0 + skew * w)
-    lower, upper = difference - error * 3.0 * w / (root * root + root + 1.0)
-    return mean, difference, float(lower), float(upper), float(2.0 * t.sf(abs(W), n - 1))
+    W = T + skew * T**2 / 3 + skew**2 * T**3 / 27 + skew / 6  # what those limits are limits of
+    return mean, difference, lower, upper, float(2.0 * t.sf(abs(W), n - 1))
 
 
 def _median(time: IntArray) -> float:

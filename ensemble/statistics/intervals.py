@@ -114,14 +114,21 @@ def mean_interval(values: FloatArray, confidence: float) -> tuple[float, float, 
     n, mean, sd = values.size, float(values.mean()), float(values.std(ddof=1))
     if sd == 0:
         return mean, mean, mean
-    z = (values - mean) / values.std()
-    g = float(np.mean(z**3))
-    q = float(t.ppf(0.5 + confidence / 2, n - 1)) / np.sqrt(n)
-    w = np.array([q, -q]) - g / (6 * n)
-    # (cbrt(1 + g w) - 1) 3/g without its cancellation: a - 1 = (a^3 - 1)/(a^2 + a + 1).
-    root = np.cbrt(1.0 + g * w)
-    lower, upper = mean - sd * 3.0 * w / (root * root + root + 1.0)
-    return mean, float(lower), float(upper)
+    skew = float(np.mean(((values - mean) / values.std()) ** 3)) / np.sqrt(n)
+    return mean, *skewed_limits(mean, sd / np.sqrt(n), skew, n - 1, confidence)
+
+
+def skewed_limits(estimate: float, error: float, skew: float, degrees: float, confidence: float) -> tuple[float, float]:
+    """Return Hall's (1992) limits of an estimate from its standard error and its own skewness, a sample mean's g/sqrt(n).
+
+    W = T + skew T^2/3 + skew^2 T^3/27 + skew/6 of T = (estimate - truth)/error lies within Student's quantiles.
+    """
+    q = float(t.ppf(0.5 + confidence / 2, degrees))
+    w = np.array([q, -q]) - skew / 6
+    # (cbrt(1 + skew w) - 1) 3/skew without its cancellation: a - 1 = (a^3 - 1)/(a^2 + a + 1).
+    root = np.cbrt(1.0 + skew * w)
+    lower, upper = estimate - error * 3.0 * w / (root * root + root + 1.0)
+    return float(lower), float(upper)
 
 
 def check_resampling(n: int, resamples: int, confidence: float, seed: int) -> None:
