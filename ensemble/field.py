@@ -18,6 +18,7 @@ from .landscapes.base import Landscape
 from .noises import NoNoise
 from .optimizers import GradientDescent
 from .part import Part
+from .progress import Reporter
 from .setting import Outcome, Setting
 
 SHORTEST, LONGEST = 32, 8192
@@ -76,11 +77,19 @@ class Field:
         with np.errstate(all="ignore"):
             return self.place(landscape.hessian_diagonal(self.fetch(x), SimpleNamespace(t=self.t)))
 
-    def descend(self, x: Any, lr: float, steps: int, gradient_tolerance: float) -> tuple[Any, NDArray[np.int64]]:
+    def descend(
+        self,
+        x: Any,
+        lr: float,
+        steps: int,
+        gradient_tolerance: float,
+        reporter: Reporter | None = None,
+        offset: int = 0,
+    ) -> tuple[Any, NDArray[np.int64]]:
         """Gradient descent without noise from x, until the gradient's norm is at most ``gradient_tolerance``.
 
-        Looked at now and then, so a point may go some steps further. Returns the points (points, dim), NaN where they
-        diverged, and the steps taken (points,).
+        Looked at now and then, so a point may go some steps further; ``reporter`` is told of each look, as of the step
+        ``offset`` later. Returns the points (points, dim), NaN where they diverged, and the steps taken (points,).
         """
         engine, xp = self.engine, self.xp
         program = self._program(len(x), lr)
@@ -89,16 +98,20 @@ class Field:
         state.x[:] = x
         taken = np.zeros(len(x), dtype=np.int64)
         reached, stretch = 0, SHORTEST
-        while reached < steps:
+        while True:
             norm = engine.observe(program, state.x, ("gradient_norm",), self.t)["gradient_norm"]
             active = xp.flatnonzero((norm > gradient_tolerance) & (state.diverged_step < 0)).astype(np.int32)
             if not active.size:
-                break
+                reached = steps
+            if reporter:
+                diverged = int(xp.count_nonzero(state.diverged_step >= 0))
+                reporter.update(offset + reached, active.size, len(x) - active.size - diverged, diverged)
+            if reached == steps:
+                return state.x, taken
             last = min(steps, reached + stretch)
             engine.advance(program, state, active, reached + 1, last)
             taken[self.fetch(active)] = reached = last
             stretch = min(2 * stretch, LONGEST)
-        return state.x, taken
 
     def _look(self, x: Any, quantity: str, direction: Any = None) -> Any:
         return self.engine.observe(self._program(len(x)), x, (quantity,), self.t, direction)[quantity]

@@ -75,7 +75,8 @@ ROWS = [
                          (en.simulate(**RUN | {"keep_x": False}), "lacks x"))),
     *(row(f"quench.{name}", partial(QUENCH, **{"lr": 0.1} | {name: bad}), f"{name}={bad!r}", "give")
       for name, wrong in (("lr", (0, -0.1, "fast", True, float("nan"))), ("steps", (0, 1.5, None)),
-                          ("gradient_tolerance", (0, -1.0, "small", None)), ("dtype", ("float16", None))) for bad in wrong),
+                          ("gradient_tolerance", (0, -1.0, "small", None)), ("dtype", ("float16", None)), ("progress", (1, "yes")))
+      for bad in wrong),
     *(row(f"second_order_stationarity.{name}", partial(STATIONARITY, RESULT, **{name: bad}), f"{name}={bad!r}", "give")
       for name, wrong in (("gradient_tolerance", (0, -1.0, "small")), ("curvature_tolerance", (0, -1.0, None)),
                           ("confidence", (0, 95, "high"))) for bad in wrong),

@@ -9,7 +9,8 @@ from scipy import stats
 from simulated_runs import covers, runs
 
 import ensemble as en
-from ensemble.statistics import nearest_minimum, occupancy_against_sharpness, quench, shares
+from ensemble.progress import Reporter
+from ensemble.statistics import nearest_minimum, occupancy_against_sharpness, points, quench, shares
 
 # ---- shares of outcomes
 
@@ -124,6 +125,33 @@ def test_quenching_ends_at_stationary_points(quenched):
     assert found.distance.max() < 1e-7
     np.testing.assert_allclose(data.final_value, found.minimum_value, rtol=1e-12)
     np.testing.assert_allclose(np.unique(found.minimum_curvature.round(5)), [29.26955, 34.58306])
+
+
+def test_progress_of_quenching_counts_the_running_the_converged_and_the_diverged(monkeypatch):
+    result = en.simulate(
+        landscape=en.Quadratic(en.grid(1.0, 30.0), dim=1),
+        optimizer=en.GradientDescent(lr=1e-6),
+        start=en.Point(1.0),
+        instances=25,
+        steps=1,
+        backend="numpy",
+        progress=False,
+    )
+    told = []
+    monkeypatch.setattr(Reporter, "update", lambda self, *counts: told.append((self._progress.tasks[0].total, *counts)))
+    monkeypatch.setattr(points, "HELD", 4 * 15)  # at once 15 of the 25 instances on either landscape
+    assert quench(result, lr=0.1, steps=300, progress=True).dataset.converged.sum() == 25
+    told = np.array(told)
+    assert (told[:, 0] == 1200).all()
+    assert (np.diff(told[:, 1]) >= 0).all()
+    assert np.isin(told[:, 2:].sum(axis=1), [15, 10]).all()
+    ends = told[told[:, 2] == 0, 1:]
+    assert ends.tolist() == [[300, 0, 15, 0], [600, 0, 10, 0], [900, 0, 0, 15], [1200, 0, 0, 10]]
+
+
+def test_quenching_is_silent_where_nobody_looks(capfd):
+    quench(spread(en.StyblinskiTang(dim=1), instances=5))
+    assert capfd.readouterr() == ("", "")
 
 
 def test_too_few_steps_are_not_called_converged():

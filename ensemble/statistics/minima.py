@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 
 from ..field import Field
 from ..landscapes.base import StationaryPoint
+from ..progress import Reporter
 from .lifetimes import FloatArray, check_whole
-from .points import DENSE_DIM, check_number, chunks, points_of
+from .points import DENSE_DIM, check_flag, check_number, chunks, points_of
 
 STATIONARY = "stationary"
 
@@ -42,6 +44,7 @@ def quench(
     steps: int = 10_000,
     gradient_tolerance: float = 1e-6,
     dtype: str = "float64",
+    progress: bool | None = None,
 ) -> Quenched:
     """Take every instance from where it ended down to a stationary point, by gradient descent without noise.
 
@@ -49,6 +52,7 @@ def quench(
     states; up to 1/L descent never rises and, in one coordinate, never leaves the basin it is in; larger rates may jump.
     Descent of an instance ends when its gradient's norm is at most `gradient_tolerance` (looked at after 32, 96, 224, ...
     steps) or after `steps`. In float32 the norm has a floor of rounding; `dtype` is "float64" or "float32".
+    `progress` shows a bar; None: on a terminal.
 
     Returns `.dataset` (see `Quenched`): `converged` says whether the tolerance was met, which at a boundary or on a slope
     without end it never is; NaN where an instance had diverged or does so now.
@@ -59,14 +63,23 @@ def quench(
         check_number("lr", lr, 0.0, np.inf, "the rate of descent, a number above 0, or None for 1/L")
     check_whole("steps", steps, 1, "a whole number of at least 1 step")
     check_number("gradient_tolerance", gradient_tolerance, 0.0, np.inf, "a norm above 0, such as 1e-6")
+    if progress is not None:
+        check_flag("progress", progress)
     points = points_of(data, dtype)
     rates = {field: _rate(field, lr) for field in points.fields}
+    counts = dict.fromkeys(points.fields, 0)
+    for field, found_there in zip(points.fields, points.found, strict=True):
+        counts[field] += int(found_there.sum())
+    batches = sum(1 for field, count in counts.items() for _ in chunks(count, 4 * field.dim))
+    offsets = itertools.count(0, steps)
+    reporter = Reporter(progress, "quench", steps * batches)
 
     def look(field: Field, x: FloatArray) -> dict[str, NDArray[Any]]:
         end, taken = np.empty(x.shape), np.empty(len(x), dtype=np.int64)
         value, norm = np.empty(len(x)), np.empty(len(x))
         for part in chunks(len(x), 4 * field.dim):
-            at, taken[part] = field.descend(field.place(x[part]), rates[field], steps, gradient_tolerance)
+            start = field.place(x[part])
+            at, taken[part] = field.descend(start, rates[field], steps, gradient_tolerance, reporter, next(offsets))
             end[part] = field.fetch(at)
             value[part], norm[part] = field.fetch(field.values(at)), field.fetch(field.gradient_norms(at))
         return {
@@ -77,7 +90,8 @@ def quench(
             "descent_steps": taken,
         }
 
-    found = points.each(look)
+    with reporter:
+        found = points.each(look)
     words = {
         "x": ("where descent without noise ended", "units of x"),
         "final_value": ("f(x) there", "units of f"),
