@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .backends.numpy import seen_by_kernel, state_names
 from .backends.program import Engine, Program
@@ -54,6 +53,7 @@ class Batch:
         self.reached, self.wall_time, self.segments, self.started_inside = 0, 0.0, 0, 0
         self.state = engine.new_state(program)
         self.recorder: Recorder | None = None
+        self._unwritten: Callable[[], None] | None = None
         if setting.record is not None:
             record = setting.record
             places = record.places(setting.instances)
@@ -129,23 +129,42 @@ class Batch:
     def _record_now(self) -> None:
         if self.recorder is None or self.reached not in self.recorder.steps:
             return
+        self._note()
         recorder, program, engine = self.recorder, self.program, self.engine
-        shape = (len(self.configurations), program.instances)
+        shape, step = (len(self.configurations), program.instances), self.reached
         x = self._shown()
         wanted = tuple(q for q in recorder.record.quantities if q in ("value", "gradient_norm"))
-        seen = engine.observe(program, x, wanted, self.reached) if wanted else {}
+        seen = dict(engine.observe(program, x, wanted, step)) if wanted else {}
+        if "distance" in recorder.record.quantities:
+            seen["distance"] = self._distances(x)
+        if "x" in recorder.record.quantities:
+            seen["x"] = x
+        seen["event_step"] = self.state.event_step
+        found = {name: self._recorded(array.reshape(*shape, *array.shape[1:])) for name, array in seen.items()}
+        fetched = engine.fetch(found)
 
-        def look(name: str) -> NDArray[Any]:
-            if name == "x":
-                return engine.to_numpy(x).reshape(*shape, program.dim)[:, recorder.places]
-            if name == "distance":
-                found = self._distances(x)
-            else:
-                found = seen[name]
-            return engine.to_numpy(found).reshape(shape)[:, recorder.places]
+        def note() -> None:
+            arrays = fetched()
+            event_step = arrays.pop("event_step")
+            recorder.take(step, arrays, (event_step >= 0) & (event_step < step) & program.stop)
 
-        event_step = engine.to_numpy(self.state.event_step).reshape(shape)[:, recorder.places]
-        recorder.take(self.reached, look, (event_step >= 0) & (event_step < self.reached) & program.stop)
+        self._unwritten = note
+        if engine.on_host:  # nothing is under way: what was found is the state itself
+            self._note()
+
+    def _recorded(self, array: Any) -> Any:
+        """Of the instances that are recorded (configurations, instances, ...); on a device a copy, which stays as it is."""
+        assert self.recorder is not None
+        places = self.recorder.places
+        if places.size < array.shape[1]:
+            return array[:, self.engine.to_device(places)]
+        return array if self.engine.on_host else array.copy()
+
+    def _note(self) -> None:
+        """Writes down what was found when something was recorded last."""
+        note, self._unwritten = self._unwritten, None
+        if note is not None:
+            note()
 
     def _distances(self, x: Any) -> Any:
         """Of all rows to the record's point, (rows,)."""
@@ -192,7 +211,7 @@ class Batch:
                 if active.size == 0:
                     last = stop
                 began = time.perf_counter()
-                engine.advance(program, state, active, self.reached + 1, last)
+                engine.advance(program, state, active, self.reached + 1, last, self._note)
                 took = time.perf_counter() - began
                 self.wall_time += took
                 self.segments += 1
@@ -211,6 +230,7 @@ class Batch:
 
     def outcome(self, keep_x: bool) -> Outcome:
         """What was found; without ``keep_x`` the iterates and the optimizers' memory have no width."""
+        self._note()
         program, host, state = self.program, self.engine.to_numpy, self.state
         shape, kept, (vectors, integers) = (len(self.configurations), program.instances), program.dim, program.slots
         shown, reported = self._shown(), None

@@ -111,7 +111,9 @@ class Memory:
             share = record.places(setting.instances).size / setting.instances
             width = sum(program.dim if q == "x" else 1 for q in record.quantities) * item
             recorded = share * record.steps(setting.steps).size * width
-            working = max(working, engine.looking_bytes(program) + int(share * width) + len(record.quantities) * item)
+            copied = int(share * width)  # on a device these travel to the host while the next segment runs
+            beside = 0 if engine.on_host else copied
+            working = max(working + beside, engine.looking_bytes(program) + copied + len(record.quantities) * item)
         kept = OUTCOME + (own if keep_x else 0)
         shown = program.dim * item if keep_x else 0
         if not engine.on_host and program.part("optimizer").reported() is not None:  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import numbers
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -174,10 +174,10 @@ class Recorder:
     values: dict[str, NDArray[Any]] = field(default_factory=dict)
     taken: list[int] = field(default_factory=list)
 
-    def take(self, step: int, look: Callable[[str], NDArray[Any]], finished: NDArray[np.bool_]) -> None:
-        """Records ``step``: ``look(quantity)`` gives (configurations, instances[, dim]); ``finished`` whose event is over."""
+    def take(self, step: int, found: Mapping[str, NDArray[Any]], finished: NDArray[np.bool_]) -> None:
+        """Records ``step``: quantities (configurations, instances[, dim]); ``finished``: whose event is over."""
         for name in self.record.quantities:
-            values = look(name)
+            values = found[name]
             if name not in self.values:
                 shape = (*values.shape[:2], self.steps.size, *values.shape[2:])
                 self.values[name] = np.empty(shape, dtype=values.dtype)

@@ -24,11 +24,14 @@ class Remote:
     def __bool__(self):
         return bool(self.held)  # waits for the device, and is allowed
 
+    def __int__(self):
+        return int(self.held)  # likewise
+
     def __len__(self):
         return len(self.held)
 
     def __getattr__(self, name):
-        if name in ("shape", "dtype", "ndim", "size"):
+        if name in ("shape", "dtype", "ndim", "size", "nbytes"):
             return getattr(self.held, name)
         if name in ("sum", "transpose", "astype", "reshape", "max", "any", "all", "copy"):
             return lambda *args, **kwargs: Remote(getattr(self.held, name)(*args, **kwargs))
@@ -90,9 +93,15 @@ class RemoteEngine(NumpyEngine):
         here = NumpyEngine.new_state(_Here(), program)
         return replace(here, **{name: Remote(array) for name, array in here.arrays().items()})
 
-    def advance(self, program, state, active, first, last):
+    def advance(self, program, state, active, first, last, meanwhile=None):
         here = replace(state, **{name: array.held for name, array in state.arrays().items()})
         super().advance(program, here, active.held, first, last)
+
+    def normals(self, program, step, stream, ids):
+        return Remote(super().normals(program, step, stream, ids))
+
+    def uniforms(self, program, step, stream, ids):
+        return Remote(super().uniforms(program, step, stream, ids))
 
     def observe(self, program, x, quantities, t, direction=None):
         found = super().observe(program, x.held, quantities, t, None if direction is None else direction.held)
@@ -101,3 +110,17 @@ class RemoteEngine(NumpyEngine):
 
 class _Here(NumpyEngine):
     xp = np
+
+
+class BusyEngine(RemoteEngine):
+    """A device that is at work while the host writes down what was recorded: what is fetched arrives only then."""
+
+    on_host = False
+
+    def fetch(self, arrays):
+        return lambda: {name: self.to_numpy(array) for name, array in arrays.items()}
+
+    def advance(self, program, state, active, first, last, meanwhile=None):
+        super().advance(program, state, active, first, last)
+        if meanwhile is not None:
+            meanwhile()

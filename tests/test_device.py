@@ -474,3 +474,20 @@ def test_the_gpu_gives_the_bits_of_the_specification(name: str, lanes: int, stre
     case = CASES[name]
     found = run(CudaEngine(lanes=lanes, streamed=streamed), case.program, case.steps, segment=11, scale=case.scale)
     assert differences(found, reference(name)) == []
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("check_every", [1, 3])
+@pytest.mark.parametrize("name", WINDOWS)
+def test_windows_on_the_gpu_give_the_bits_of_the_specification(name: str, check_every: int) -> None:
+    case = WINDOWS[name]
+    p = dataclasses.replace(case.program, check_every=check_every)
+    found = run(CudaEngine(lanes=case.lanes[0], window=2), p, case.steps, segment=11, scale=case.scale)
+    assert differences(found, run(NumpyEngine(), p, case.steps, segment=11, scale=case.scale)) == []
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("landscape", [QuarticSaddle, Rosenbrock])
+def test_instances_beyond_registers_on_the_gpu_have_the_bits_of_the_specification(landscape: type[Landscape]) -> None:
+    p = program(landscape(dim=9001), Adam(0.01), LeftBall(11.0), instances=5, dtype="float32", check_every=2)
+    assert differences(run(CudaEngine(), p, 30, segment=11), run(NumpyEngine(), p, 30)) == []

@@ -14,13 +14,14 @@ from emulated import COMPILERS, EmulatedEngine
 from parts import covering
 
 from ensemble.backends.cpu import CpuEngine
+from ensemble.backends.cuda import CudaEngine
 from ensemble.backends.numpy import NumpyEngine
 from ensemble.backends.program import Program
 from ensemble.events import Below, Crossed, LeftBall, Never
 from ensemble.landscapes import DoubleWell, Quadratic, QuarticSaddle, Rosenbrock
 from ensemble.optimizers import Adam, GradientDescent, HeavyBall, Nesterov, PerturbedGD
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not COMPILERS, reason="no C++ compiler on PATH")]
+emulated = pytest.mark.skipif(not COMPILERS, reason="no C++ compiler on PATH")
 KICKS = PerturbedGD(lr=0.1, radius=0.5, g_thres=2.5, t_thres=5)
 
 
@@ -50,6 +51,8 @@ def sweep() -> Iterator[tuple[Program, int]]:
                 yield p, lanes
 
 
+@pytest.mark.slow
+@emulated
 def test_a_sweep_of_landscapes_optimizers_events_and_lanes() -> None:
     programs = list(sweep())
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -60,6 +63,8 @@ def test_a_sweep_of_landscapes_optimizers_events_and_lanes() -> None:
         assert differences(found, expected) == [], (p, lanes)
 
 
+@pytest.mark.slow
+@emulated
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize(("dim", "lanes"), [(8, 1), (21, 4), (300, 64)])
 def test_every_part_runs_on_the_device_path(dim: int, lanes: int, streamed: bool) -> None:
@@ -70,3 +75,23 @@ def test_every_part_runs_on_the_device_path(dim: int, lanes: int, streamed: bool
     for p in programs:
         found, expected = run(engine, p, 12, segment=5), run(NumpyEngine(), p, 12)
         assert differences(found, expected) == [], p.configurations
+
+
+@pytest.mark.gpu
+def test_the_sweep_on_a_gpu() -> None:
+    for p, lanes in sweep():
+        if p.math == "precise":  # what is fast there is another arithmetic
+            assert differences(run(CudaEngine(lanes=lanes), p, 25, segment=7), run(NumpyEngine(), p, 25)) == [], (
+                p,
+                lanes,
+            )
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("dim", "lanes"), [(8, 1), (21, 4), (300, 64), (64, None)])
+def test_every_part_runs_on_a_gpu(dim: int, lanes: int | None) -> None:
+    engine = CudaEngine(lanes=lanes)
+    for parts in covering(dim):
+        for dtype in ("float32", "float64"):
+            p = program(**parts, instances=5, dtype=dtype)
+            assert differences(run(engine, p, 12, segment=5), run(NumpyEngine(), p, 12)) == [], p.configurations

@@ -16,7 +16,7 @@ from ..part import nested
 from . import compiler
 from .launch import advance_launch, draw_launch, look_launch, roles_of, table_rows, types_of
 from .layout import Layout, tiles_of, values_of
-from .program import ROLES, Engine, Program, State
+from .program import ROLES, Engine, Meanwhile, Program, State
 
 STATIC_DIM = 8
 """Up to here the dimension is compiled in, above it is a run-time bound: one library for all larger dimensions."""
@@ -161,7 +161,9 @@ class CpuEngine(Engine):
         structs[:] = filled.ravel()
         return structs, kept, layout
 
-    def advance(self, program: Program, state: State, active: Any, first: int, last: int) -> None:
+    def advance(
+        self, program: Program, state: State, active: Any, first: int, last: int, meanwhile: Meanwhile | None = None
+    ) -> None:
         if not len(active):
             return
         library = self._library(program, "advance")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -48,6 +50,7 @@ class CudaEngine(DeviceEngine):
     ) -> None:
         try:
             import cupy
+            import cupyx
         except Exception as error:  # a broken installation raises more than ImportError
             raise CudaMissingError(_remedy(f"CuPy cannot be imported ({_first_line(error)})")) from error
         try:
@@ -61,6 +64,8 @@ class CudaEngine(DeviceEngine):
         self.options = (*OPTIONS, f"-I{sources.kernels()}", *options)
         self._kernels: dict[str, Any] = {}
         self._lock = threading.Lock()
+        self._pinned = cupyx.empty_pinned
+        self._copies = cupy.cuda.Stream(non_blocking=True)
         properties = cupy.cuda.runtime.getDeviceProperties(self.device)
         self.device_name = properties["name"].decode()
         clock = 1e3 * cupy.cuda.runtime.deviceGetAttribute(CLOCK_RATE, self.device)
@@ -99,6 +104,25 @@ class CudaEngine(DeviceEngine):
 
     def to_numpy(self, a: Any) -> NDArray[Any]:
         return np.asarray(self.xp.asnumpy(a))
+
+    def fetch(self, arrays: dict[str, Any]) -> Callable[[], dict[str, NDArray[Any]]]:
+        """On a stream of its own, so that kernels launched meanwhile run at the same time."""
+        found: dict[str, NDArray[Any]] = {}
+        with self._on_device():
+            arrays = {name: self.xp.ascontiguousarray(array) for name, array in arrays.items()}
+            self._copies.wait_event(self.xp.cuda.get_current_stream().record())
+            for name, array in arrays.items():
+                found[name] = self._pinned(array.shape, array.dtype)
+                if array.nbytes:
+                    array.data.copy_to_host_async(ctypes.c_void_p(found[name].ctypes.data), array.nbytes, self._copies)
+            there = self._copies.record()
+
+        def wait() -> dict[str, NDArray[Any]]:
+            there.synchronize()
+            arrays.clear()  # until now their memory was being read
+            return found
+
+        return wait
 
     def memory_available(self) -> int:
         with self._on_device() as device:

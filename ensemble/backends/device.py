@@ -15,7 +15,7 @@ from ..part import nested
 from .cpu import VECS_PER_PART
 from .launch import advance_launch, draw_launch, look_launch, roles_of, table_rows, types_of
 from .layout import Layout, draw_dtype, launch_dtype, look_dtype, values_of
-from .program import ROLES, Engine, Program, State
+from .program import ROLES, Engine, Meanwhile, Program, State
 
 SLICE_END = 16
 """Bytes at the end of a group's slice, where it says that the slice was too small (``kernels/base/streamed.cuh``)."""
@@ -259,7 +259,9 @@ class DeviceEngine(Engine):
         )
         return kept.place(Layout(program, roles).fill(values, np.arange(len(program.configurations))))
 
-    def advance(self, program: Program, state: State, active: Any, first: int, last: int) -> None:
+    def advance(
+        self, program: Program, state: State, active: Any, first: int, last: int, meanwhile: Meanwhile | None = None
+    ) -> None:
         count = len(active)
         if not count:
             return
@@ -280,6 +282,8 @@ class DeviceEngine(Engine):
                 if entry == "advance" or end % program.check_every == 0:
                     of_entry.launch(launch)
             begin = end + 1
+        if meanwhile is not None:
+            meanwhile()
         self.finish(*rows.values())
         if self.group(program).window:
             state.x[active[state.diverged_step[active] >= 0]] = np.nan

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..part import Part
 from ..random import Random, Stream
 from .cpu import available_memory
-from .program import DIVERGED_BEYOND, ROLES, Engine, Program, State
+from .program import DIVERGED_BEYOND, ROLES, Engine, Meanwhile, Program, State
 
 CHUNK_ELEMENTS = 32_768
 """Coordinates advanced together: a few such arrays fit the second-level cache."""
@@ -121,7 +121,9 @@ class NumpyEngine(Engine):
             out[a : a + chunk] = draw(random, base)
         return out
 
-    def advance(self, program: Program, state: State, active: Any, first: int, last: int) -> None:
+    def advance(
+        self, program: Program, state: State, active: Any, first: int, last: int, meanwhile: Meanwhile | None = None
+    ) -> None:
         tables = program.tables(first, last)
         chunk = max(1, self.chunk_elements // program.dim)
         rows = np.asarray(active)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -15,6 +15,7 @@ from ..landscapes.base import Landscape
 from ..part import Part, nested
 from ..random import CONFIGURATION_STRIDE, round_keys
 
+Meanwhile = Callable[[], None]
 ROLES = ("landscape", "optimizer", "noise", "event")
 DIVERGED_BEYOND = 1e18
 """A coordinate beyond this size, or not finite, has diverged: its square is still finite in float32."""
@@ -160,8 +161,13 @@ class Engine(ABC):
         """Uniforms on (0, 1] (ids, dim), the same bits on every engine."""
 
     @abstractmethod
-    def advance(self, program: Program, state: State, active: Any, first: int, last: int) -> None:
-        """Takes steps first ... last of the rows listed in ``active``, in place; finished rows are frozen."""
+    def advance(
+        self, program: Program, state: State, active: Any, first: int, last: int, meanwhile: Meanwhile | None = None
+    ) -> None:
+        """Takes steps first ... last of the rows listed in ``active``, in place; finished rows are frozen.
+
+        ``meanwhile`` is called while a device is at work; where there is none, it need not be.
+        """
 
     @abstractmethod
     def observe(
@@ -175,6 +181,11 @@ class Engine(ABC):
 
     def to_numpy(self, a: Any) -> NDArray[Any]:
         return np.asarray(a)
+
+    def fetch(self, arrays: dict[str, Any]) -> Callable[[], dict[str, NDArray[Any]]]:
+        """Starts bringing arrays, which must stay as they are, to the host; what is returned waits for them."""
+        found = {name: self.to_numpy(array) for name, array in arrays.items()}
+        return lambda: found
 
     def to_device(self, a: NDArray[Any]) -> Any:
         return a
