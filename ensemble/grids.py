@@ -139,7 +139,8 @@ def grids_of(part: Part, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
             yield from grids_of(value, (*path, f.name))
 
 
-def _substituted(part: Part, path: tuple[str, ...], chosen: dict[tuple[str, ...], Any]) -> Part:
+def substituted(part: Part, path: tuple[str, ...], chosen: dict[tuple[str, ...], Any]) -> Part:
+    """The part with other values in the fields that `chosen` names by the names that lead to them from `path` on."""
     from .part import Part
 
     changes: dict[str, Any] = {}
@@ -148,7 +149,7 @@ def _substituted(part: Part, path: tuple[str, ...], chosen: dict[tuple[str, ...]
         if here in chosen:
             changes[f.name] = chosen[here]
         elif isinstance(value, Part):
-            changes[f.name] = _substituted(value, here, chosen)
+            changes[f.name] = substituted(value, here, chosen)
     return dataclasses.replace(part, **changes) if changes else part
 
 
@@ -197,5 +198,5 @@ def sweep(roles: dict[str, Part], reserved: frozenset[str] = RESERVED) -> Sweep:
     parts = []
     for combination in itertools.product(*choices):
         chosen = {path: value for choice in combination for path, value in choice.items()}
-        parts.append({role: _substituted(part, (role,), chosen) for role, part in roles.items()})
+        parts.append({role: substituted(part, (role,), chosen) for role, part in roles.items()})
     return Sweep(tuple(axes), tuple(parts))

@@ -218,7 +218,7 @@ def _mean(time: FloatArray, reference: FloatArray, paired: bool, confidence: flo
     lower, upper = skewed_limits(difference, error, skew, n - 1, confidence)
     T = difference / error
     W = T + skew * T**2 / 3 + skew**2 * T**3 / 27 + skew / 6  # what those limits are limits of
-    return mean, difference, lower, upper, float(2.0 * t.sf(abs(W), n - 1))
+    return mean, difference, float(lower), float(upper), float(2.0 * t.sf(abs(W), n - 1))
 
 
 def _median(time: IntArray) -> float:

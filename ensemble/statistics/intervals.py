@@ -115,20 +115,25 @@ def mean_interval(values: FloatArray, confidence: float) -> tuple[float, float, 
     if sd == 0:
         return mean, mean, mean
     skew = float(np.mean(((values - mean) / values.std()) ** 3)) / np.sqrt(n)
-    return mean, *skewed_limits(mean, sd / np.sqrt(n), skew, n - 1, confidence)
+    lower, upper = skewed_limits(mean, sd / np.sqrt(n), skew, n - 1, confidence)
+    return mean, float(lower), float(upper)
 
 
-def skewed_limits(estimate: float, error: float, skew: float, degrees: float, confidence: float) -> tuple[float, float]:
-    """Return Hall's (1992) limits of an estimate from its standard error and its own skewness, a sample mean's g/sqrt(n).
+def skewed_limits(
+    estimate: ArrayLike, error: ArrayLike, skew: ArrayLike, degrees: float, confidence: float
+) -> tuple[FloatArray, FloatArray]:
+    """Return Hall's (1992) limits of estimates from their standard errors and own skewness, a sample mean's g/sqrt(n).
 
     W = T + skew T^2/3 + skew^2 T^3/27 + skew/6 of T = (estimate - truth)/error lies within Student's quantiles.
     """
     q = float(t.ppf(0.5 + confidence / 2, degrees))
-    w = np.array([q, -q]) - skew / 6
-    # (cbrt(1 + skew w) - 1) 3/skew without its cancellation: a - 1 = (a^3 - 1)/(a^2 + a + 1).
-    root = np.cbrt(1.0 + skew * w)
-    lower, upper = estimate - error * 3.0 * w / (root * root + root + 1.0)
-    return float(lower), float(upper)
+    limits = []
+    for end in (q, -q):
+        w = end - np.asarray(skew) / 6
+        # (cbrt(1 + skew w) - 1) 3/skew without its cancellation: a - 1 = (a^3 - 1)/(a^2 + a + 1).
+        root = np.cbrt(1.0 + np.asarray(skew) * w)
+        limits.append(np.asarray(np.asarray(estimate) - np.asarray(error) * 3.0 * w / (root * root + root + 1.0)))
+    return limits[0], limits[1]
 
 
 def check_resampling(n: int, resamples: int, confidence: float, seed: int) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
-from scipy.stats import t as student
 
 from ..field import seen_in_step
 from ..landscapes.base import Landscape
+from .configurations import alike, configurations
+from .intervals import skewed_limits
 from .lifetimes import FloatArray, check_confidence, numbers_in, told
 from .recorded import check_landscape, recorded
 
@@ -25,14 +26,16 @@ def regret(data: Any, landscape: Landscape, best: ArrayLike | None = None, *, co
     recorded at step t-1, so that Record("x", at=range(T)) gives R_1 ... R_T. Average regret R_T/T tends to 0 for a learner
     that works. `best` (dim) is the point to compare with; None: for linear losses on a box (`OnlineLinear`,
     `StochasticLinear`, smoothness 0) it is found for every T, the corner against the summed gradient. A loss that is drawn at
-    random is looked at in the mean (pseudo-regret). `landscape` is the one the runs had, in one configuration.
+    random is looked at in the mean (pseudo-regret). `landscape` is the one the runs had, with its grids.
 
     Returns over the configuration dimensions `regret` and `average_regret` (..., instance, round), `mean` of the latter
-    over instances with Student's interval `mean_lower`, `mean_upper` (..., round); the coordinate `round` is T. An
-    instance that diverged has NaN from there on, and so has the mean.
+    over instances with Student's interval corrected for skewness (Hall 1992), `mean_lower`, `mean_upper` (..., round): of
+    95 % intervals 93 to 97 % hold the truth from 20 instances on, 92 to 98 of 10. The coordinate `round` is T. An instance
+    that diverged has NaN from there on, and so has the mean.
 
-    ValueError: x not recorded at every step from 0; another landscape's dimension, or a grid in it; `best` not finite, of
-    another dimension or outside the domain; None where losses are not linear or their domain has no end; confidence outside (0, 1).
+    ValueError: x not recorded at every step from 0; another landscape's dimension, or other grids than the runs'; `best`
+    not finite, of another dimension or outside the domain; None where losses are not linear or their domain has no end;
+    confidence outside (0, 1).
     """
     check_confidence(confidence)
     found = recorded(data, "path", dims=1)
@@ -42,9 +45,31 @@ def regret(data: Any, landscape: Landscape, best: ArrayLike | None = None, *, co
         )
     dim, rounds = found.values.shape[3], found.step.size
     check_landscape(landscape, dim)
+    x = found.values.astype(float)
+    total: FloatArray = np.empty((*x.shape[:2], rounds))
+    for parts, groups in alike(configurations(data, found.frame, landscape=landscape)):
+        total[groups] = _regret(parts["landscape"], x[groups], best)
+    average = total / np.arange(1, rounds + 1)
+    mean, (lower, upper) = average.mean(axis=1), _limits(average, confidence)
+
+    frame, percent = found.frame, f"{100 * confidence:g} %"
+    variables = {
+        "regret": frame.variable(total, "regret", "units of f", "instance", "round"),
+        "average_regret": frame.variable(average, "regret per round", "units of f", "instance", "round"),
+        "mean": frame.variable(mean, "mean regret per round", "units of f", "round"),
+    }
+    for end, values in (("lower", lower), ("upper", upper)):
+        words = f"{end} {percent} limit of the mean regret per round"
+        variables[f"mean_{end}"] = frame.variable(values, words, "units of f", "round")
+    coords = {**frame.coords, "round": np.arange(1, rounds + 1), "instance": found.ids}
+    return xr.Dataset(variables, coords, {"confidence": confidence})
+
+
+def _regret(landscape: Any, x: FloatArray, best: ArrayLike | None) -> FloatArray:
+    """Return R_T (groups, instances, rounds) of points x (groups, instances, rounds, dim) on one configuration's losses."""
+    rounds, dim = x.shape[2:]
     losses = seen_in_step(landscape, dim)
     point = _point(landscape, losses, best, dim)
-    x = found.values.astype(float)
     lost = np.zeros(x.shape[:3])
     least = np.zeros(rounds)
     slope, offset, fixed = np.zeros((1, dim)), 0.0, 0.0
@@ -62,28 +87,21 @@ def regret(data: Any, landscape: Landscape, best: ArrayLike | None = None, *, co
         else:
             fixed += float(losses.value(point, now)[0, 0])
             least[t - 1] = fixed
-    total: FloatArray = np.cumsum(lost, axis=2) - least
-    average = total / np.arange(1, rounds + 1)
-    n = x.shape[1]
-    mean = average.mean(axis=1)
-    half = np.full(mean.shape, np.nan)
-    if n > 1:
-        half = student.ppf(0.5 + confidence / 2, n - 1) * average.std(axis=1, ddof=1) / np.sqrt(n)
-
-    frame, percent = found.frame, f"{100 * confidence:g} %"
-    variables = {
-        "regret": frame.variable(total, "regret", "units of f", "instance", "round"),
-        "average_regret": frame.variable(average, "regret per round", "units of f", "instance", "round"),
-        "mean": frame.variable(mean, "mean regret per round", "units of f", "round"),
-    }
-    for end, values in (("lower", mean - half), ("upper", mean + half)):
-        words = f"{end} {percent} limit of the mean regret per round"
-        variables[f"mean_{end}"] = frame.variable(values, words, "units of f", "round")
-    coords = {**frame.coords, "round": np.arange(1, rounds + 1), "instance": found.ids}
-    return xr.Dataset(variables, coords, {"confidence": confidence})
+    return np.asarray(np.cumsum(lost, axis=2) - least)
 
 
-def _point(landscape: Landscape, losses: Any, best: ArrayLike | None, dim: int) -> FloatArray | None:
+def _limits(values: FloatArray, confidence: float) -> tuple[FloatArray, FloatArray]:
+    """Return the limits (groups, rounds) of means of values (groups, instances, rounds): NaN for a single instance."""
+    n, mean = values.shape[1], values.mean(axis=1)
+    if n == 1:
+        return np.full(mean.shape, np.nan), np.full(mean.shape, np.nan)
+    sd = values.std(axis=1)
+    third = np.mean((values - mean[:, None]) ** 3, axis=1)
+    skew = np.divide(third, sd**3, out=np.zeros(sd.shape), where=sd > 0) / np.sqrt(n)
+    return skewed_limits(mean, sd / np.sqrt(n - 1), skew, n - 1, confidence)
+
+
+def _point(landscape: Any, losses: Any, best: ArrayLike | None, dim: int) -> FloatArray | None:
     if best is None:
         if landscape.smoothness != 0.0:
             raise ValueError(

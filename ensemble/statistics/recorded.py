@@ -110,12 +110,11 @@ def recorded(data: Any, quantity: str, dims: int = 0) -> Recorded:
 
 
 def check_landscape(landscape: Any, dim: int) -> None:
-    """Refuse what cannot be the landscape of runs of `dim` coordinates, in one configuration."""
+    """Refuse what cannot be the landscape of runs of `dim` coordinates; it may have grids."""
     if not isinstance(landscape, Landscape):
         raise ValueError(
             f"landscape={told(landscape)}; give the landscape of the runs, made like QuarticSaddle(dim=16)"
         )
-    landscape._one_configuration("value()")
     if dim != landscape.dimension:
         raise ValueError(
             f"the runs have {dim} coordinates, the landscape {landscape.dimension}; give the runs' landscape"

@@ -9,13 +9,13 @@ import numpy as np
 import xarray as xr
 
 from ..field import seen_in_step
-from ..grids import grids_of
 from ..landscapes.base import Landscape
 from ..noises import AlphaStable, Noise, StudentT
 from ..random import Random, round_keys
+from .configurations import alike, configurations
 from .intervals import median_interval
-from .lifetimes import check_confidence, check_seed, check_whole, told
-from .recorded import check_landscape, recorded
+from .lifetimes import FloatArray, check_confidence, check_seed, check_whole, told
+from .recorded import Recorded, check_landscape, recorded
 
 
 def noise_to_signal(
@@ -26,44 +26,26 @@ def noise_to_signal(
     Where it is below 1 steps go mostly downhill, above they are mostly noise; a batch B times as large divides it by B
     (Bottou, Curtis & Nocedal 2018, s4, arXiv:1606.04838; McCandlish et al. 2018's simple noise scale is this times the
     batch, arXiv:1812.06162). The expectation is the mean over `draws` fresh draws of the noise at each point and step, with
-    a relative error of about sqrt(2/(dim draws)) for Gaussian noise. `landscape` and `noise` are those of the runs, in one
-    configuration.
+    a relative error of about sqrt(2/(dim draws)) for Gaussian noise. `landscape` and `noise` are those of the runs, with
+    their grids; configurations see the same draws.
 
     Returns over the configuration dimensions `ratio` (..., instance, step), infinite where the gradient is 0 and NaN
     where the instance diverged, and its `median` over instances with the interval between order
     statistics (Hettmansperger & Sheather 1986), `median_lower`, `median_upper` (..., step).
 
-    ValueError: x not recorded of instances; noise of infinite variance; another dimension; draws below 2; a bad seed.
+    ValueError: x not recorded of instances; noise of infinite variance; another dimension, or other grids than the runs'; draws below 2;
+    a bad seed.
     """
     check_confidence(confidence)
     check_whole("draws", draws, 2, "a whole number of draws, at least 2")
     check_seed(seed)
     _check_noise(noise)
-    endless = (isinstance(noise, AlphaStable) and noise.alpha < 2) or (isinstance(noise, StudentT) and noise.df <= 2)
-    if endless:
-        raise ValueError(f"{noise!r} has no finite variance, so there is no such ratio; give noise that has one")
     found = recorded(data, "path", dims=1)
     groups, n, steps, dim = found.values.shape
     check_landscape(landscape, dim)
-    seen, surface = seen_in_step(noise, dim), seen_in_step(landscape, dim)
-    # Draws of a point are those of an instance of its own, at steps 1 ... draws.
-    keys, points = round_keys(seed), np.arange(groups * n, dtype=np.uint64)[:, None]
-    ratio = np.empty((groups * n, steps))
-    for k, step in enumerate(found.step):
-        x = found.values[:, :, k].astype(float).reshape(-1, dim)
-        t = max(int(step), 1)
-        random = Random(keys, points, np.uint64(0), 1, dim, np.dtype(float))
-        now = SimpleNamespace(t=t, random=random)
-        for name, column in noise.columns(np.array([float(t)])):
-            setattr(now, name, column[0])
-        with np.errstate(all="ignore"):
-            gradient = surface.gradient(x, SimpleNamespace(t=t))
-            power = np.zeros(len(x))
-            for draw in range(draws):
-                random.step = k * draws + draw + 1
-                power += ((seen.apply(x, gradient, surface, now) - gradient) ** 2).sum(axis=1)
-            ratio[:, k] = power / draws / (gradient**2).sum(axis=1)
-    values = ratio.reshape(groups, n, steps)
+    values = np.empty((groups, n, steps))
+    for parts, members in alike(configurations(data, found.frame, landscape=landscape, noise=noise)):
+        values[members] = _ratio(parts["landscape"], parts["noise"], found, members, draws, seed)
     table = np.array([[median_interval(v[~np.isnan(v)], confidence) for v in group.T] for group in values])
     frame, percent = found.frame, f"{100 * confidence:g} %"
     variables = {"ratio": frame.variable(values, "noise variance over squared gradient", "1", "instance", "step")}
@@ -74,9 +56,33 @@ def noise_to_signal(
     return xr.Dataset(variables, coords, {"confidence": confidence, "draws": draws, "seed": seed})
 
 
+def _ratio(landscape: Any, noise: Any, found: Recorded, members: list[int], draws: int, seed: int) -> FloatArray:
+    """Return the ratio (members, instances, steps) in the groups of one configuration of landscape and noise."""
+    endless = (isinstance(noise, AlphaStable) and noise.alpha < 2) or (isinstance(noise, StudentT) and noise.df <= 2)
+    if endless:
+        raise ValueError(f"{noise!r} has no finite variance, so there is no such ratio; give noise that has one")
+    values = found.values[members]
+    dim, ids = values.shape[3], np.tile(found.ids, len(members)).astype(np.uint64)[:, None]
+    seen, surface = seen_in_step(noise, dim), seen_in_step(landscape, dim)
+    ratio = np.empty((ids.size, found.step.size))
+    for k, step in enumerate(found.step):
+        x = values[:, :, k].astype(float).reshape(-1, dim)
+        t = max(int(step), 1)
+        # The draws of an instance are its own, at steps 1 ... draws for the first point, and on for the next.
+        random = Random(round_keys(seed), ids, np.uint64(0), 1, dim, np.dtype(float))
+        now = SimpleNamespace(t=t, random=random)
+        for name, column in noise.columns(np.array([float(t)])):
+            setattr(now, name, column[0])
+        with np.errstate(all="ignore"):
+            gradient = surface.gradient(x, SimpleNamespace(t=t))
+            power = np.zeros(len(x))
+            for draw in range(draws):
+                random.step = k * draws + draw + 1
+                power += ((seen.apply(x, gradient, surface, now) - gradient) ** 2).sum(axis=1)
+            ratio[:, k] = power / draws / (gradient**2).sum(axis=1)
+    return ratio.reshape(values.shape[:3])
+
+
 def _check_noise(noise: Noise) -> None:
     if not isinstance(noise, Noise):
         raise ValueError(f"noise={told(noise)}; give the noise of the runs, made like Gaussian(sigma=0.1)")
-    for path, grid in grids_of(noise):
-        name = ".".join(path)
-        raise ValueError(f"noise={told(noise)}; give one configuration's noise, with one of {grid!r} for {name}")

@@ -118,7 +118,8 @@ def _area_limits(
     if n < 2 or variance == 0:
         return (np.nan, np.nan) if n < 2 else (area, area)
     skew = float(np.sum(influence**3)) / variance**1.5
-    return skewed_limits(area, float(np.sqrt(variance * n / (n - 1))), skew, n - 1, confidence)
+    lower, upper = skewed_limits(area, float(np.sqrt(variance * n / (n - 1))), skew, n - 1, confidence)
+    return float(lower), float(upper)
 
 
 def survival(data: Any, *, label: int | None = None, confidence: float = 0.95, max_steps: int = 2000) -> xr.Dataset:
