@@ -147,9 +147,11 @@ HD void load_columns(number* to, const real* from) {
 constexpr unsigned whole_warp = 0xffffffffu;
 constexpr bool shares_warp = lanes > 1 && lanes < 32;
 HD int lane_in_group() { return lanes == 1 ? 0 : int(threadIdx.x) & (lanes - 1); }
+#if ENSEMBLE_WINDOW
 HD int group_of_launch() {
     return lanes == ENSEMBLE_THREADS ? int(blockIdx.x) : int((blockIdx.x * blockDim.x + threadIdx.x) / lanes);
 }
+#endif
 // What a window cannot know. Defined nowhere: a program that asks and yet says that it is pointwise has no machine code.
 __device__ scalar needs_all_coordinates();
 
