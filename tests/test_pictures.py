@@ -221,7 +221,7 @@ def test_an_arrhenius_plot_draws_the_fit_that_the_statistics_made():
     probability = 0.2 * np.exp(-0.1 / temperature)
     time = np.stack([geometric(p, 400, seed=k) for k, p in enumerate(probability)])
     data = runs(time, 10_000, dims=("sigma", "instance"), coords={"sigma": [1.0, 2.0, 4.0]})
-    fitted = arrhenius(data, "sigma", temperature, resamples=200)
+    fitted = arrhenius(data, "sigma", temperature)
     figure = plots.arrhenius(fitted)
     assert said(figure) == "400 events; bars 95 %; lines: fits"
     (label,) = [t.get_text() for t in figure.legends[0].get_texts()]

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
-from scipy.stats import chi2
+from scipy.stats import chi2, t
 
 from .escape import checks_at_risk, escape_rate
-from .intervals import check_resampling, percentile_limits, resampled_counts
-from .lifetimes import BoolArray, FloatArray, IntArray, check_whole, numbers_in, read, told
+from .intervals import FEWEST
+from .lifetimes import BoolArray, FloatArray, IntArray, check_confidence, check_whole, numbers_in, read, told
 
 _FEWEST = 3  # a straight line through two points always fits
 
@@ -26,8 +26,6 @@ def arrhenius(
     after: int = 0,
     label: int | None = None,
     confidence: float = 0.95,
-    resamples: int = 2000,
-    seed: int = 0,
 ) -> xr.Dataset:
     """Fit ln(rate) = ln(prefactor) - barrier/temperature to the escape rates along `dim`, and say how well it fits.
 
@@ -37,11 +35,13 @@ def arrhenius(
     unit of time lr*t: give `temperature` (members of `dim`), by default the coordinate of `dim`, and time_per_step = lr
     where the rate changes too.
 
-    Intervals: percentile bootstrap over instances (Efron 1979). Where attrs["paired"] is 1 the same instances are drawn
-    at all temperatures, so that what they share is counted once, else every temperature is resampled by itself.
+    Intervals: Student's, from the instances' influence on the line (Hampel 1974), through the rates and through the weights.
+    Where attrs["paired"] is 1 an instance is one of all temperatures, so that what they share is counted once, else each
+    temperature has its own. Of 95 % intervals of the barrier 93 to 97 % hold the truth from 20 instances on; of the
+    prefactor too, down to 87 % of 20 and 91 % of 50 where paired runs are censored at several temperatures.
     Goodness of fit: `chi_square` = r' C^-1 r against chi2(temperatures - 2), with r the residuals of the generalised
     least squares line and C the covariance of the ln(rate), between temperatures where they are paired, from the
-    instances' influence on them (Hampel 1974). A small `goodness_pvalue` says that the line, or a constant hazard, is
+    instances' influence on them. A small `goodness_pvalue` says that the line, or a constant hazard, is
     wrong.
 
     Returns over the other configuration dimensions `barrier` (units of temperature) and `log_prefactor` with `_lower`,
@@ -49,14 +49,16 @@ def arrhenius(
     unit of time; `plots.arrhenius` draws them), `log_rate`, `log_rate_error`, `fit` (of log_rate), `events_total`;
     coordinate `temperature`.
 
-    ValueError: fewer than 3 temperatures, or some not positive or the same; no events at one of them; no
-    attrs["paired"]; fewer than 10 instances; nobody at risk after `after`; too few resamples.
+    ValueError: fewer than 3 temperatures, or some not positive or the same; no events at one of them, or all at the first
+    check; no attrs["paired"]; fewer than 10 instances; nobody at risk after `after`.
     """
     check_whole("after", after, 0, "the whole number of steps to leave out, 0 or more")
     lives = read(data, label)
     frame = lives.frame
     table = frame.members(dim)
-    check_resampling(lives.instances, resamples, confidence, seed)
+    check_confidence(confidence)
+    if lives.instances < FEWEST:
+        raise ValueError(f"{lives.instances} instances per group cannot bear an interval; give at least {FEWEST}")
     if lives.paired is None:
         raise ValueError(
             "attrs['paired'] is missing; set it to 1 if instance i is the same draw in all groups, else to 0"
@@ -79,12 +81,11 @@ def arrhenius(
             if sets[number].had.sum() == 0:
                 where = f"temperature {kelvin[member]:g} ({dim}={frame.names(dim)[member]})"
                 raise ValueError(f"no events at {where}: its rate has no logarithm; run longer or leave it out")
+            if sets[number].had.sum() == sets[number].checks.sum():
+                where = f"temperature {kelvin[member]:g} ({dim}={frame.names(dim)[member]})"
+                raise ValueError(f"all escape at the first check at {where}: its rate is not finite; leave it out")
     unit = duration * every
-    streams = np.random.SeedSequence(seed).spawn(len(table))
-    fits = [
-        _fit([sets[k] for k in row], kelvin, unit, bool(lives.paired), resamples, s, confidence)
-        for row, s in zip(table, streams, strict=True)
-    ]
+    fits = [_fit([sets[k] for k in row], kelvin, unit, bool(lives.paired), confidence) for row in table]
 
     rest, percent = frame.without(dim), f"{100 * confidence:g} %"
     variables = {}
@@ -120,8 +121,8 @@ def arrhenius(
         dim: frame.names(dim),
         "temperature": (dim, kelvin, {"long_name": "temperature", "units": "units of f"}),
     }
-    method = "paired bootstrap over instance ids" if lives.paired else "independent bootstrap"
-    attrs = {"method": method, "confidence": confidence, "resamples": resamples, "seed": seed, "after": skipped * every}
+    method = "influence of instances, paired" if lives.paired else "influence of instances, independent"
+    attrs = {"method": method, "confidence": confidence, "after": skipped * every}
     return xr.Dataset(variables, coords, attrs)
 
 
@@ -164,29 +165,11 @@ class _Fit:
     fitted: FloatArray
 
 
-def _log_rate(events: FloatArray, trials: FloatArray, unit: FloatArray) -> FloatArray:
-    with np.errstate(divide="ignore"):
-        return np.log(-np.log1p(-events / trials) / unit)
-
-
-def _line(log_rate: FloatArray, weight: FloatArray, inverse: FloatArray) -> FloatArray:
-    """Return (..., 2): intercept and minus slope of weighted lines through log_rate (..., temperatures)."""
-    # What has no events in a resample has no weight in it.
-    y = np.where(weight > 0, log_rate, 0.0)
-    total = weight.sum(axis=-1, keepdims=True)
-    x_mean, y_mean = ((weight * v).sum(axis=-1, keepdims=True) / total for v in (inverse, y))
-    dx = inverse - x_mean
-    slope = (weight * dx * (y - y_mean)).sum(axis=-1) / (weight * dx * dx).sum(axis=-1)
-    return np.stack([y_mean[..., 0] - slope * x_mean[..., 0], -slope], axis=-1)
-
-
 def _fit(
     sets: list[_Trials],
     kelvin: FloatArray,
     unit: FloatArray,
     paired: bool,
-    resamples: int,
-    stream: np.random.SeedSequence,
     confidence: float,
 ) -> _Fit:
     had, checks = (
@@ -195,10 +178,9 @@ def _fit(
     inverse, n = 1.0 / kelvin, len(had)
     events, trials = had.sum(axis=0), checks.sum(axis=0)
     p = events / trials
-    log_rate = _log_rate(events, trials, unit)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        bend = p / ((1.0 - p) * -np.log1p(-p))  # d ln(rate)/d ln(p)
-    influence = np.where(p < 1, bend, 1.0) * (had - p * checks) / events
+    log_rate = np.log(-np.log1p(-p) / unit)
+    bend = p / ((1.0 - p) * -np.log1p(-p))  # d ln(rate)/d ln(p)
+    influence = bend * (had - p * checks) / events
     covariance = influence.T @ influence
     if not paired:
         covariance = np.diag(np.diag(covariance))
@@ -209,15 +191,16 @@ def _fit(
     )[0]
     residual = log_rate - design @ best
 
-    line = _line(log_rate, events, inverse)
-    drawn = np.empty((resamples, 2, kelvin.size))
-    for member, child in enumerate(stream.spawn(1 if paired else kelvin.size)):
-        here = slice(None) if paired else slice(member, member + 1)
-        sums = [
-            np.stack([c @ had[:, here], c @ checks[:, here]], axis=1) for c in resampled_counts(n, resamples, child)
-        ]
-        drawn[:, :, here] = np.concatenate(sums)
-    again = _line(_log_rate(drawn[:, 0], np.maximum(drawn[:, 1], 1.0), unit), drawn[:, 0], inverse)
-    lower, upper = percentile_limits(again, confidence)
+    # Weighted least squares, its coefficients' derivatives by the rates and by the weights: the events.
+    weight = events / events.sum()
+    center = float(weight @ inverse)
+    away = inverse - center
+    toward = np.stack([1.0 - center * away / (weight @ away**2), -away / (weight @ away**2)])  # (line, members)
+    line = (toward * weight) @ log_rate
+    by_weight = toward * (log_rate - design @ line) / events.sum()
+    own = (toward * weight)[:, None] * influence + by_weight[:, None] * (had - events / n)  # (line, instances, members)
+    if paired:
+        own = own.sum(axis=2, keepdims=True)
+    margin = float(t.ppf(0.5 + confidence / 2, n - 1)) * np.sqrt((own**2).sum(axis=(1, 2)) * n / (n - 1))
     statistic = float(residual @ inverse_covariance @ residual)
-    return _Fit((line, lower, upper), statistic, log_rate, np.sqrt(np.diag(covariance)), design @ line)
+    return _Fit((line, line - margin, line + margin), statistic, log_rate, np.sqrt(np.diag(covariance)), design @ line)
