@@ -102,6 +102,8 @@ CASES = {
     "events that do not stop": Case(program(QuarticSaddle(dim=20), HeavyBall(0.05), LeftBall(1.0, stop=False)), (2,)),
 }
 PRECISE = [(name, lanes) for name, case in CASES.items() for lanes in case.lanes]
+OFTEN = [(name, lanes) for name, lanes in PRECISE if name == "saddle" or lanes == CASES[name].lanes[-1]]
+RARELY = [pytest.param(*each, marks=pytest.mark.slow) for each in PRECISE if each not in OFTEN]
 WINDOWS = {
     "stopping, padded": Case(program(QuarticSaddle(dim=70), Adam(0.1), LeftBall(1.6), dtype="float32"), (2,)),
     "of averages, aligned, for each coordinate": Case(
@@ -142,7 +144,7 @@ def as_fast(p: Program) -> Program:
 @pytest.fixture(scope="module")
 def builds() -> None:
     """All programs compiled, several at once."""
-    wanted = [(CASES[n].program, lanes) for n, lanes in PRECISE] + [(as_fast(CASES[n].program), k) for n, k in FAST]
+    wanted = [(CASES[n].program, lanes) for n, lanes in OFTEN] + [(as_fast(CASES[n].program), k) for n, k in FAST]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         done = [pool.submit(EmulatedEngine(lanes).prepare, p) for p, lanes in wanted]
         done += [pool.submit(EmulatedEngine(k, streamed=True).prepare, CASES[n].program) for n, k in STREAMED]
@@ -162,7 +164,7 @@ def reference(name: str) -> State:
 
 @needs_compiler
 @pytest.mark.usefixtures("builds")
-@pytest.mark.parametrize(("name", "lanes"), PRECISE)
+@pytest.mark.parametrize(("name", "lanes"), [*OFTEN, *RARELY])
 def test_any_number_of_lanes_gives_the_bits_of_the_specification(name: str, lanes: int) -> None:
     case = CASES[name]
     found = run(EmulatedEngine(lanes), case.program, case.steps, segment=11, scale=case.scale)
@@ -350,6 +352,9 @@ def test_the_plan_says_what_streams_through_memory() -> None:
 
 def test_what_is_planned_on_a_device_counts_the_questions_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(EmulatedEngine, "thread_instructions", lambda self: 1e13)
+    monkeypatch.setattr(
+        sys.modules["ensemble.estimate"], "_tried", lambda *_: 1e12
+    )  # the emulation's pace says nothing
     monkeypatch.setattr(
         sys.modules["ensemble.simulate"], "choose", lambda *_: (EmulatedEngine(None, processors=132), "")
     )

@@ -272,6 +272,7 @@ def test_a_mistake_aborts_and_is_named(build: Build, mistake: str, message: str)
     assert message in done.stderr or (mistake == "masks differ" and "deadlock" in done.stderr)
 
 
+@pytest.mark.slow
 def test_the_thread_sanitizer_is_silent_on_right_code_and_finds_a_missing_barrier(build: Build) -> None:
     program = build(COMPILERS[0], "-fsanitize=thread")
     # Without address randomisation: older sanitizers cannot place their shadow on kernels that randomise much.
