@@ -93,9 +93,13 @@ def special(row: Row) -> float:
 def occupancy(row: Row) -> float:
     """The share of 2,048 threads that fit 65,536 registers, handed out in blocks, by warps in units of 256."""
     group, found = counted(row)
-    warps = group.threads // 32
-    by_registers = 65536 // (-(-found.registers * 32 // 256) * 256) // warps
-    return min(by_registers, 32, 2048 // group.threads) * group.threads / 2048
+    return share_of_threads(group.threads, found.registers)
+
+
+def share_of_threads(threads: int, registers: int) -> float:
+    """Of a multiprocessor's, where each of them takes so many registers and a block has so many threads."""
+    by_registers = 65536 // (-(-registers * 32 // 256) * 256) // (threads // 32)
+    return min(by_registers, 32, 2048 // threads) * threads / 2048
 
 
 def optimizers(dim: int) -> list[Optimizer]:

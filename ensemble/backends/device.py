@@ -24,6 +24,8 @@ COORDINATES_PER_LANE = 16
 fewer (``Landscape.coordinates_per_lane``)."""
 KEPT_PER_LANE = 64
 """Registers of a lane that x and the optimizer's vectors may fill; as many again serve one step."""
+KEPT_DOUBLES_PER_LANE = 48
+"""The same in float64, down to 8 coordinates: a quarter of a multiprocessor's threads fit then, for 2 % more instructions."""
 MOST_LANES = 1024
 """Threads that a block may have, and so an instance; in float64 half of that: 64 registers are too few to compute in."""
 KEPT_AT_MOST_LANES = 28
@@ -79,6 +81,8 @@ def group_of(program: Program, processors: int) -> Group:
     per_lane, wanted = COORDINATES_PER_LANE, program.landscape.coordinates_per_lane
     if wanted < per_lane:
         per_lane = max(4, wanted // (program.dtype.itemsize // 4))
+    if program.dtype.itemsize == 8 and per_lane > 8 and per_lane * kept > KEPT_DOUBLES_PER_LANE:
+        per_lane = 8
     while per_lane > 4 and per_lane * kept > KEPT_PER_LANE:
         per_lane //= 2
     lanes = min(_power_of_two(-(-program.dim // per_lane)), most)
