@@ -25,14 +25,25 @@ from counting import (
 )
 from cubin import CompilationError, compile_cubin, report
 from device_runs import program
-from parts import covering
+from emulated import EmulatedEngine
+from parts import covering, example, kinds
 
 from ensemble import sources
 from ensemble.cost import counts, named
 from ensemble.cost import instructions as from_table
 from ensemble.events import Below, Crossed, LeftBall, Never
 from ensemble.landscapes import DeepLinear, Landscape, MatrixFactorization, Quadratic, QuarticSaddle, Rosenbrock
-from ensemble.optimizers import Adam, Clip, GradientDescent, HeavyBall, Nesterov, Optimizer, PerturbedGD, RMSProp
+from ensemble.optimizers import (
+    Adam,
+    Clip,
+    GradientDescent,
+    HeavyBall,
+    Nesterov,
+    Newton,
+    Optimizer,
+    PerturbedGD,
+    RMSProp,
+)
 from ensemble.part import Part
 
 try:
@@ -157,6 +168,18 @@ def test_no_optimizer_spills_where_it_streams_or_takes_windows(dtype: str) -> No
             for entry in Counted().entries(p):
                 made = compile_cubin(Counted().source(p, entry), sources.kernels())
                 assert report(made, function=entry).local_memory == 0, (optimizer, landscape, entry)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("optimizer", [Adam(0.01), Newton(1.0, iterations=8)], ids=named)
+def test_no_landscape_spills_where_it_streams(optimizer: Optimizer, dtype: str) -> None:
+    large = [one for one in (example(kind, 40_000) for kind in kinds("landscape")) if one.dimension == 40_000]
+    assert len(large) > 15
+    engine = EmulatedEngine(None, processors=132, streamed=True)
+    for landscape in large:
+        p = program(landscape, optimizer, Below(1.0), instances=LARGE, dtype=dtype, math="fast")
+        assert report(compile_cubin(engine.source(p, "advance"), sources.kernels())).local_memory == 0, landscape
 
 
 CROWDED: list[tuple[Landscape, Optimizer, Part, str]] = [

@@ -36,7 +36,8 @@ THREADS = 128
 THREADS_PER_PROCESSOR = 256
 """Where fewer would run, instances are spread over more lanes: two warps for each of a processor's four schedulers."""
 STREAMED_LANES = 512
-"""Lanes of an instance whose state streams through memory: 128 registers each, so that none spills."""
+"""Lanes of an instance whose state streams through memory: 128 registers each, so that none spills; half of that
+in float64, and for landscapes that say that fewer coordinates fit a lane."""
 STREAMED_PER_PROCESSOR = 1024
 """Threads of a multiprocessor whose instances stream at once: enough accesses under way to keep the memory busy, and few
 enough instances for the caches to hold what they can."""
@@ -88,7 +89,7 @@ def group_of(program: Program, processors: int) -> Group:
     lanes = min(_power_of_two(-(-program.dim // per_lane)), most)
     if program.dim > most_coordinates(program):
         if not program.pointwise:
-            return Group(STREAMED_LANES, STREAMED_LANES, streamed=True)
+            return streamed_group(program)
         window = per_lane // 4
         while window > 1 and program.rows * blocks < window * processors * THREADS_PER_PROCESSOR:
             window //= 2
@@ -96,6 +97,13 @@ def group_of(program: Program, processors: int) -> Group:
     while 2 * lanes <= min(_power_of_two(blocks), most) and program.rows * lanes < processors * THREADS_PER_PROCESSOR:
         lanes *= 2
     return Group(lanes, max(lanes, THREADS) if lanes <= 32 else lanes)
+
+
+def streamed_group(program: Program) -> Group:
+    """The lanes through which an instance streams that lies in memory."""
+    wanted = COORDINATES_PER_LANE // program.landscape.coordinates_per_lane
+    lanes = STREAMED_LANES // max(1, program.dtype.itemsize // 4, wanted)
+    return Group(lanes, lanes, streamed=True)
 
 
 def most_coordinates(program: Program) -> int:
@@ -167,7 +175,7 @@ class DeviceEngine(Engine):
         if self._lanes is not None:
             group = self._of_lanes(program, self._lanes)
         elif streamed and group.window:
-            group = Group(STREAMED_LANES, STREAMED_LANES)
+            group = streamed_group(program)
         return replace(group, streamed=streamed, window=window)
 
     def _of_lanes(self, program: Program, most: int) -> Group:
@@ -179,7 +187,8 @@ class DeviceEngine(Engine):
         group = self.group(program)
         if not group.window:
             return group
-        return replace(self._of_lanes(program, self._lanes or STREAMED_LANES), streamed=True)
+        whole = streamed_group(program)
+        return replace(self._of_lanes(program, self._lanes or whole.lanes), streamed=True)
 
     def group_of_entry(self, program: Program, entry: str) -> Group:
         """The lanes and threads of one of a program's kernels."""
