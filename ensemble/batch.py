@@ -215,11 +215,12 @@ class Batch:
                 took = time.perf_counter() - began
                 self.wall_time += took
                 self.segments += 1
-                if active.size:
-                    pace.took(last - self.reached, took)
-                self.reached = last
                 finished = int(xp.count_nonzero(state.event_step >= 0))
                 diverged = int(xp.count_nonzero(state.diverged_step >= 0))
+                if active.size:
+                    left = program.rows - diverged - (finished if program.stop else 0)
+                    pace.took(last - self.reached, took, int(active.size), left)
+                self.reached = last
                 reporter.update(offset + last, int(active.size), finished, diverged)
             if self.reached == stop:
                 self._record_now()

@@ -33,7 +33,7 @@ def test_the_scores_of_a_sample_are_those_of_scipy():
     assert found.pvalue_bound.item() == pytest.approx(min(1, 2 * np.exp(-1000 * by_hand**2)))
 
 
-@pytest.mark.parametrize("n", [10, 1000, 100_000])
+@pytest.mark.parametrize("n", [10, 1000, 100_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("horizon", [5, 30, 5000])
 def test_a_sample_of_the_law_agrees_with_it_censored_or_not(n, horizon):
     found = against_law(runs(geometric(0.02, n, seed=n), horizon), geometric_law(0.02, 6000))

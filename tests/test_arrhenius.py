@@ -27,7 +27,7 @@ def lives(n, paired, seed=0, barrier=0.5, trials=None, horizon=400):
 
 
 @pytest.mark.parametrize("paired", [False, True])
-@pytest.mark.parametrize("n", [1000, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [1000, pytest.param(1_000_000, marks=pytest.mark.slow)])
 def test_the_barrier_and_prefactor_are_found(n, paired):
     found = arrhenius(lives(n, paired), "temperature")
     assert found.barrier_lower < 0.5 < found.barrier_upper

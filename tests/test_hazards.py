@@ -10,7 +10,7 @@ from simulated_runs import brown_cai_dasgupta, covers, geometric, runs
 from ensemble.statistics import escape_rate, hazard
 
 
-@pytest.mark.parametrize("n", [100, 1000, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [10, 100, 1000, pytest.param(1_000_000, marks=pytest.mark.slow)])
 def test_every_step_has_lifelines_events_at_risk_and_an_interval(n):
     time = geometric(0.05, n, seed=1)
     found = hazard(runs(time, 30), list(range(31)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ensemble.pace import LONGEST_SECONDS, OVERHEAD_SHARE, SEGMENT_SECONDS, Pace
+from ensemble.pace import LEAST_SECONDS, LONGEST_SECONDS, OVERHEAD_SHARE, SEGMENT_SECONDS, Pace
 
 
 def settled(fixed, each, first=1, most=10**9, segments=40):
@@ -39,6 +39,42 @@ def test_no_segment_keeps_an_interrupt_waiting_longer_than_it_must():
 
 def test_steps_longer_than_the_longest_segment_are_taken_one_by_one():
     assert settled(0.0, 3.0)[0].steps <= 2
+
+
+def lasting(law, running, each, steps, fixed=0.0):
+    """Segments of an ensemble of which the share law(t) runs at step t: (first step, steps, share that ran when it ended)."""
+    pace, reached, found = Pace(1, 10**9), 0, []
+    while reached < steps and law(reached) * running > 1:
+        taken = min(pace.steps, steps - reached)
+        began, left = (int(running * law(t)) for t in (reached, reached + taken))
+        ran = running * np.mean([law(t) for t in np.linspace(reached, reached + taken, 50)])
+        found.append((reached, taken, left / began))
+        pace.took(taken, ran * (fixed + taken * each), began, left)
+        reached += taken
+    return found
+
+
+LAWS = {
+    "a constant hazard": lambda t: np.exp(-t / 5_000),
+    "a heavy tail": lambda t: 1 / np.sqrt(1 + t / 50),
+}
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_segments_end_before_many_instances_have_finished(law):
+    found = lasting(LAWS[law], 10**6, 1e-10, 20_000)
+    shares = [left for first, _, left in found if first > 500 and LAWS[law](first) > 0.1]  # while they are many
+    assert len(shares) >= 5
+    assert min(shares) > 0.7
+    assert np.median(shares) < 0.9  # and no sooner
+
+
+def test_they_are_not_so_short_that_their_own_cost_counts():
+    each, running = 1e-6, 10_000
+    for _, steps, _ in lasting(LAWS["a heavy tail"], running, each, 20_000, fixed=2e-5)[5:-1]:
+        assert steps * each > 4 * 2e-5
+    for first, steps, _ in lasting(LAWS["a constant hazard"], 100, 1e-7, 20_000)[5:-1]:
+        assert steps * 100 * LAWS["a constant hazard"](first) * each > 0.5 * LEAST_SECONDS
 
 
 def test_tables_that_fit_bound_a_segment():

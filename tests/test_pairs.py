@@ -18,7 +18,7 @@ def two(first, second, **given):
     return curves(values, [0, 10], dims=("optimizer", "instance"), optimizer=["GD", "Adam"], **given)
 
 
-@pytest.mark.parametrize("n", [10, 100, 10_000, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [10, 100, 10_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
 def test_the_mean_has_students_interval_and_the_tests_are_exact(n):
     rng = np.random.default_rng(n)
     shared = 10 * rng.normal(size=n)

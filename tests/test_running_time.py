@@ -33,7 +33,7 @@ def test_the_optimum_is_taken_off():
     assert found.time.values[0, :3].tolist() == [1, 20, 0]
 
 
-@pytest.mark.parametrize("n", [10, 1000, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [10, 1000, pytest.param(1_000_000, marks=pytest.mark.slow)])
 def test_the_distribution_is_scipys_and_shares_are_statsmodels(n):
     time = geometric(0.03, n, seed=2)
     found = time_to_tolerance(runs(time, 40))

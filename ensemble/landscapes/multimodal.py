@@ -118,7 +118,7 @@ class Ackley(Landscape):
 
 @dataclass(frozen=True)
 class Griewank(Landscape):
-    """``f(x) = 1 + sum_k x_k^2 / 4000 - prod_k cos(x_k / sqrt(k))``, k = 1, 2, ...
+    """``f(x) = 1 + sum_k x_k^2 / 4000 - prod_k cos(x_k / sqrt(k))``, k from 1 to dim
 
     Griewank (1981). Minimum 0 at 0, of curvatures ``1/2000 + 1/k``. The product couples all coordinates; the products of all
     others are made by the reductions' tree, without division, and so hold where a cosine is 0.
