@@ -10,10 +10,10 @@ the machine is filled, a small multiple of the cost of drawing the normals. Arra
 memory and, with one generator per call, draw their noise on one core.
 
 Found. On two cores of an AMD EPYC (AVX-512, no GPU), float32: 1.6 to 2.5e9 coordinate-steps/s. That is 7.8 to 12.3 times
-the faster form of JAX + optax (150 to 290e6), 16 to 21 times array NumPy on one thread and 8.0 to 10.6 times on two, and
+the fastest form of JAX + optax on one thread (150 to 290e6), 16 to 21 times array NumPy on one thread and 8.0 to 10.6 times on two, and
 4.5 to 5.6 times the fastest form of PyTorch, with one cached chunk of instances on each core (310 to 460e6). The rate is
 the same from dimension 2 to 4,096 (1.65 to 1.75e9, Adam); from 4,000 to 10 million instances it falls from 1.78 to 1.43e9.
-In float64 it is 8.8 to 11.7 times JAX, 7.7 to 11 times PyTorch and 4.4 to 5 times NumPy on two threads. Passages with a heavy
+In float64 it is 8.8 to 11.5 times JAX, 7.7 to 11 times PyTorch and 4.4 to 5 times NumPy on two threads. Passages with a heavy
 tail take 1.12 times the steps really taken. A first result comes 0.9 s after the start of Python, 2.6 s where the kernel is
 compiled first.
 A call costs some 3 ms and 0.07 microseconds per instance beside its steps, so that a single step per call is no faster
