@@ -184,8 +184,12 @@ EVERY = [
 ]
 
 
+OFTEN = (en.HessianAligned, en.StudentT, en.AlphaStable)  # every noise has a run in test_bits.py
+SOME = [n if isinstance(n, OFTEN) else pytest.param(n, marks=pytest.mark.slow) for n in EVERY]
+
+
 @pytest.mark.parametrize("dtype", FIRST64)
-@pytest.mark.parametrize("noise", EVERY, ids=lambda n: type(n).__name__)
+@pytest.mark.parametrize("noise", SOME, ids=lambda n: type(n).__name__)
 def test_numpy_and_cpu_agree_to_the_bit(cpu, noise, dtype):
     numpy, compiled = (
         en.simulate(
@@ -212,7 +216,7 @@ def test_numpy_and_cpu_agree_to_the_bit(cpu, noise, dtype):
     [pytest.param(en.StudentT(2.0), marks=pytest.mark.slow), en.AlphaStable(1.5), en.Rademacher(1.0)],
     ids=lambda n: type(n).__name__,
 )
-@pytest.mark.parametrize("dim", [1, 2])
+@pytest.mark.parametrize("dim", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_few_coordinates_draw_anew_at_every_step(cpu, noise, dim):
     """Their normals share a block over some steps; words do not, and no draw may be another's."""
     two = noise_of(noise, dim=dim, draws=200, steps=2)
