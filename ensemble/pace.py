@@ -8,7 +8,7 @@ SEGMENT_SECONDS = 0.2
 """How long a segment should take: short enough for Ctrl-C and a display's watchdog, long enough to cost little."""
 OVERHEAD_SHARE = 0.05
 """A segment's fixed cost (reading and writing the state, new tables) should be no larger a share of it than this."""
-LONGEST_SECONDS = 2.0
+LONGEST_SECONDS = 3.0
 """Where the fixed cost is large, segments grow to this and no further: then no watchdog's limit is near, and Ctrl-C waits."""
 LEAVING = 0.2
 """Share of the running instances that may finish within a segment: until it ends their places are taken and not used."""
