@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
 
 import numpy as np
 import pytest
@@ -93,6 +94,20 @@ def test_an_animation_has_a_frame_for_each_record_and_shows_the_cloud_moving(tmp
             frames.append(np.asarray(film.convert("RGB"), float))
     changed = [np.abs(a - b).max(axis=2) > 60 for a, b in itertools.pairwise(frames)]
     assert all(0 < c.mean() < 0.1 for c in changed)  # the cloud and the step, not the ground
+
+
+@pytest.mark.skipif(not writers.is_available("ffmpeg"), reason="no ffmpeg on PATH")
+@pytest.mark.parametrize("width", [2.5, 2.52])  # of an even number of dots and of an odd one
+def test_a_film_has_a_frame_for_each_record_and_an_even_size(tmp_path, width):
+    tracks = np.linspace(-1.0, 1.0, 5)[None, :, None] * [1.0, 0.5] + np.zeros((6, 1, 1))
+    written = plots.animate(en.QuarticSaddle(dim=2), {"GD": tracks}, tmp_path / "cloud.mp4", width=width, dpi=60)
+    command = ["ffmpeg", "-v", "error", "-i", str(written), "-f", "image2pipe", "-c:v", "ppm", "-"]
+    pictures = subprocess.run(command, capture_output=True, check=True).stdout.split(b"P6\n")[1:]
+    assert len(pictures) == 5
+    high_and_wide = {tuple(map(int, one.split(b"\n", 1)[0].split())) for one in pictures}
+    assert len(high_and_wide) == 1
+    assert all(size % 2 == 0 for size in high_and_wide.pop())
+    assert len({bytes(one) for one in pictures}) == 5  # the cloud moves
 
 
 def test_an_animation_says_what_it_needs(tmp_path, bowl, monkeypatch):
