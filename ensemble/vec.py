@@ -1,4 +1,4 @@
-"""Whole-vector primitives in NumPy: the twin of ``kernels/base/vec.cuh`` and ``kernels/base/moves.cuh``.
+"""Whole-vector primitives in NumPy: the twin of ``kernels/base/vec.cuh``, ``reductions.cuh`` and ``moves.cuh``.
 
 Arrays are (instances, dim); reductions return one number for each instance, (instances, 1). Coordinates come in blocks of
 four. A reduction goes through a block from first to last, then over the blocks by one binary tree, padded with the neutral

@@ -18,7 +18,7 @@ from emulated import EmulatedEngine
 from parts import example, kinds
 
 from ensemble import sources
-from ensemble.backends.device import THREADS, Group, most_coordinates
+from ensemble.backends.groups import THREADS, Group, most_coordinates
 from ensemble.backends.program import Program
 from ensemble.cost import named
 from ensemble.events import Never

@@ -24,7 +24,7 @@ from parts import example, kinds
 from ensemble import sources
 from ensemble.backends import compiler
 from ensemble.backends.cpu import CpuEngine
-from ensemble.backends.device import THREADS
+from ensemble.backends.groups import THREADS
 from ensemble.backends.numpy import NumpyEngine
 from ensemble.backends.program import Engine, Program
 

@@ -26,7 +26,7 @@ from ensemble.backends import compiler as cpu_compiler
 from ensemble.backends import device
 from ensemble.backends.cpu import CpuEngine
 from ensemble.backends.cuda import CudaEngine, CudaMissingError
-from ensemble.backends.device import Group, group_of
+from ensemble.backends.groups import Group, group_of
 from ensemble.backends.numpy import NumpyEngine
 from ensemble.backends.program import Program, State
 from ensemble.events import Below, Crossed, LeftBall, Never, Reported

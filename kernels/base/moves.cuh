@@ -1,5 +1,6 @@
 // Primitives that move coordinates: shift, at, butterfly, and products of small matrices kept in a Vec.
 #pragma once
+#include "reductions.cuh"
 
 // shift(x, k): coordinate i of the result is x[i + k], zero past the ends; |k| <= block width. Not pointwise.
 template <int K>
