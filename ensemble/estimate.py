@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from .backends.program import Engine, Program
 from .batch import Batch, paces
 from .cost import ceiling
+from .pace import LEAST_SECONDS, LEAVING
 from .plan import Plan
 from .setting import Setting
 
@@ -37,7 +39,8 @@ def estimated(plan: Plan, setting: Setting, engine: Engine) -> Plan:
         rate, basis = _tried(setting, engine), "a trial of a few instances"
     seconds = plan.coordinate_steps / rate
     asked = setting.steps // program.check_every * engine.launches_to_ask(program)
-    launches = plan.batches * (_launches(setting, program, seconds / plan.batches / setting.steps) + asked)
+    each = seconds / plan.batches / setting.steps
+    launches = plan.batches * (_launches(setting, program, each) + _ended_early(program, setting.steps * each) + asked)
     return dataclasses.replace(plan, seconds=seconds, launches=launches, basis=basis)
 
 
@@ -79,3 +82,12 @@ def _launches(setting: Setting, program: Program, each: float) -> int:
                 more = (stop - reached) // pace.steps
                 reached, launches = reached + more * pace.steps, launches + more
     return launches
+
+
+def _ended_early(program: Program, seconds: float) -> int:
+    """Segments of a batch that there can be beside those, since segments end before many instances have finished.
+
+    Until one is left a share of :data:`~ensemble.pace.LEAVING` can finish so many times; half of it, where fewer do than before.
+    None of these segments is shorter than :data:`~ensemble.pace.LEAST_SECONDS`.
+    """
+    return math.ceil(min(2 * math.log(program.rows) / LEAVING, seconds / LEAST_SECONDS))

@@ -51,6 +51,19 @@ def curves(values, step, *, dims=("instance",), event_step=None, diverged_step=N
     return data.assign({name: ((*dims, "step"), values, attrs)}).assign_coords(step=np.asarray(step))
 
 
+FEW_AND_MANY = [
+    (5, 20, 100),
+    (5, 50, 10),
+    (5, 200, 100),
+    (5, 1000, 10),
+    (20, 50, 10),
+    (20, 200, 100),
+    (20, 1000, 10),
+    (200, 1000, 10),
+]
+"""Expected events, instances and horizons, for intervals of rates."""
+
+
 def geometric(p, shape, seed=0):
     return np.random.default_rng(seed).geometric(p, shape)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from simulated_runs import brown_cai_dasgupta, covers, geometric, runs
+from simulated_runs import FEW_AND_MANY, brown_cai_dasgupta, covers, geometric, runs
 
 from ensemble.statistics import escape_rate
 
@@ -108,19 +108,7 @@ def test_what_the_sample_cannot_bear_is_refused(call, message):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("expected", "n", "horizon"),
-    [
-        (5, 20, 100),
-        (5, 50, 10),
-        (5, 200, 100),
-        (5, 1000, 10),
-        (20, 50, 10),
-        (20, 200, 100),
-        (20, 1000, 10),
-        (200, 1000, 10),
-    ],
-)
+@pytest.mark.parametrize(("expected", "n", "horizon"), FEW_AND_MANY)
 def test_intervals_cover_ninety_five_percent_whether_events_are_few_or_many(expected, n, horizon):
     share = expected / n
     p = -np.expm1(np.log1p(-share) / horizon)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from lifelines.utils import survival_table_from_events
-from simulated_runs import brown_cai_dasgupta, covers, geometric, runs
+from simulated_runs import FEW_AND_MANY, brown_cai_dasgupta, covers, geometric, runs
 
 from ensemble.statistics import escape_rate, hazard
 
@@ -90,19 +90,7 @@ def test_intervals_cover_ninety_five_percent_in_every_stretch():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("expected", "n", "horizon"),
-    [
-        (5, 20, 100),
-        (5, 50, 10),
-        (5, 200, 100),
-        (5, 1000, 10),
-        (20, 50, 10),
-        (20, 200, 100),
-        (20, 1000, 10),
-        (200, 1000, 10),
-    ],
-)
+@pytest.mark.parametrize(("expected", "n", "horizon"), FEW_AND_MANY)
 def test_intervals_cover_ninety_five_percent_whether_events_are_few_or_many(expected, n, horizon):
     share = 1.25 * expected / n  # so that about `expected` come late
     p = -np.expm1(np.log1p(-share) / horizon)

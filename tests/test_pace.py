@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from ensemble.estimate import _ended_early
 from ensemble.pace import LEAST_SECONDS, LONGEST_SECONDS, OVERHEAD_SHARE, SEGMENT_SECONDS, Pace
 
 
@@ -67,6 +70,15 @@ def test_segments_end_before_many_instances_have_finished(law):
     assert len(shares) >= 5
     assert min(shares) > 0.7
     assert np.median(shares) < 0.9  # and no sooner
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("running", [10**4, 10**6])
+def test_there_are_no_more_of_them_than_planned(law, running):
+    steps, each = 20_000, 1e-4 / running
+    planned = len(lasting(lambda t: 1.0, running, each, steps))
+    segments = len(lasting(LAWS[law], running, each, steps))
+    assert planned < segments <= planned + _ended_early(SimpleNamespace(rows=running), 1e-4 * steps)
 
 
 def test_they_are_not_so_short_that_their_own_cost_counts():

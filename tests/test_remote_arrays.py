@@ -55,7 +55,7 @@ def run(changes, **more):
 
 
 def compared():
-    """Two optimizers, every fourth step of all their instances."""
+    """Two optimizers, with records of all their instances."""
     shared = {name: value for name, value in RUN.items() if name != "optimizer"}
     return en.compare({"Adam": en.Adam(lr=0.05), "RMSProp": en.RMSProp(lr=0.05)}, **shared, record=RECORDS[0])
 

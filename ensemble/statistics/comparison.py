@@ -13,10 +13,9 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.stats import chi2, t
 
-from .intervals import check_resamples, percentile_limits, skewed_limits
+from .intervals import FEWEST, check_resamples, percentile_limits, skewed_limits
 from .lifetimes import FloatArray, Group, IntArray, Lifetimes, check_confidence, check_whole, read
 
-_FEWEST = 10  # below, resampling ids repeats so few data sets that percentiles mean nothing
 _CELLS = 4_000_000  # resampled instances held in memory at once
 _DECLARE = "set attrs['paired'] to 0 if each group drew its own starts and noise, to 1 if instance i is the same in all"
 
@@ -134,8 +133,8 @@ def compare_survival(
     table, names = frame.members(dim), frame.names(dim)
     if lives.paired is None:
         raise ValueError(f"attrs['paired'] is missing: neither a paired nor an independent test applies; {_DECLARE}")
-    if lives.instances < _FEWEST:
-        raise ValueError(f"{lives.instances} instances per group cannot bear a bootstrap; give at least {_FEWEST}")
+    if lives.instances < FEWEST:
+        raise ValueError(f"{lives.instances} instances per group cannot bear a bootstrap; give at least {FEWEST}")
     base = frame.base(dim, reference)
     _require_events(lives)
     others = [member for member in range(len(names)) if member != base]

@@ -10,12 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..field import Field
 from .eigenvalues import extreme_pairs, spectrum
-from .intervals import mean_interval, wilson
+from .intervals import FEWEST, mean_interval, wilson
 from .lifetimes import INSTANCE, BoolArray, FloatArray, Frame, check_confidence, check_whole
 from .points import check_number, points_of
 from .shares import OUTCOME, share_variables
 
-_FEWEST = 10  # below, an interval of a skewed mean means nothing
 STATIONARITY = ("second-order", "saddle", "moving", "unknown", "diverged")
 
 
@@ -139,7 +138,7 @@ def _bin(down: FloatArray, confidence: float) -> tuple[float, float, float, int,
     n, total = down.size, float(down.sum())
     spread = float(down.std(ddof=1)) if n > 1 else 0.0
     mean, lower, upper = (float(v) for v in wilson(min(total, n), n, confidence))
-    if n >= _FEWEST and spread > 0.0:
+    if n >= FEWEST and spread > 0.0:
         _, lower, upper = mean_interval(down, confidence)
         lower, upper = max(0.0, lower), min(1.0, upper)
     return mean, lower, upper, n, int((down == 0).sum())
