@@ -25,6 +25,9 @@ def stand_clear(figure):
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     renderer = canvas.get_renderer()
+    for legend in figure.legends:
+        box = legend.get_window_extent(renderer)
+        assert 0 <= box.x0 < box.x1 <= figure.bbox.x1, "a legend leaves the figure"
     boxes = [(t.get_text(), t.get_window_extent(renderer)) for t in drawn_texts(figure) if t.get_text()]
     for k, (one, box) in enumerate(boxes):
         for other, against in boxes[:k]:

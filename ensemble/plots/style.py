@@ -231,4 +231,8 @@ def finish(figure: Figure, axes: Axes, drawn: list[xr.Dataset], note: str, legen
         handles, labels = [handles[k] for k in order], [labels[k] for k in order]
         longest = max(map(len, labels))
         columns = next((n for n in (4, 3, 2) if n * (longest + 7) <= letters + 12), 1)
-        figure.legend(handles, labels, loc="outside lower center", ncols=columns, columnspacing=1.2)
+        for fewer in range(columns, 0, -1):  # the letters are a guess, handles differ in width
+            below = figure.legend(handles, labels, loc="outside lower center", ncols=fewer, columnspacing=1.2)
+            if fewer == 1 or below.get_window_extent().width <= figure.bbox.width:
+                break
+            below.remove()
