@@ -12,7 +12,7 @@ from .landscapes import *
 from .noises import *
 from .optimizers import *
 from .records import Record, lin_spaced, log_spaced
-from .result import Result, load, replay
+from .results.result import Result, load, replay
 from .schedules import *
 from .simulate import compare, simulate
 from .starts import *

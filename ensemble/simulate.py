@@ -24,7 +24,7 @@ from .part import Part
 from .plan import Plan, plan_run, plan_runs
 from .progress import Interrupt
 from .records import Record
-from .result import Result, make_result
+from .results.result import Result, make_result
 from .runs import execute
 from .setting import Outcome, Setting
 from .starts import Start

@@ -16,7 +16,7 @@ import xarray as xr
 from parts import all_kinds, example
 
 import ensemble as en
-from ensemble.result import _part
+from ensemble.results.provenance import _part
 
 RUN = {
     "landscape": en.QuarticSaddle(dim=3, gamma=en.grid(0.5, 1.0)),

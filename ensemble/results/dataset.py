@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from .grids import Axis, Sweep
-from .records import QUANTITIES
-from .setting import Outcome, Setting
+from ..grids import Axis, Sweep
+from ..records import QUANTITIES
+from ..setting import Outcome, Setting
 
 STATUS = {"censored": 0, "event": 1, "diverged": 2}
 

@@ -1,0 +1,1 @@
+"""What runs return, and the files they are kept in."""

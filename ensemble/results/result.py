@@ -1,0 +1,209 @@
+"""Result: what simulate and compare return; saved, loaded, resumed and replayed."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from ..part import Part
+from ..setting import Outcome, Setting
+from .dataset import assemble, disassemble
+from .files import check_seal, checked_path, seal
+from .provenance import FORMAT, provenance, rebuilt, subclasses
+
+if TYPE_CHECKING:
+    from ..field import Field
+
+
+@dataclass
+class Result:
+    """A finished (or interrupted) ensemble.
+
+    ``dataset`` is an :class:`xarray.Dataset` that needs nothing of this package: dimensions are the swept fields in the
+    order written (``optimizer`` first for :func:`ensemble.compare`), then ``instance`` and ``coordinate``; see its
+    variables' ``long_name`` and ``units``. ``settings`` and ``outcomes`` have one entry for each optimizer compared, and
+    one, under the empty name, otherwise.
+    """
+
+    dataset: xr.Dataset
+    settings: dict[str, Setting]
+    outcomes: dict[str, Outcome]
+    options: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<ensemble.Result {summary(self)}>\n{self.dataset!r}"
+
+    def save(self, path: str | os.PathLike[str], *, state: bool = True) -> Path:
+        """Writes a netCDF-4 file that any netCDF reader opens; whole or not at all.
+
+        The file is written under a temporary name, flushed to the disk and renamed. ``state=False`` leaves out the
+        optimizers' memory: smaller, and :meth:`resume` then starts again from the beginning, with the same bits.
+
+        Raises:
+            OSError: the place cannot be written; nothing is left there and the result is still in memory.
+        """
+        target = checked_path("save", path)
+        if not isinstance(state, (bool, np.bool_)):
+            raise ValueError(f"save(state={state!r}): give True or False.")
+        dataset = self.dataset.copy()
+        if state and self.options["keep_x"]:
+            for k, outcome in enumerate(self.outcomes.values()):
+                for name in ("x", "vectors", "integers") if outcome.reported is not None else ("vectors", "integers"):
+                    array = getattr(outcome, name)
+                    dims = [f"_{name}_{k}_{axis}" for axis in range(array.ndim)]
+                    if array.size:
+                        dataset[f"_{name}_{k}"] = (dims, array)
+        if not os.path.isdir(target.parent):
+            raise OSError(f"save({str(target)!r}): the folder {str(target.parent)!r} does not exist; make it first.")
+        if os.path.isdir(target):
+            raise OSError(f"save({str(target)!r}): this is a folder; give the name of a file in it.")
+        numeric = [v for v in dataset.variables if dataset[v].ndim and dataset[v].dtype.kind in "iuf"]
+        encoding = {v: {"zlib": True, "complevel": 1, "fletcher32": True} for v in numeric}
+        part = target.parent / f".{target.name[:80]}.{secrets.token_hex(4)}.part"
+        try:
+            os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            dataset.to_netcdf(part, engine="h5netcdf", encoding=encoding)
+            seal(part)
+            os.replace(part, target)
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+            if not isinstance(error, Exception):
+                raise  # Ctrl-C
+            why = getattr(error, "strerror", None) or str(error).splitlines()[0]
+            raise OSError(
+                f"save({str(target)!r}): cannot write there ({why}); give another place, the result is still in memory."
+            ) from error
+        return target
+
+    def resume(self, steps: int, *, progress: bool | None = None) -> Result:
+        """The same ensemble taken on to ``steps`` in total: equal, bit for bit, to one run of that length.
+
+        Records made so far stay. Those of :func:`ensemble.log_spaced` and :func:`ensemble.lin_spaced` are continued with
+        the steps that belong to the longer run.
+
+        Raises:
+            ValueError: ``steps`` is not beyond the steps already taken.
+        """
+        from ..simulate import resumed
+
+        return resumed(self, steps, progress)
+
+    def fields(self, dtype: str = "float64") -> tuple[Field, ...]:
+        """The landscape of every configuration, in the dataset's order, on the backend that ran it.
+
+        A :class:`~ensemble.field.Field` gives values, gradients and Hessian-vector products at any points, in ``dtype``; it
+        is what statistics of sharpness and saddles evaluate points with.
+
+        Raises:
+            ValueError: ``dtype`` is not ``"float32"`` or ``"float64"``.
+            RuntimeError: the backend is absent here.
+        """
+        from ..field import fields_of
+
+        if dtype not in ("float32", "float64"):
+            raise ValueError(f"fields(dtype={dtype!r}): give 'float32' or 'float64'.")
+        return fields_of(self.settings, self.outcomes, self.options, dtype)
+
+
+def summary(result: Result) -> str:
+    """One line: who, how many, what became of them."""
+    d = result.dataset
+    status = np.bincount(d["status"].to_numpy().ravel(), minlength=3)
+    n = int(status.sum())
+    return (
+        f"{n:,} instances of dim {d.attrs['dim']} on {d.attrs['backend']} ({d.attrs['device']}): {status[1]:,} with event, "
+        f"{status[0]:,} censored, {status[2]:,} diverged; {d.attrs['coordinate_steps_per_second']:.3g} coordinate-steps/s"
+    )
+
+
+def make_result(settings: dict[str, Setting], outcomes: dict[str, Outcome], options: dict[str, Any]) -> Result:
+    """Assembles the dataset and its provenance."""
+    dataset = assemble(settings, outcomes, keep_x=options["keep_x"])
+    dataset.attrs |= provenance(settings, outcomes, options)
+    if not options["keep_x"]:
+        empty = {"x": np.empty(0), "reported": None, "vectors": np.empty(0), "integers": np.empty(0)}
+        outcomes = {name: dataclasses.replace(o, **empty) for name, o in outcomes.items()}  # type: ignore[arg-type]
+    return Result(dataset, settings, outcomes, options)
+
+
+# ---- loading
+
+
+def load(path: str | os.PathLike[str]) -> Result:
+    """Reads a file written by :meth:`Result.save`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not ours, or is damaged or cut short.
+    """
+    source = checked_path("load", path)
+    if not os.path.isfile(source):
+        raise FileNotFoundError(f"load({str(source)!r}): there is no such file; give one that Result.save wrote.")
+    check_seal(source)
+    try:
+        with xr.open_dataset(source, engine="h5netcdf") as opened:
+            dataset = opened.load()
+    except Exception as error:  # h5py raises many kinds
+        raise ValueError(
+            f"load({str(source)!r}): the file cannot be read as netCDF ({type(error).__name__}: {error}). "
+            f"Give a file that Result.save wrote."
+        ) from error
+    if dataset.attrs.get("format") != FORMAT:
+        raise ValueError(
+            f"load({str(source)!r}): its format is {dataset.attrs.get('format')!r}, not {FORMAT!r}; "
+            f"give a file that Result.save wrote, or open this one with xarray."
+        )
+    kinds = {c.__name__: c for c in sorted(subclasses(Part), key=lambda c: c.__module__.startswith("ensemble."))}
+    options = json.loads(dataset.attrs["options"])
+    settings = {name: rebuilt(d, kinds) for name, d in json.loads(dataset.attrs["settings"]).items()}
+    outcomes = disassemble(dataset, settings)
+    own = [v for v in dataset.variables if str(v).startswith("_")]
+    for k, name in enumerate(outcomes):
+        for array in ("vectors", "integers"):
+            if f"_{array}_{k}" in dataset:
+                setattr(outcomes[name], array, dataset[f"_{array}_{k}"].to_numpy())
+        if f"_x_{k}" in dataset:
+            outcomes[name].reported, outcomes[name].x = outcomes[name].x, dataset[f"_x_{k}"].to_numpy()
+    return Result(dataset.drop_vars(own), settings, outcomes, options)
+
+
+# ---- replay
+
+
+def replay(
+    result: Result,
+    instance: int,
+    configuration: Mapping[str, Any] | int | None = None,
+    optimizer: str | None = None,
+    steps: int | None = None,
+) -> xr.Dataset:
+    """The full path of one instance, recomputed bit for bit.
+
+    Args:
+        result: of :func:`ensemble.simulate` or :func:`ensemble.compare`.
+        instance: its id.
+        configuration: which one, if several were run: coordinates (``{"lr": 1e-3}``) or the place in the list.
+        optimizer: whose, if several were compared.
+        steps: how far; None: to the run's end.
+
+    Returns:
+        ``x`` (step, coordinate), ``value`` (step) and ``gradient_norm`` (step), from the start (step 0) to the instance's
+        event, divergence or the horizon; attrs say which ended it.
+
+    Raises:
+        ValueError: no such instance, configuration or optimizer.
+    """
+    from ..simulate import replayed
+
+    return replayed(result, instance, configuration, optimizer, steps)
