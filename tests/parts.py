@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
+import itertools
 import math
 
 import numpy as np
@@ -76,6 +78,17 @@ def _example(kind, dim, per_coordinate):
         else:
             given[field.name] = math.sqrt
     return kind(**given)
+
+
+def variants(kind, dim=5):
+    """The example of a kind in every variant that its flags select, the default apart."""
+    part = example(kind, dim)
+    flags = [f.name for f in dataclasses.fields(kind) if f.init and f.metadata.get("flag")]
+    for chosen in itertools.product((False, True), repeat=len(flags)):
+        given = dict(zip(flags, chosen, strict=True))
+        if any(getattr(part, name) != value for name, value in given.items()):
+            with contextlib.suppress(ValueError):  # a combination that the part refuses
+                yield dataclasses.replace(part, **given)
 
 
 def allowed(field):

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from parts import combined, covering, example, kinds
+from parts import combined, covering, example, kinds, variants
 
 import ensemble as en
 from ensemble.backends.cpu import CpuEngine
@@ -328,6 +328,17 @@ def agree(combination, dtype):
 @pytest.mark.parametrize("combination", random.Random(0).sample(ALL, min(200, len(ALL))), ids=named)
 def test_many_combinations_have_the_same_bits_on_numpy_and_cpu(cpu, combination, dtype):
     agree(combination, dtype)
+
+
+VARIANTS = [part for kind in kinds("optimizer") for part in variants(kind, 11)]
+OFTEN = en.AdamW(bias_correction=False)
+
+
+@pytest.mark.parametrize("variant", [OFTEN, *(pytest.param(v, marks=pytest.mark.slow) for v in VARIANTS)], ids=repr)
+def test_every_variant_of_an_optimizer_has_the_same_bits_on_numpy_and_cpu(cpu, variant):
+    """Those that flags select, such as ``eps_inside_root``."""
+    some = combined(dict(zip(ROLES, (en.Rosenbrock, type(variant), en.Gaussian, en.Never), strict=True)), 11, False)
+    assert same_result(*(quietly(covered(0, b, None, some | {"optimizer": variant})) for b in ("numpy", "cpu")))
 
 
 def test_perturbations_have_the_same_bits_on_numpy_and_cpu(cpu):

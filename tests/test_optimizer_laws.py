@@ -80,6 +80,10 @@ STEPS_OF = {
     "Adam": (en.Adam(LR, eps=0.0), LR * np.sign(G) * ONES),
     "Adam, epsilon outside": (en.Adam(LR, eps=0.1), LR * G / (np.abs(G) + 0.1) * ONES),
     "Adam, epsilon inside": (en.Adam(LR, eps=0.1, eps_inside_root=True), LR * G / np.sqrt(G**2 + 0.1) * ONES),
+    "Adam, moments as they are": (
+        en.Adam(LR, beta1=0.8, beta2=0.7, eps=0.0, bias_correction=False),
+        LR * np.sign(G) * (1 - 0.8**T) / np.sqrt(1 - 0.7**T),
+    ),
     "AMSGrad": (en.AMSGrad(LR, eps=0.0), LR * np.sign(G) * ONES),
     "AMSGrad, as optax": (en.AMSGrad(LR, eps=0.0, max_of_corrected=True), LR * np.sign(G) * ONES),
     "AMSGrad, as printed": (

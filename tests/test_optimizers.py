@@ -141,6 +141,27 @@ def test_rmsprop_momentum_is_adam_without_correction() -> None:
     close(path_of(en.RMSPropMomentum(0.001)), walked(rule))
 
 
+@pytest.mark.parametrize("kind", [en.Adam, en.AdamW, en.AdamL2])
+def test_adam_and_its_relatives_leave_their_moments_as_they_are_where_asked(kind) -> None:
+    m, v = np.zeros(5), np.zeros(5)
+    coupled, decoupled = (0.1 if kind is k else 0.0 for k in (en.AdamL2, en.AdamW))
+
+    def rule(x: np.ndarray, t: int) -> np.ndarray:
+        nonlocal m, v
+        g = gradient(x) + coupled * x
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        return x - 0.002 * decoupled * x - 0.002 * m / (np.sqrt(v) + 1e-8)
+
+    decay = {} if kind is en.Adam else {"weight_decay": 0.1}
+    close(path_of(kind(0.002, bias_correction=False, **decay)), walked(rule))
+
+
+def test_without_correction_adam_is_momentum_over_rmsprop_to_the_bit() -> None:
+    for inside in (False, True):
+        one = path_of(en.Adam(0.002, bias_correction=False, eps_inside_root=inside))
+        assert np.array_equal(one, path_of(en.RMSPropMomentum(0.002, eps_inside_root=inside)))
+
+
 def test_amsgrad_as_printed_has_no_bias_correction() -> None:
     m, v, vmax = np.zeros(5), np.zeros(5), np.zeros(5)
 

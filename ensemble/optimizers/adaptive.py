@@ -179,6 +179,13 @@ class _Moments(Optimizer):
         state.m = seen.beta1 * state.m + seen.gain1 * g
         state.v = seen.beta2 * state.v + seen.gain2 * (g * g)
 
+    def _direction(self, state: Any, now: Any, inside: bool = False) -> Array:
+        """``lr m / (sqrt(v) + eps)``, the moments corrected or as they are."""
+        seen: Any = self
+        if seen.bias_correction:
+            return ((now.lr * now.correction1) * state.m) / root(now.correction2 * state.v, seen.eps, inside)
+        return (now.lr * state.m) / root(state.v, seen.eps, inside)
+
 
 @dataclass(frozen=True)
 class Adam(_Moments):
@@ -191,6 +198,8 @@ class Adam(_Moments):
 
     The same as torch.optim.Adam and optax.adam. ``eps_inside_root=True`` has ``sqrt(v / (1 - beta2^t) + eps)``, as some
     lecture notes print it and optax.adam(eps=0, eps_root=eps) computes it. A step is at most about ``lr`` per coordinate.
+    ``bias_correction=False`` leaves m and v as they are, as analyses (Reddi, Kale, Kumar 2018) and BERT's optimizer have it: the
+    first step is then ``lr (1 - beta1)/sqrt(1 - beta2)`` where eps is small, 3.2 lr at the defaults.
     """
 
     lr: Any = scheduled(1e-3, NOT_NEGATIVE)
@@ -198,12 +207,11 @@ class Adam(_Moments):
     beta2: float = number(0.999, FRACTION)
     eps: float = number(1e-8, NOT_NEGATIVE)
     eps_inside_root: bool = flag(False)
+    bias_correction: bool = flag(True)
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         self._update(gradient(x), state)
-        return x - ((now.lr * now.correction1) * state.m) / root(
-            now.correction2 * state.v, self.eps, self.eps_inside_root
-        )
+        return x - self._direction(state, now, self.eps_inside_root)
 
 
 @dataclass(frozen=True)
@@ -247,6 +255,7 @@ class AdamL2(_Moments):
     """Adam on the regularised gradient, weight decay coupled: ``g <- g + weight_decay x``, then Adam.
 
     torch.optim.Adam(weight_decay). The decay is divided by sqrt(v) like everything else; compare :class:`AdamW`.
+    ``bias_correction=False`` leaves the moments as they are.
     """
 
     lr: Any = scheduled(1e-3, NOT_NEGATIVE)
@@ -254,10 +263,11 @@ class AdamL2(_Moments):
     beta1: float = number(0.9, FRACTION)
     beta2: float = number(0.999, FRACTION)
     eps: float = number(1e-8, NOT_NEGATIVE)
+    bias_correction: bool = flag(True)
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         self._update(gradient(x) + self.weight_decay * x, state)
-        return x - ((now.lr * now.correction1) * state.m) / (np.sqrt(now.correction2 * state.v) + self.eps)
+        return x - self._direction(state, now)
 
 
 @dataclass(frozen=True)
@@ -265,7 +275,8 @@ class AdamW(_Moments):
     """Adam with decoupled weight decay: ``x <- x - lr (adam direction + weight_decay x)``, by the scheduled rate.
 
     Loshchilov and Hutter (2019), algorithm 2 (arXiv:1711.05101), as torch.optim.AdamW and optax.adamw compute it: the decay
-    is multiplied by ``lr``.
+    is multiplied by ``lr``. ``bias_correction=False`` leaves the moments as they are (transformers' AdamW(correct_bias=False), which
+    decays the iterate after the step and not before).
     """
 
     lr: Any = scheduled(1e-3, NOT_NEGATIVE)
@@ -273,11 +284,12 @@ class AdamW(_Moments):
     beta1: float = number(0.9, FRACTION)
     beta2: float = number(0.999, FRACTION)
     eps: float = number(1e-8, NOT_NEGATIVE)
+    bias_correction: bool = flag(True)
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         self._update(gradient(x), state)
         kept = x - (now.lr * self.weight_decay) * x
-        return kept - ((now.lr * now.correction1) * state.m) / (np.sqrt(now.correction2 * state.v) + self.eps)
+        return kept - self._direction(state, now)
 
 
 @dataclass(frozen=True)

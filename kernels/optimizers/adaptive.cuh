@@ -104,7 +104,17 @@ struct Adadelta {
     }
 };
 
-template <int eps_inside_root>
+// What is subtracted by Adam and its relatives: lr m / (sqrt(v) + eps), the moments corrected or as they are.
+template <int eps_inside_root, int bias_correction, class P, class Now>
+HD auto direction(const P& p, const TwoVectors& s, const Now& now) {
+    if constexpr (bias_correction) {
+        return (now[P::lr] * now[P::correction1]) * s.m / root<eps_inside_root>(now[P::correction2] * s.v, p.eps);
+    } else {
+        return now[P::lr] * s.m / root<eps_inside_root>(s.v, p.eps);
+    }
+}
+
+template <int eps_inside_root, int bias_correction>
 struct Adam {
     number beta1, beta2, eps;
     number gain1, gain2;
@@ -115,7 +125,7 @@ struct Adam {
         Vec g = gradient(x);
         s.m = beta1 * s.m + gain1 * g;
         s.v = beta2 * s.v + gain2 * (g * g);
-        return x - (now[lr] * now[correction1]) * s.m / root<eps_inside_root>(now[correction2] * s.v, eps);
+        return x - direction<eps_inside_root, bias_correction>(*this, s, now);
     }
 };
 
@@ -152,6 +162,7 @@ struct AMSGrad {
     }
 };
 
+template <int bias_correction>
 struct AdamL2 {
     number weight_decay, beta1, beta2, eps;
     number gain1, gain2;
@@ -162,10 +173,11 @@ struct AdamL2 {
         Vec g = gradient(x) + weight_decay * x;
         s.m = beta1 * s.m + gain1 * g;
         s.v = beta2 * s.v + gain2 * (g * g);
-        return x - (now[lr] * now[correction1]) * s.m / (sqrt(now[correction2] * s.v) + eps);
+        return x - direction<0, bias_correction>(*this, s, now);
     }
 };
 
+template <int bias_correction>
 struct AdamW {
     number weight_decay, beta1, beta2, eps;
     number gain1, gain2;
@@ -176,8 +188,7 @@ struct AdamW {
         Vec g = gradient(x);
         s.m = beta1 * s.m + gain1 * g;
         s.v = beta2 * s.v + gain2 * (g * g);
-        return (x - (now[lr] * weight_decay) * x) -
-               (now[lr] * now[correction1]) * s.m / (sqrt(now[correction2] * s.v) + eps);
+        return (x - (now[lr] * weight_decay) * x) - direction<0, bias_correction>(*this, s, now);
     }
 };
 
