@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import numbers
 import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -17,10 +15,10 @@ from .backends.choice import choose
 from .backends.program import Engine
 from .estimate import estimated
 from .events import Event, Never
+from .given import FLOAT32, MOST_STEPS, checked_setting, flag, one_of, whole
 from .landscapes.base import Landscape
-from .noises import Noise, NoNoise
+from .noises import Noise
 from .optimizers import Optimizer
-from .part import Part
 from .plan import Plan, plan_run, plan_runs
 from .progress import Interrupt
 from .records import Record
@@ -28,10 +26,6 @@ from .results.result import Result, make_result
 from .runs import execute
 from .setting import Outcome, Setting
 from .starts import Start
-
-MOST_STEPS = 2**31 - 2
-MOST_INSTANCES = 2**32 - 1
-FLOAT32 = np.finfo(np.float32)
 
 
 def simulate(
@@ -91,7 +85,7 @@ def simulate(
         RuntimeError: an absent backend was asked for.
         MemoryError: the ensemble cannot fit, even in batches.
     """
-    setting = _setting(
+    setting = checked_setting(
         landscape,
         optimizer,
         start,
@@ -150,7 +144,7 @@ def compare(
     if isinstance(steps, Mapping):
         if set(steps) != set(optimizers):
             raise ValueError(f"compare(steps=...): given for {list(steps)}; give one for each of {list(optimizers)}.")
-        horizons = {name: _whole(f"steps[{name!r}]", steps[name], 1, MOST_STEPS) for name in optimizers}
+        horizons = {name: whole(f"steps[{name!r}]", steps[name], 1, MOST_STEPS) for name in optimizers}
         if len(set(horizons.values())) > 1 and (event is None or isinstance(event, Never)):
             raise ValueError(
                 "compare(steps=...): different horizons need an event; give event=, or one number of steps."
@@ -162,7 +156,7 @@ def compare(
     else:
         horizons = dict.fromkeys(optimizers, steps)
     settings = {
-        name: _setting(
+        name: checked_setting(
             landscape,
             o,
             start,
@@ -183,118 +177,18 @@ def compare(
     return _run(settings, backend, keep_x, threads, progress, plan_only)
 
 
-# ---- checking what was given
-
-
-def _kind(name: str, value: object, kind: type, example: str) -> None:
-    if not isinstance(value, kind):
-        given = f"the class {value.__name__}" if isinstance(value, type) else f"{value!r} ({type(value).__name__})"
-        raise TypeError(f"{name} must be {kind.__name__.lower()} made like {example}; {given} was given.")
-
-
-def _whole(name: str, value: object, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not low <= int(value) <= high:
-        raise ValueError(f"{name}={value!r}: give a whole number from {low} to {high}.")
-    return int(value)
-
-
-def _one_of(name: str, value: object, choices: tuple[str, ...]) -> str:
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name}={value!r}: give one of {', '.join(repr(c) for c in choices)}.")
-    return value
-
-
-def _flag(name: str, value: object) -> bool:
-    if not isinstance(value, (bool, np.bool_)):
-        raise ValueError(f"{name}={value!r}: give True or False.")
-    return bool(value)
-
-
-def _setting(
-    landscape: object,
-    optimizer: object,
-    start: object,
-    steps: object,
-    instances: object,
-    noise: object,
-    event: object,
-    record: object,
-    seed: object,
-    dtype: object,
-    math: object,
-    check_every: object,
-    paired: object,
-    first_instance: object,
-) -> Setting:
-    _kind("landscape", landscape, Landscape, "QuarticSaddle(dim=16)")
-    _kind("optimizer", optimizer, Optimizer, "Adam(lr=1e-3)")
-    _kind("start", start, Start, "NormalCloud(scale=0.1)")
-    _kind("noise", noise := NoNoise() if noise is None else noise, Noise, "Gaussian(sigma=0.1)")
-    _kind("event", event := Never() if event is None else event, Event, "LeftBall(radius=1.0)")
-    if record is not None:
-        _kind("record", record, Record, "Record(['value'], at=log_spaced(60))")
-    kind = dtype
-    with contextlib.suppress(TypeError):
-        kind = dtype if dtype is None else np.dtype(cast(Any, dtype)).name  # NumPy takes None for float64
-    horizon = _whole("steps", steps, 1, MOST_STEPS)
-    first = _whole("first_instance", first_instance, 0, MOST_INSTANCES - 1)
-    count = _whole("instances", instances, 1, MOST_INSTANCES - first)
-    dim = cast(Landscape, landscape).dimension
-    if isinstance(record, Record):
-        record.steps(horizon)
-        record.places(count)
-        point = np.asarray(record.point, dtype=np.float64)
-        if point.shape not in ((), (dim,)):
-            raise ValueError(f"Record(point=...): {point.size} numbers were given; give one or {dim}, the dimension.")
-    setting = Setting(
-        landscape=cast(Part, landscape).at_dim(dim),
-        optimizer=cast(Part, optimizer).at_dim(dim),
-        noise=cast(Part, noise).at_dim(dim),
-        start=cast(Part, start).at_dim(dim),
-        event=cast(Part, event).at_dim(dim),
-        instances=count,
-        first_instance=first,
-        steps=horizon,
-        seed=_whole("seed", seed, 0, 2**64 - 1),
-        dtype=_one_of("dtype", kind, ("float32", "float64")),
-        math=_one_of("math", math, ("fast", "precise")),
-        check_every=_whole("check_every", check_every, 1, horizon),
-        paired=_flag("paired", paired),
-        record=record if isinstance(record, Record) else None,
-    )
-    if setting.dtype == "float32":
-        for part in {id(part): part for parts in setting.sweep().parts for part in parts.values()}.values():
-            _fits_float32(part)
-    return setting
-
-
-def _fits_float32(part: Part) -> None:
-    """Refuses a number, given or derived, that float32 would make infinite or lose."""
-    given = [(f.name, getattr(part, f.name)) for f in dataclasses.fields(part) if f.metadata.get("kind") == "scheduled"]
-    for path, value in [*((path, value) for path, _, value in part.packed()), *given]:
-        if isinstance(value, Part):
-            continue
-        size = np.abs(np.asarray(value, dtype=np.float64))
-        wrong = size[(size > FLOAT32.max) | ((size > 0) & (size < FLOAT32.tiny))]
-        if wrong.size:
-            raise ValueError(
-                f"{type(part).__name__}: {path} has the size {wrong[0]:g}, and float32 holds 0 and "
-                f"{FLOAT32.tiny:.3g} to {FLOAT32.max:.3g}; give another number, or dtype='float64'."
-            )
-
-
 # ---- running
 
 
 def _run(
     settings: dict[str, Setting], backend: str, keep_x: object, threads: object, progress: object, plan_only: object
 ) -> Result | Any:
-    keep = _flag("keep_x", keep_x)
-    count = None if threads is None else _whole("threads", threads, 1, 4096)
-    show = None if progress is None else _flag("progress", progress)
-    engine, reason = choose(_one_of("backend", backend, ("auto", "cuda", "cpu", "numpy")), count)
+    keep = flag("keep_x", keep_x)
+    count = None if threads is None else whole("threads", threads, 1, 4096)
+    show = None if progress is None else flag("progress", progress)
+    engine, reason = choose(one_of("backend", backend, ("auto", "cuda", "cpu", "numpy")), count)
     plans = plan_runs(settings, engine, keep)
-    if _flag("plan_only", plan_only):
+    if flag("plan_only", plan_only):
         plans = {name: estimated(plan, settings[name], engine) for name, plan in plans.items()}
         return plans.get("", plans)
     _prepare(settings, engine)
@@ -352,8 +246,8 @@ def resumed(result: Result, steps: object, progress: bool | None) -> Result:
     """Takes a result on to ``steps`` in total; see :meth:`Result.resume`."""
     options = result.options
     reached = [o.reached for o in result.outcomes.values()]
-    horizon = _whole("steps", steps, max(min(reached) + 1, max(reached)), MOST_STEPS)
-    show = None if progress is None else _flag("progress", progress)
+    horizon = whole("steps", steps, max(min(reached) + 1, max(reached)), MOST_STEPS)
+    show = None if progress is None else flag("progress", progress)
     engine, _ = choose(options["backend"], options["threads"])
     settings, outcomes = {}, {}
     with Interrupt() as interrupt:
@@ -408,10 +302,10 @@ def replayed(
         raise ValueError(f"replay(optimizer={optimizer!r}): give one of {', '.join(names)}.")
     setting, outcome = result.settings[name], result.outcomes[name]
     first = setting.first_instance
-    place = _whole("instance", instance, first, first + setting.instances - 1) - first
+    place = whole("instance", instance, first, first + setting.instances - 1) - first
     sweep = setting.sweep()
     c = _configuration(configuration, sweep)
-    horizon = outcome.reached if steps is None else _whole("steps", steps, 1, outcome.reached)
+    horizon = outcome.reached if steps is None else whole("steps", steps, 1, outcome.reached)
     ends = [int(a[c, place]) for a in (outcome.event_step, outcome.diverged_step)]
     if not setting.event.stop:  # type: ignore[attr-defined]
         ends[0] = -1
@@ -455,7 +349,7 @@ def _configuration(given: Mapping[str, Any] | int | None, sweep: Any) -> int:
             raise ValueError(f"replay: {count} configurations were run; give configuration= a mapping out of {axes}.")
         return 0
     if not isinstance(given, Mapping):
-        return _whole("configuration", given, 0, count - 1)
+        return whole("configuration", given, 0, count - 1)
     unknown = sorted(map(str, set(given) - {field for a in sweep.axes for field in a.coordinates}))
     if unknown:
         raise ValueError(

@@ -1,0 +1,120 @@
+"""What was given for a run: checked where it enters, and made a :class:`~ensemble.setting.Setting`."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import numbers
+from typing import Any, cast
+
+import numpy as np
+
+from .events import Event, Never
+from .landscapes.base import Landscape
+from .noises import Noise, NoNoise
+from .optimizers import Optimizer
+from .part import Part
+from .records import Record
+from .setting import Setting
+from .starts import Start
+
+MOST_STEPS = 2**31 - 2
+MOST_INSTANCES = 2**32 - 1
+FLOAT32 = np.finfo(np.float32)
+
+
+def is_kind(name: str, value: object, kind: type, example: str) -> None:
+    if not isinstance(value, kind):
+        given = f"the class {value.__name__}" if isinstance(value, type) else f"{value!r} ({type(value).__name__})"
+        raise TypeError(f"{name} must be {kind.__name__.lower()} made like {example}; {given} was given.")
+
+
+def whole(name: str, value: object, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not low <= int(value) <= high:
+        raise ValueError(f"{name}={value!r}: give a whole number from {low} to {high}.")
+    return int(value)
+
+
+def one_of(name: str, value: object, choices: tuple[str, ...]) -> str:
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name}={value!r}: give one of {', '.join(repr(c) for c in choices)}.")
+    return value
+
+
+def flag(name: str, value: object) -> bool:
+    if not isinstance(value, (bool, np.bool_)):
+        raise ValueError(f"{name}={value!r}: give True or False.")
+    return bool(value)
+
+
+def checked_setting(
+    landscape: object,
+    optimizer: object,
+    start: object,
+    steps: object,
+    instances: object,
+    noise: object,
+    event: object,
+    record: object,
+    seed: object,
+    dtype: object,
+    math: object,
+    check_every: object,
+    paired: object,
+    first_instance: object,
+) -> Setting:
+    is_kind("landscape", landscape, Landscape, "QuarticSaddle(dim=16)")
+    is_kind("optimizer", optimizer, Optimizer, "Adam(lr=1e-3)")
+    is_kind("start", start, Start, "NormalCloud(scale=0.1)")
+    is_kind("noise", noise := NoNoise() if noise is None else noise, Noise, "Gaussian(sigma=0.1)")
+    is_kind("event", event := Never() if event is None else event, Event, "LeftBall(radius=1.0)")
+    if record is not None:
+        is_kind("record", record, Record, "Record(['value'], at=log_spaced(60))")
+    kind = dtype
+    with contextlib.suppress(TypeError):
+        kind = dtype if dtype is None else np.dtype(cast(Any, dtype)).name  # NumPy takes None for float64
+    horizon = whole("steps", steps, 1, MOST_STEPS)
+    first = whole("first_instance", first_instance, 0, MOST_INSTANCES - 1)
+    count = whole("instances", instances, 1, MOST_INSTANCES - first)
+    dim = cast(Landscape, landscape).dimension
+    if isinstance(record, Record):
+        record.steps(horizon)
+        record.places(count)
+        point = np.asarray(record.point, dtype=np.float64)
+        if point.shape not in ((), (dim,)):
+            raise ValueError(f"Record(point=...): {point.size} numbers were given; give one or {dim}, the dimension.")
+    setting = Setting(
+        landscape=cast(Part, landscape).at_dim(dim),
+        optimizer=cast(Part, optimizer).at_dim(dim),
+        noise=cast(Part, noise).at_dim(dim),
+        start=cast(Part, start).at_dim(dim),
+        event=cast(Part, event).at_dim(dim),
+        instances=count,
+        first_instance=first,
+        steps=horizon,
+        seed=whole("seed", seed, 0, 2**64 - 1),
+        dtype=one_of("dtype", kind, ("float32", "float64")),
+        math=one_of("math", math, ("fast", "precise")),
+        check_every=whole("check_every", check_every, 1, horizon),
+        paired=flag("paired", paired),
+        record=record if isinstance(record, Record) else None,
+    )
+    if setting.dtype == "float32":
+        for part in {id(part): part for parts in setting.sweep().parts for part in parts.values()}.values():
+            _fits_float32(part)
+    return setting
+
+
+def _fits_float32(part: Part) -> None:
+    """Refuses a number, given or derived, that float32 would make infinite or lose."""
+    given = [(f.name, getattr(part, f.name)) for f in dataclasses.fields(part) if f.metadata.get("kind") == "scheduled"]
+    for path, value in [*((path, value) for path, _, value in part.packed()), *given]:
+        if isinstance(value, Part):
+            continue
+        size = np.abs(np.asarray(value, dtype=np.float64))
+        wrong = size[(size > FLOAT32.max) | ((size > 0) & (size < FLOAT32.tiny))]
+        if wrong.size:
+            raise ValueError(
+                f"{type(part).__name__}: {path} has the size {wrong[0]:g}, and float32 holds 0 and "
+                f"{FLOAT32.tiny:.3g} to {FLOAT32.max:.3g}; give another number, or dtype='float64'."
+            )
