@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import ensemble as en
+from ensemble.__main__ import public_parts
 from ensemble.part import Part
 
 README = Path(__file__).parent.parent / "README.md"
@@ -38,12 +39,10 @@ def first_line(part: type[Part]) -> str:
 
 def tables() -> str:
     """Every public part, a table for each kind."""
-    public = [getattr(en, name) for name in en.__all__]
     lines = []
     for title, kind in KINDS.items():
-        parts = [p for p in public if inspect.isclass(p) and issubclass(p, kind) and p is not kind]
         lines += [f"| {title} | |", "|---|---|"]
-        lines += [f"| `{signature(p)}` | {first_line(p)} |" for p in sorted(parts, key=lambda p: p.__name__.lower())]
+        lines += [f"| `{signature(p)}` | {first_line(p)} |" for p in public_parts(kind)]
         lines.append("")
     return "\n".join(lines)
 

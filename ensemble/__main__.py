@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import platform
 import sys
 from importlib import metadata
@@ -12,6 +13,8 @@ from importlib import metadata
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+import ensemble
 
 from . import __version__, sources
 from .backends import compiler
@@ -97,17 +100,19 @@ def show_self_check(console: Console, engines: dict[str, Engine]) -> bool:
 
 
 def show_parts(console: Console) -> None:
-    """Prints every part that is defined, with the first line of its docstring."""
+    """Prints every public part, with the first line of its docstring."""
     for kind in KINDS:
         table = Table(title=f"{kind.__name__.lower()}s", title_justify="left", show_header=False)
-        for part in sorted(leaves(kind), key=lambda c: c.__name__):
+        for part in public_parts(kind):
             table.add_row(part.__name__, escape((part.__doc__ or "").strip().splitlines()[0].replace("``", "")))
         console.print(table)
 
 
-def leaves(kind: type[Part]) -> set[type[Part]]:
-    """The classes derived from ``kind`` that are no bases of others."""
-    return {c for near in kind.__subclasses__() for c in leaves(near)} or {kind}
+def public_parts(kind: type[Part]) -> list[type[Part]]:
+    """The public classes of a kind, whether or not others derive from them, by name."""
+    public = [getattr(ensemble, name) for name in ensemble.__all__]
+    found = [c for c in public if inspect.isclass(c) and issubclass(c, kind) and c is not kind]
+    return sorted(found, key=lambda c: c.__name__.lower())
 
 
 def main(arguments: list[str]) -> int:

@@ -79,9 +79,12 @@ class LeftBall(Event):
 
 @dataclass(frozen=True)
 class Crossed(Event):
-    """The iterate has crossed a hyperplane: ``normal . x >= offset``."""
+    """The iterate has crossed a hyperplane: ``normal . x >= offset``.
 
-    normal: Any = vector()
+    ``normal`` has a number for each coordinate: ``Crossed((1, 0, 0), 0.5)`` says that the first of three has reached 0.5.
+    """
+
+    normal: Any = vector(one_for_all=False)
     offset: float = number(0.0)
 
     def check(self, x: Array, landscape: Landscape, now: Any) -> Array:
@@ -95,7 +98,7 @@ class LeftSlab(Event):
     With ``normal`` along an unstable direction this is the exit that one-dimensional laws speak of, at any dimension.
     """
 
-    normal: Any = vector()
+    normal: Any = vector(one_for_all=False)
     half_width: float = number(domain=POSITIVE)
 
     def check(self, x: Array, landscape: Landscape, now: Any) -> Array:

@@ -4,7 +4,7 @@ A part is a frozen dataclass. Its fields are declared with the functions below; 
 a CUDA twin, a struct of the same name with the same fields in the same order:
 
 * ``number``    one real, packed into the struct; may be a :func:`~ensemble.grids.grid`;
-* ``vector``    one number for each coordinate, or one for all (then packed like a number); may be a grid;
+* ``vector``    one number for each coordinate, or one for all (then packed like a number) where that means one thing; may be a grid;
 * ``array``     numbers of any shape behind a read-only pointer;
 * ``structure`` an integer or a name that selects code: a template argument, the same for all configurations;
 * ``scheduled`` a number or a :class:`~ensemble.schedules.Schedule`: a column of the per-step tables, not a struct field;
@@ -52,9 +52,12 @@ def number(default: Any = dataclasses.MISSING, domain: Domain = ANY) -> Any:
     return field(default=default, metadata={"kind": "number", "domain": domain})
 
 
-def vector(default: Any = dataclasses.MISSING, domain: Domain = ANY) -> Any:
-    """A field of one number for each coordinate, or one number for all."""
-    return field(default=default, metadata={"kind": "vector", "domain": domain})
+def vector(default: Any = dataclasses.MISSING, domain: Domain = ANY, *, one_for_all: bool = True) -> Any:
+    """A field of one number for each coordinate, or one number for all.
+
+    ``one_for_all=False``: of several coordinates one number is refused, since it could mean the first of them or their sum.
+    """
+    return field(default=default, metadata={"kind": "vector", "domain": domain, "one_for_all": one_for_all})
 
 
 def array(default: Any = dataclasses.MISSING) -> Any:
@@ -121,6 +124,17 @@ def _vector(part: Part, name: str, value: object, domain: Domain) -> float | tup
     if values.ndim != 1 or values.size == 0:
         _fail(part, name, value, f"{wanted}, not an array of shape {values.shape}")
     return tuple(_number(part, name, float(v), domain) for v in values)
+
+
+def _check_length(part: Part, f: dataclasses.Field[Any], value: Any, dim: int) -> None:
+    """Refuses a vector that a landscape of ``dim`` coordinates cannot have."""
+    for_all = f.metadata["one_for_all"]
+    if isinstance(value, tuple) and len(value) != dim:
+        of_dim = f"{dim}, the landscape's dimension"
+        _fail(part, f.name, f"{len(value)} numbers", f"one number or {of_dim}" if for_all else f"a list of {of_dim}")
+    if not isinstance(value, tuple) and not for_all and dim > 1:
+        first, total = (f"[{', '.join(['1', rest, rest][:dim])}{', ...' if dim > 3 else ''}]" for rest in ("0", "1"))
+        _fail(part, f.name, value, f"a list of {dim} numbers: {first} is the first coordinate, {total} the sum of all")
 
 
 @dataclass(frozen=True)
@@ -200,8 +214,7 @@ class Part:
             kind = f.metadata.get("kind")
             if kind == "vector" and f.name != "curvature":
                 for v in value.values if isinstance(value, Grid) else (value,):
-                    if isinstance(v, tuple) and len(v) != dim:
-                        _fail(self, f.name, f"{len(v)} numbers", f"one number or {dim}, the landscape's dimension")
+                    _check_length(self, f, v, dim)
             if kind == "inner":
                 changes[f.name] = value.at_dim(dim)
         return dataclasses.replace(self, **changes) if changes else self

@@ -58,7 +58,8 @@ def _example(kind, dim, per_coordinate):
             given["dim"] = dim
         elif what == "vector" and (per_coordinate or not optional):
             low = 0.3 + 0.2 * place
-            given[field.name] = tuple((low + 0.1 * np.arange(dim)).tolist()) if per_coordinate else low
+            each = per_coordinate or not field.metadata["one_for_all"]
+            given[field.name] = tuple((low + 0.1 * np.arange(dim)).tolist()) if each else low
         elif optional:
             continue
         elif what == "scheduled":

@@ -17,7 +17,7 @@ import pytest
 
 import ensemble as en
 from ensemble import plots, self_check, sources
-from ensemble.__main__ import leaves, main
+from ensemble.__main__ import KINDS, main, public_parts
 from ensemble.backends.choice import choose
 from ensemble.part import Part
 
@@ -32,9 +32,10 @@ def modules():
         yield importlib.import_module(found.name)
 
 
-def parts():
-    """The parts of the package; what tests define is not among them."""
-    return {part for part in leaves(Part) if part.__module__.startswith("ensemble.")}
+def leaves(kind):
+    """The classes derived from a part that are no bases of others; what tests define is not among them."""
+    near = {c for c in kind.__subclasses__() if c.__module__.startswith("ensemble.")}
+    return {c for base in near for c in leaves(base)} or {kind}
 
 
 # ---- names
@@ -61,7 +62,7 @@ def test_every_module_says_what_it_is_and_names_what_it_exports(module):
 
 
 def test_every_part_is_public():
-    assert {part.__name__ for part in parts()} <= set(en.__all__)
+    assert {part.__name__ for part in leaves(Part)} <= set(en.__all__)
 
 
 def test_the_public_names_are_no_others_than_those_listed():
@@ -253,10 +254,13 @@ def test_the_self_check_notices_another_generator(monkeypatch):
         self_check.generator(engine)
 
 
-def test_the_parts_are_listed(capsys):
+def test_every_public_part_is_listed_once_whether_or_not_others_derive_from_it(capsys):
     assert main(["parts"]) == 0
-    printed = capsys.readouterr().out
-    assert all(part.__name__ in printed for part in parts())
+    printed = [line.split()[1] for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    public = {name for name in en.__all__ if inspect.isclass(thing := getattr(en, name)) and issubclass(thing, Part)}
+    assert sorted(name for name in printed if name in public) == sorted(public - {kind.__name__ for kind in KINDS})
+    derived_from = {c for kind in KINDS for c in public_parts(kind) if c.__subclasses__()}
+    assert en.SharpFlat in derived_from
 
 
 def test_an_argument_that_is_not_understood_is_named(capsys):

@@ -263,7 +263,7 @@ def test_a_start_outside_is_not_warned_of():
 
 def test_an_instance_that_diverged_has_no_event_and_no_iterate_and_harms_nobody():
     growing = {"optimizer": en.GradientDescent(en.grid(0.1, 5.0)), "start": en.NormalCloud(scale=1.0)}
-    d = simulate(**growing, event=en.Crossed(normal=0.0, offset=1.0), steps=60, instances=20).dataset
+    d = simulate(**growing, event=en.Crossed(normal=[0.0] * 3, offset=1.0), steps=60, instances=20).dataset
     assert (d["status"][0] == 0).all()
     assert (d["status"][1] == 2).all()
     assert np.isnan(d["x"][1]).all()
