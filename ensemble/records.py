@@ -77,8 +77,10 @@ class Record:
         quantities: names out of ``value``, ``gradient_norm``, ``distance`` (to ``point``) and ``x``.
         at: steps, 0 for the start: :func:`log_spaced`, :func:`lin_spaced` or a list.
         instances: which instances: None for all, a number n for the first n, or a list of places (taken in rising order).
-        summary: keep ensemble moments and quantiles in place of every instance: ``<name>_mean``, ``<name>_variance``,
-            ``<name>_quantile`` and ``<name>_n``, the number of finite values behind them.
+        summary: keep ensemble moments and quantiles in place of every instance: ``<name>_mean`` and ``<name>_variance``
+            (step), ``<name>_quantile`` (step, quantile) and ``<name>_n`` (step), the number of instances with finite values
+            behind them. Of ``x`` they are of each coordinate: ``x_mean`` and ``x_variance`` (step, coordinate),
+            ``x_quantile`` (step, coordinate, quantile).
         quantiles: which quantiles a summary keeps.
         survivors: False: after its event an instance repeats its last value; True: it is NaN from then on.
         point: for ``distance``: one number or one for each coordinate.
@@ -104,10 +106,6 @@ class Record:
         for name in ("summary", "survivors"):
             if not isinstance(getattr(self, name), (bool, np.bool_)):
                 raise ValueError(f"Record({name}={getattr(self, name)!r}): give True or False.")
-        if self.summary and "x" in names:
-            raise ValueError(
-                "Record(['x'], summary=True): a summary is of numbers; record x of a few instances instead."
-            )
         quantiles = _numbers(self.quantiles)
         if quantiles is None or quantiles.ndim != 1 or not ((quantiles >= 0) & (quantiles <= 1)).all():
             raise ValueError(f"Record(quantiles={self.quantiles!r}): give a list of numbers from 0 to 1.")
@@ -192,22 +190,24 @@ class Recorder:
 
 
 def summarise(name: str, values: NDArray[Any], quantiles: Sequence[float]) -> dict[str, NDArray[Any]]:
-    """Moments and quantiles over instances of ``values`` (configurations, instances, steps), in float64.
+    """Moments and quantiles over instances of ``values`` (configurations, instances, steps[, dim]), in float64.
 
-    Non-finite values (diverged instances) are left out and ``<name>_n`` counts what is left.
+    Instances with a value that is not finite (diverged ones) are left out and ``<name>_n`` (configurations, steps) counts what
+    is left. The others are (configurations, steps[, dim]), quantiles (configurations, steps[, dim], quantile).
     """
-    configurations, _, steps = values.shape
+    configurations, _, steps, *dims = values.shape
     n = np.zeros((configurations, steps), dtype=np.int64)
-    mean, variance = np.full(n.shape, np.nan), np.full(n.shape, np.nan)
-    q = np.full((*n.shape, len(quantiles)), np.nan)
+    mean, variance = np.full((*n.shape, *dims), np.nan), np.full((*n.shape, *dims), np.nan)
+    q = np.full((*n.shape, *dims, len(quantiles)), np.nan)
     for c, k in np.ndindex(*n.shape):
         column = values[c, :, k]
-        found = column[np.isfinite(column)].astype(np.float64)
-        n[c, k] = found.size
+        finite = np.isfinite(column)
+        found = column[finite.all(axis=1) if dims else finite].astype(np.float64)
+        n[c, k] = found.shape[0]
         if found.size:
-            mean[c, k] = found.mean()
-            q[c, k] = np.quantile(found, quantiles)
-        if found.size > 1:
+            mean[c, k] = found.mean(axis=0)
+            q[c, k] = np.moveaxis(np.quantile(found, quantiles, axis=0), 0, -1)
+        if found.shape[0] > 1:
             found -= mean[c, k]
-            variance[c, k] = np.square(found, out=found).sum() / (found.size - 1)
+            variance[c, k] = np.square(found, out=found).sum(axis=0) / (found.shape[0] - 1)
     return {f"{name}_mean": mean, f"{name}_variance": variance, f"{name}_quantile": q, f"{name}_n": n}

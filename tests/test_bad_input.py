@@ -116,7 +116,6 @@ TABLE = [
     *(row("Record.point", record("distance", point=bad), "point=", "one finite number, or one for each coordinate")
       for bad in ("origin", [[0.0]], float("nan"), [1, None], True)),
     row("Record.summary", record(summary=1), "summary=1", "True or False"),
-    row("Record.summary", record("x", summary=True), r"Record\(\['x'\], summary=True\)", "record x of a few instances"),
     row("Record.survivors", record(survivors="yes"), "survivors='yes'", "True or False"),
     *(row(f"{f.__name__}.count", partial(f, bad), rf"{f.__name__}\({bad!r}\)", "whole number of at least 2")
       for f in (en.log_spaced, en.lin_spaced) for bad in (1, 0, 2.5, "60", None, True)),

@@ -163,7 +163,7 @@ def test_no_cut_into_batches_changes_a_bit(cpu, per_batch):
         "record": en.Record(["x", "value", "distance"], at=[0, 10, 120], instances=[4, 2, 0]),
     }
     assert same(run(some, cpu, per_batch=per_batch), run(some, cpu))
-    summary = some | {"record": en.Record(["gradient_norm"], at=en.log_spaced(9), summary=True)}
+    summary = some | {"record": en.Record(["gradient_norm", "x"], at=en.log_spaced(9), summary=True)}
     assert same(run(summary, cpu, per_batch=per_batch), run(summary, cpu))
 
 

@@ -64,6 +64,9 @@ RUNS = {
     ),
     "some records": partial(simulate, record=en.Record("x", at=[3, 40], instances=[7, 2], survivors=True)),
     "a summary": partial(simulate, record=en.Record("value", at=en.lin_spaced(4), summary=True, quantiles=(0.5,))),
+    "a summary of x": partial(
+        simulate, record=en.Record(["x", "value"], at=[0, 9, 40], summary=True, quantiles=(0.1, 0.5))
+    ),
     "no iterates": partial(simulate, keep_x=False),
     "float32": partial(simulate, dtype="float32", math="precise", check_every=4, paired=False, first_instance=99),
     "diverged": partial(simulate, optimizer=en.GradientDescent(en.grid(0.1, 9.0)), event=None, steps=80),

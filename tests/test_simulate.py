@@ -357,6 +357,39 @@ def test_a_summary_is_that_of_the_instances(survivors):
         assert (d["distance_n"].isel(step=-1) < 41).all()
 
 
+@pytest.mark.parametrize("survivors", [False, True])
+def test_a_summary_of_the_iterate_has_the_moments_and_quantiles_of_each_coordinate(survivors):
+    arguments = {"optimizer": en.GradientDescent(en.grid(0.1, 0.15)), "instances": 41}
+    at, quantiles = [0, 10, 30], (0.1, 0.5)
+    x = (
+        escape(record=en.Record("x", at=at, survivors=survivors), **arguments).dataset["path"].to_numpy()
+    )  # (lr, instance, step, k)
+    d = escape(
+        record=en.Record(["x", "value"], at=at, survivors=survivors, summary=True, quantiles=quantiles), **arguments
+    ).dataset
+    assert d["x_mean"].dims == d["x_variance"].dims == ("lr", "step", "coordinate")
+    assert d["x_quantile"].dims == ("lr", "step", "coordinate", "quantile")
+    assert d["x_n"].dims == ("lr", "step")
+    assert np.array_equal(d["x_n"], d["value_n"])
+    assert np.array_equal(d["x_n"], np.isfinite(x[..., 0]).sum(axis=1))
+    np.testing.assert_allclose(d["x_mean"], np.nanmean(x, axis=1), rtol=1e-12, atol=1e-16)
+    np.testing.assert_allclose(d["x_variance"], np.nanvar(x, axis=1, ddof=1), rtol=1e-11)
+    expected = np.moveaxis(np.nanquantile(x, quantiles, axis=1), 0, -1)
+    np.testing.assert_allclose(d["x_quantile"], expected, rtol=1e-12, atol=1e-16)
+    assert d["x_variance"].attrs["units"] == "(units of x)^2"
+    if survivors:
+        assert (d["x_n"].isel(step=-1) < 41).all()
+
+
+def test_a_summary_of_the_iterate_resumes():
+    resumed = escape(record=en.Record("x", at=en.lin_spaced(4), summary=True), steps=20).resume(30).dataset
+    steps = resumed["step"].to_numpy().tolist()
+    assert steps == [0, 7, 13, 20, 30]
+    whole = escape(record=en.Record("x", at=steps, summary=True)).dataset
+    for name in ("x_mean", "x_variance", "x_quantile", "x_n"):
+        assert resumed[name].equals(whole[name]), name
+
+
 def test_a_summary_leaves_out_what_diverged():
     arguments = {"optimizer": en.GradientDescent(5.0), "start": en.NormalCloud(scale=1.0), "steps": 60, "instances": 20}
     d = simulate(record=en.Record("value", at=[0, 60], summary=True), **arguments).dataset

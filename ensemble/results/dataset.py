@@ -189,14 +189,22 @@ def _add_records(
         long_name, units = QUANTITIES[base]
         arrays = [_extended(o, name, first, 1 if record.summary else 2) for o in found]
         if record.summary:
-            tail: tuple[str, ...] = ("step", "quantile") if kind == "quantile" else ("step",)
-            attrs = {"long_name": f"{kind} over instances of {long_name}", "units": "1" if kind == "n" else units}
+            each = ("coordinate",) * (base == "x" and kind != "n")
+            tail: tuple[str, ...] = ("step", *each, *("quantile",) * (kind == "quantile"))
+            attrs = {"long_name": f"{kind} over instances of {long_name}", "units": _units(kind, units)}
         else:
             tail = (who, "step", "coordinate") if name == "x" else (who, "step")
             attrs = {"long_name": long_name, "units": units}
         variables["path" if name == "x" else name] = ((*stack.dims, *tail), stack(arrays), attrs)
     if record.summary:
         coords["quantile"] = ("quantile", np.asarray(record.quantiles, dtype=np.float64))
+
+
+def _units(kind: str, units: str) -> str:
+    """Of a moment or quantile of what has ``units``."""
+    if kind == "n":
+        return "1"
+    return f"({units})^2" if kind == "variance" else units
 
 
 def _extended(outcome: Outcome, name: str, first: Outcome, axis: int) -> NDArray[Any]:
