@@ -19,7 +19,8 @@ import ensemble
 from . import __version__, sources
 from .backends import compiler
 from .backends.choice import choose
-from .backends.cpu import available_memory, available_threads
+from .backends.cpu import available_threads
+from .backends.memory import available_memory
 from .backends.program import Engine
 from .events import Event
 from .landscapes import Landscape

@@ -22,7 +22,9 @@ from .vec import lengths
 FIRST_SEGMENT = 10_000_000
 """Coordinate-steps of the first segment, before it is known how fast the engine is; at most 32 steps."""
 TABLE_NUMBERS = 1_000_000
-"""Numbers in the tables of one segment, at most: a few MB while they are made."""
+"""Numbers in the tables of one segment, about: a few MB while they are made."""
+MOST_TABLE_NUMBERS = 16_000_000
+"""The most there may be, where so many configurations are swept that fewer would be a segment of less than 32 steps."""
 PIECE = 1 << 18
 """Coordinates that Python handles at once where it looks at all of them: its temporaries then stay small."""
 ROWS_AT_ONCE = 1 << 16
@@ -33,7 +35,7 @@ def paces(program: Program) -> Pace:
     """The lengths of a program's segments."""
     first = max(1, min(32, FIRST_SEGMENT // (program.rows * program.dim)))
     columns = max(1, len(program.column_names) * len(program.configurations))
-    return Pace(first, max(32, TABLE_NUMBERS // columns))
+    return Pace(first, max(1, TABLE_NUMBERS // columns, min(32, MOST_TABLE_NUMBERS // columns)))
 
 
 class Batch:
@@ -211,7 +213,8 @@ class Batch:
                 if active.size == 0:
                     last = stop
                 began = time.perf_counter()
-                engine.advance(program, state, active, self.reached + 1, last, self._note)
+                if active.size:
+                    engine.advance(program, state, active, self.reached + 1, last, self._note)
                 took = time.perf_counter() - began
                 self.wall_time += took
                 self.segments += 1

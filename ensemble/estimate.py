@@ -51,15 +51,15 @@ def _tried(setting: Setting, engine: Engine) -> float:
     few = dataclasses.replace(setting, instances=min(setting.instances, per), record=None)
     batch = Batch(few, few.program(configurations, 0, few.instances), configurations, engine, None, 0)
     active = np.arange(batch.program.rows, dtype=np.int32)
-    reached, length = 0, 1
+    reached, length, most = 0, 1, paces(batch.program).most
     while True:
         began = time.perf_counter()
         engine.advance(batch.program, batch.state, active, reached + 1, reached + length)
         took = time.perf_counter() - began
         reached += length
-        if took > TRIAL_SECONDS or reached + 2 * length > setting.steps:
+        if took > TRIAL_SECONDS or length == most or reached + min(2 * length, most) > setting.steps:
             break
-        length *= 2
+        length = min(2 * length, most)
     ends = [engine.to_numpy(a) for a in (batch.state.event_step, batch.state.diverged_step)]
     stopped = (ends[0] > 0) & batch.program.stop
     taken = np.where(stopped, np.clip(ends[0] - (reached - length), 0, length), length)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from .backends.memory import least_memory
 from .backends.program import Engine, Program
 from .batch import PIECE
 from .setting import Setting
@@ -163,8 +164,8 @@ def plan_run(setting: Setting, engine: Engine, keep_x: bool, beside: int | None 
         raise MemoryError(
             f"{len(configurations)} configurations x {setting.instances} instances x {program.dim} coordinates need "
             f"{results / 2**30:.2f} GiB for results and at least {memory.running(1) / 2**30:.2f} GiB to run; "
-            f"{min(host, available) / 2**30:.2f} GiB are free. Take fewer instances or configurations, record less, or "
-            f"keep_x=False."
+            f"{min(host, available) / 2**30:.2f} GiB are free{_limited_by(host)}. Take fewer instances or configurations, "
+            f"record less, or keep_x=False."
         )
     count = most if memory.needed(most) <= room else _largest(memory, most, room)
     batches = -(-setting.instances // count)
@@ -182,6 +183,16 @@ def plan_run(setting: Setting, engine: Engine, keep_x: bool, beside: int | None 
         bytes_available=room,
         coordinate_steps=program.rows * program.dim * setting.steps,
         streamed=engine.streams(program),
+    )
+
+
+def _limited_by(host: int) -> str:
+    """What is not the machine's own, where that is what leaves no more of the host's memory."""
+    left, name = least_memory()
+    return (
+        f" under {name}"
+        if name not in ("this machine", "a guess") and 0.5 * host < MEMORY_SHARE * left < 2 * host
+        else ""
     )
 
 

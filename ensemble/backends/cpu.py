@@ -16,6 +16,7 @@ from ..part import nested
 from . import compiler
 from .launch import advance_launch, draw_launch, look_launch, roles_of, table_rows, types_of
 from .layout import Layout, tiles_of, values_of
+from .memory import available_memory
 from .program import ROLES, Engine, Meanwhile, Program, State
 
 STATIC_DIM = 8
@@ -244,15 +245,3 @@ def aligned(size: int) -> NDArray[np.uint8]:
 def available_threads() -> int:
     """Processors that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def available_memory() -> int:
-    """Bytes of memory that can be used without swapping; 4 GiB where the system does not say."""
-    try:
-        with open("/proc/meminfo") as file:
-            for line in file:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    except (OSError, ValueError, AttributeError):
-        return 4 << 30

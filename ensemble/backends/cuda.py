@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from .. import sources
 from ..cost import INSTRUCTIONS_PER_CLOCK
-from .cpu import available_memory
 from .device import DeviceEngine
+from .memory import available_memory
 from .program import Program
 
 OPTIONS = ("-std=c++17", "--fmad=false")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..part import Part
 from ..random import Random, Stream
-from .cpu import available_memory
+from .memory import available_memory
 from .program import DIVERGED_BEYOND, ROLES, Engine, Meanwhile, Program, State
 
 CHUNK_ELEMENTS = 32_768
@@ -124,6 +124,8 @@ class NumpyEngine(Engine):
     def advance(
         self, program: Program, state: State, active: Any, first: int, last: int, meanwhile: Meanwhile | None = None
     ) -> None:
+        if not len(active):
+            return
         tables = program.tables(first, last)
         chunk = max(1, self.chunk_elements // program.dim)
         rows = np.asarray(active)
