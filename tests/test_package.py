@@ -203,6 +203,7 @@ def test_the_readme_names_only_what_exists():
     assert set(plots.__all__) - set(re.findall(r"plots\.(\w+)", README)) == {
         "COLUMN",
         "DOUBLE",
+        "Picture",
         "Plane",
         "palette",
         "table",

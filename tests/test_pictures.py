@@ -146,7 +146,7 @@ def test_fans_refuse_what_was_not_recorded_or_cannot_be_seen():
     with pytest.raises(ValueError, match=r"give quantiles with 0\.5 among them"):
         plots.fan(recorded(), "value", quantiles=[0.1, 0.9])
     with pytest.raises(ValueError, match="nothing finite is to be seen"):
-        plots.fan(-recorded()[["value"]], "value")
+        plots.fan(0 * recorded()[["value"]], "value")
 
 
 def test_curves_take_statistics_and_plain_arrays():

@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from ..landscapes import Landscape
 from .directions import Plane
+from .labels import legible, sources
+from .picture import STYLE
 from .planes import Surface, Window, surface_of, tracks_of
-from .style import STYLE, look, palette, sources
+from .style import look, palette
 
 WRITERS = {
     ".gif": ("pillow", "pip install pillow"),
@@ -98,7 +100,7 @@ def _ground(
     shade = surface.draw(axes)
     axes.set_title(" ", loc="left")  # room for the step
     for name, one in found.items():
-        label = f"{name}, n = {len(one)}" if name else f"n = {len(one)}"
+        label = f"{legible(name)}, n = {len(one)}" if name else f"n = {len(one)}"
         axes.plot([], [], label=label, **_dots(found, places, name))
     figure.colorbar(shade, ax=axes, shrink=0.9, pad=0.02, label="f(x)", format="%.2g")
     figure.legend(loc="outside lower center", ncols=2)

@@ -8,24 +8,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib import rc_context
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 
 from ..statistics import survival as survival_curves
-from .style import (
-    COLUMN,
-    STYLE,
-    Law,
-    draw_laws,
-    finish,
-    groups,
-    logarithmic,
-    look,
-    palette,
-    remember,
-    rows_of,
-    sources,
-)
+from .labels import curves_of, legible, sources
+from .picture import STYLE, Picture
+from .style import COLUMN, Law, draw_laws, few_ticks, finish, logarithmic, look, palette, remember, rows_of
 
 
 def survival(
@@ -40,30 +27,28 @@ def survival(
     places: Mapping[str, int] | None = None,
     width: float = COLUMN,
     height: float = 2.9,
-) -> Figure:
+) -> Picture:
     """Survival curves P(T > t) of escape times with pointwise bands, one for each configuration.
 
     ``laws`` are dotted lines ``{label: (steps, probability)}``; those under the label of a curve, what it should be, the
     legend calls ``law_name``. ``label`` counts events of that label only; ``log`` and ``limits`` are of the steps;
     ``width`` and ``height`` in inches. ValueError where `statistics.survival` refuses the data.
     """
-    curves = {
-        name: curve
+    estimated = [
+        (source, survival_curves(runs, label=label, confidence=confidence, max_steps=600))
         for source, runs in sources(data)
-        for name, curve in groups(
-            source, survival_curves(runs, label=label, confidence=confidence, max_steps=600), "median"
-        )
-    }
+    ]
+    curves = curves_of(estimated, "median")
     places = places or palette(curves)
     with rc_context(STYLE):
-        figure = Figure(figsize=(width, height))
+        figure = Picture(width, height)
         axes, rows = figure.subplots(), []
         for name, curve in curves.items():
             curve = curve.isel(step=np.isfinite(curve["survival"].to_numpy()))
             step, colour, style, _ = curve["step"].to_numpy(), *look(places, name)
             y, low, high = (curve[v].to_numpy() for v in ("survival", "lower", "upper"))
             axes.fill_between(step, low, high, step="post", color=colour, alpha=0.25, linewidth=0)
-            axes.step(step, y, where="post", color=colour, linestyle=style, label=name)
+            axes.step(step, y, where="post", color=colour, linestyle=style, label=legible(name))
             rows += rows_of(name, "data", step, y, low, high)
         rows += draw_laws(axes, laws or {}, curves, law_name, drawstyle="steps-post", zorder=3)
         axes.set(xlabel="step t", ylabel="P(T > t), share not yet escaped", ylim=(-0.02, 1.02))
@@ -87,15 +72,16 @@ def against(
     places: Mapping[str, int] | None = None,
     width: float = COLUMN,
     height: float = 2.9,
-) -> Figure:
+) -> Picture:
     """Median escape time, with its interval, against a swept number.
 
     ``data`` are runs swept along ``dim``, or what `statistics.survival` made of them (which keep their confidence).
     ``laws`` are dotted lines ``{label: (values of dim, steps)}``; ``x_label`` gives words and unit for ``dim``; ``log``
     says which axes, (x, y), are logarithmic; the rest is as in :func:`survival`. A median that the horizon hides is left
-    out, and the figure says so. ValueError where ``dim`` is no dimension of the data, or has no numbers.
+    out, and the figure says so; around values that are not positive a logarithmic axis is linear. ValueError where ``dim``
+    is no dimension of the data, or has no numbers.
     """
-    series: dict[str, xr.Dataset] = {}
+    estimated: list[tuple[str, xr.Dataset]] = []
     for source, runs in sources(data):
         found = runs if "median_lower" in runs else survival_curves(runs, label=label, confidence=confidence)
         confidence = float(found.attrs.get("confidence", confidence))
@@ -104,25 +90,27 @@ def against(
                 f"against(dim={dim!r}): {source or 'the data'} has {tuple(map(str, found['median'].dims))}; "
                 f"give a dimension with numbers."
             )
-        series |= dict(groups(source, found, "median", {dim}))
+        estimated.append((source, found))
+    series = curves_of(estimated, "median", {dim})
     places = places or palette(series)
     with rc_context(STYLE):
-        figure = Figure(figsize=(width, height))
+        figure = Picture(width, height)
         axes, rows = figure.subplots(), []
         for name, one in series.items():
             x, colour, _, marker = one[dim].to_numpy(), *look(places, name)
             y, low, high = (one[v].to_numpy() for v in ("median", "median_lower", "median_upper"))
             axes.plot(x, y, color=colour, linewidth=0.8, alpha=0.5)
-            axes.errorbar(x, y, [y - low, high - y], color=colour, marker=marker, linestyle="", capsize=2, label=name)
+            axes.errorbar(
+                x, y, [y - low, high - y], color=colour, marker=marker, linestyle="", capsize=2, label=legible(name)
+            )
             rows += rows_of(name, "data", x, y, low, high)
         rows += draw_laws(axes, laws or {}, series, law_name, zorder=3)
-        for axis, wanted in zip("xy", log, strict=True):
-            if wanted:
-                logarithmic(axes, axis)
         values = np.unique(np.concatenate([one[dim].to_numpy() for one in series.values()]))
-        if values.size <= 8:
-            axes.set_xticks(values, labels=[f"{v:g}" for v in values])
-            axes.xaxis.set_minor_locator(NullLocator())
+        medians = np.concatenate([one["median"].to_numpy() for one in series.values()])
+        for axis, wanted, seen in zip("xy", log, (values, medians), strict=True):
+            if wanted:
+                logarithmic(axes, axis, seen)
+        few_ticks(axes, values)
         axes.set(xlabel=x_label or dim, ylabel="median of T (steps)")
         hidden = any(np.isnan(row["y"]) for row in rows if row["kind"] == "data")
         note = f"bars {100 * confidence:g} %" + ("; left out: fewer than half escaped" if hidden else "")

@@ -8,25 +8,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib import rc_context
-from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
 from ..statistics import index_against_loss as binned_index
-from .style import (
-    COLUMN,
-    STYLE,
-    Law,
-    Rows,
-    draw_laws,
-    finish,
-    groups,
-    logarithmic,
-    look,
-    palette,
-    remember,
-    rows_of,
-    sources,
-)
+from .labels import curves_of, legible, sources
+from .picture import STYLE, Picture, Rows
+from .style import COLUMN, Law, draw_laws, finish, logarithmic, look, palette, remember, rows_of
 
 DRAWN = 2_000
 """Points of a cloud at most."""
@@ -44,7 +31,7 @@ def spectrum(
     places: Mapping[str, int] | None = None,
     width: float = COLUMN,
     height: float = 2.9,
-) -> Figure:
+) -> Picture:
     """Density of the eigenvalues of Hessians, over all points of each label; the label says how many are negative.
 
     ``data`` are arrays of eigenvalues (points, dim) or (dim,), as `statistics.spectrum` returns them, or a mapping from
@@ -71,12 +58,12 @@ def spectrum(
         low, high = low - 0.5, high + 0.5
     edges = np.linspace(low, high, bins + 1)
     with rc_context(STYLE):
-        figure = Figure(figsize=(width, height))
+        figure = Picture(width, height)
         axes, rows = figure.subplots(), Rows()
         for name, one in found.items():
             colour, style, _ = look(places, name)
             density = np.histogram(one, edges)[0] / (one.size * np.diff(edges))
-            label = f"{name}, {100 * np.mean(one < 0):.3g} % < 0"
+            label = f"{legible(name)}, {100 * np.mean(one < 0):.3g} % < 0"
             shown = np.where(density > 0, density, np.nan) if log else density
             if not log:
                 axes.stairs(shown, edges, color=colour, alpha=0.25, fill=True)
@@ -110,7 +97,7 @@ def index_against_loss(
     places: Mapping[str, int] | None = None,
     width: float = COLUMN,
     height: float = 2.9,
-) -> Figure:
+) -> Picture:
     """Share of the Hessian's eigenvalues that are negative, against the loss: a point an instance, and means in bins.
 
     Dauphin et al. (2014), arXiv:1406.2572, figure 1. ``data`` are what `statistics.saddle_index` returned; the means and
@@ -118,15 +105,13 @@ def index_against_loss(
     2,000 points are drawn. ``laws``, dotted, are ``{label: (losses, shares)}``; the rest is as in :func:`survival`.
     ValueError where the statistics refuse the data.
     """
-    found: dict[str, xr.Dataset] = {}
-    means: dict[str, xr.Dataset] = {}
-    for source, one in sources(data):
-        binned = binned_index(one, bins=bins, confidence=confidence)
-        found |= dict(groups(source, one, "saddle_index", {"instance"}))
-        means |= dict(groups(source, binned, "fraction", {"bin"}))
+    given = list(sources(data))
+    binned = [(source, binned_index(one, bins=bins, confidence=confidence)) for source, one in given]
+    found = curves_of(given, "saddle_index", {"instance"})
+    means = curves_of(binned, "fraction", {"bin"})
     places = places or palette(found)
     with rc_context(STYLE):
-        figure = Figure(figsize=(width, height))
+        figure = Picture(width, height)
         axes, rows, counted = figure.subplots(), Rows(), []
         for name, one in found.items():
             index, loss = (one[v].to_numpy().astype(float) for v in ("saddle_index", "final_value"))
@@ -148,7 +133,9 @@ def index_against_loss(
             seen = means[name].isel(bin=means[name]["count"].to_numpy() > 0)
             middle = seen["bin"].to_numpy()
             mean, low, high = (seen[f"fraction{end}"].to_numpy() for end in ("", "_lower", "_upper"))
-            axes.errorbar(middle, mean, [mean - low, high - mean], color=colour, linewidth=1.3, capsize=2, label=name)
+            axes.errorbar(
+                middle, mean, [mean - low, high - mean], color=colour, linewidth=1.3, capsize=2, label=legible(name)
+            )
             rows += rows_of(name, "data", x, y)
             rows += rows_of(name, "mean", middle, mean, low, high)
         rows += draw_laws(axes, laws or {}, found, law_name, zorder=4)

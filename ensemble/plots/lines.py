@@ -9,20 +9,18 @@ import numpy as np
 import xarray as xr
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 from numpy.typing import ArrayLike, NDArray
 
+from .labels import curves_of, legible, sources
+from .picture import STYLE, Picture, Rows
 from .style import (
     COLUMN,
-    STYLE,
     Law,
-    Rows,
     along,
     described,
     draw_laws,
+    few_ticks,
     finish,
-    groups,
     limits_of,
     logarithmic,
     look,
@@ -30,7 +28,6 @@ from .style import (
     refuse_empty,
     remember,
     rows_of,
-    sources,
 )
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -51,53 +48,57 @@ def fan(
     places: Mapping[str, int] | None = None,
     width: float = COLUMN,
     height: float = 2.9,
-) -> Figure:
+) -> Picture:
     """Median over the instances of a recorded quantity against the step, in bands between quantiles, by configuration.
 
     ``data`` have ``quantity`` (configuration..., instance, step), of which ``quantiles``, 0.5 among them, are taken, or
     ``<quantity>_quantile`` (configuration..., step, quantile) from ``Record(summary=True)``. Bands lie between quantiles
     q and 1 - q: they show instances, they are no confidence. An instance that diverged counts as infinite from there on,
     where the data say when (``diverged_step``); one that a summary left out does not count. On a logarithmic axis step 0
-    and what is not positive are left out. ``limits`` of the quantity; ``laws`` are dotted lines
-    ``{label: (steps, values)}``; the rest is as in :func:`survival`. ValueError where the quantity was not recorded.
+    is left out, zeros lie below the edge, and where there are negative numbers the axis is linear around 0. ``limits`` of
+    the quantity; ``laws`` are dotted lines ``{label: (steps, values)}``; the rest is as in :func:`survival`. ValueError
+    where the quantity was not recorded.
     """
-    found: dict[str, xr.DataArray] = {}
-    shown: list[xr.Dataset] = []
-    for source, runs in sources(data):
-        summary = _quantiles(runs, quantity, quantiles)
-        for name, one in groups(source, summary, "fan", {"step", "quantile"}):
-            found[name] = one["fan"].transpose("quantile", "step")
-            shown.append(one)
+    summaries = [(source, _quantiles(runs, quantity, quantiles)) for source, runs in sources(data)]
+    shown = curves_of(summaries, "fan", {"step", "quantile"})
+    found = {name: one["fan"].transpose("quantile", "step") for name, one in shown.items()}
     places = places or palette(found)
     with rc_context(STYLE):
-        figure = Figure(figsize=(width, height))
+        figure = Picture(width, height)
         axes, rows = figure.subplots(), Rows()
-        bands = {name: _on_axes(one, log) for name, one in found.items()}
-        bottom, top = limits or _reach(bands, log[1])
+        bands = {name: one[:, one["step"].to_numpy() > 0] if log[0] else one for name, one in found.items()}
+        negative = any((one < 0).any() for one in bands.values())
+        bottom, top = limits or _reach(bands, log[1] and not negative)
         for name, band in bands.items():
             step, colour, style, _ = band["step"].to_numpy(), *look(places, name)
             values, q = band.to_numpy(), band["quantile"].to_numpy()
-            beyond = np.where(np.isposinf(values), 10 * top, values)  # a band to infinity goes up to the edge
+            # A band to infinity goes up to the edge, and to 0, where it cannot be seen, down to it.
+            beyond = np.where(np.isposinf(values), max(10 * top, top + (top - bottom)), values)
+            if log[1] and not negative:
+                beyond = np.where(beyond == 0, bottom / 10, beyond)
             for low, high in _pairs(q):
                 axes.fill_between(step, beyond[low], beyond[high], color=colour, alpha=0.18, linewidth=0)
             axes.plot(
                 step,
-                np.where(np.isfinite(values), values, np.nan)[q == 0.5][0],
+                np.where(np.isfinite(values), beyond, np.nan)[q == 0.5][0],
                 color=colour,
                 linestyle=style,
-                label=name,
+                label=legible(name),
             )
             for k, level in enumerate(q.tolist()):
                 rows += rows_of(name, f"quantile {level:g}", step, values[k])
         axes.set_ylim(bottom, top)
         rows += draw_laws(axes, laws or {}, found, law_name, zorder=3)
-        _scale(axes, log)
+        if log[0]:
+            logarithmic(axes, "x")
+        if log[1]:
+            logarithmic(axes, "y", _sizeable(bands) if negative else ())
         first = next(iter(found.values()))
         axes.set(xlabel="step t", ylabel=y_label or described(first, quantity))
         axes.margins(x=0)
         middle = [f"{100 * (q[high] - q[low]):g} %" for low, high in _pairs(q)]
         note = "lines: medians" + f"; bands: {' and '.join(middle)} of the instances" * bool(middle)
-        finish(figure, axes, shown, note)
+        finish(figure, axes, list(shown.values()), note)
     return remember(figure, rows)
 
 
@@ -116,7 +117,7 @@ def curves(
     places: Mapping[str, int] | None = None,
     width: float = COLUMN,
     height: float = 2.9,
-) -> Figure:
+) -> Picture:
     """Any variable against any dimension with its intervals, a curve for each further configuration.
 
     ``data`` are datasets with ``variable`` over ``dim`` (or over the dimension of a coordinate ``dim``) and those of
@@ -125,14 +126,14 @@ def curves(
     line with a band. ``note`` is added to n and confidence; ``limits`` of the variable; the rest is as in
     :func:`against`. ValueError where ``dim`` is no dimension of the variable with numbers.
     """
-    found: dict[str, xr.Dataset] = {}
-    for source, given in sources(data):
-        one = _as_dataset(source, given, variable, dim) if isinstance(given, tuple) else given
-        one = along("curves", one, variable, dim)
-        found |= dict(groups(source, one, variable, {dim}))
+    sets = [
+        (source, _as_dataset(source, given, variable, dim) if isinstance(given, tuple) else given)
+        for source, given in sources(data)
+    ]
+    found = curves_of([(source, along("curves", one, variable, dim)) for source, one in sets], variable, {dim})
     places = places or palette(found)
     with rc_context(STYLE):
-        figure = Figure(figsize=(width, height))
+        figure = Picture(width, height)
         axes, rows, confidence = figure.subplots(), Rows(), set()
         for name, one in found.items():
             one = one.sortby(dim)
@@ -143,9 +144,14 @@ def curves(
             if ends is not None:
                 confidence.add(f"{100 * float(one.attrs['confidence']):g} %" if "confidence" in one.attrs else "")
         rows += draw_laws(axes, laws or {}, found, law_name, zorder=3)
-        _scale(axes, log)
+        across = np.concatenate([one[dim].to_numpy() for one in found.values()])
+        for axis, wanted, seen in zip(
+            "xy", log, (across if dim != "step" else (), _as_points(found, variable)), strict=True
+        ):
+            if wanted:
+                logarithmic(axes, axis, seen)
         first = next(iter(found.values()))
-        _few_ticks(axes, np.concatenate([one[dim].to_numpy() for one in found.values()]))
+        few_ticks(axes, across)
         axes.set(xlabel=x_label or described(first[dim], dim), ylabel=y_label or described(first[variable], variable))
         if limits:
             axes.set_ylim(limits)
@@ -197,10 +203,10 @@ def _quantiles(runs: xr.Dataset, quantity: str, quantiles: Sequence[float]) -> x
     return found.assign(n=runs.sizes[who])
 
 
-def _on_axes(one: xr.DataArray, log: tuple[bool, bool]) -> xr.DataArray:
-    """What logarithmic axes can show of it."""
-    kept = one[:, one["step"].to_numpy() > 0] if log[0] else one
-    return kept.where(kept > 0) if log[1] else kept
+def _as_points(found: Mapping[str, xr.Dataset], variable: str) -> NDArray[Any]:
+    """What an axis must show: every point that has a marker; of a line what is negative, for zeros run out at the bottom."""
+    each = [one[variable].to_numpy().astype(float).ravel() for one in found.values()]
+    return np.concatenate([y if y.size <= FEW else y[y != 0] for y in each])
 
 
 def _reach(bands: Mapping[str, xr.DataArray], log: bool) -> tuple[float, float]:
@@ -209,7 +215,7 @@ def _reach(bands: Mapping[str, xr.DataArray], log: bool) -> tuple[float, float]:
     for one in bands.values():
         wild = np.isposinf(one.to_numpy()).any(axis=1) & (one["quantile"].to_numpy() != 0.5)
         values = one.to_numpy()[~wild]
-        seen.append(values[np.isfinite(values)])
+        seen.append(values[np.isfinite(values) & ((values > 0) | (not log))])
     values = np.concatenate(seen)
     if not values.size:
         raise ValueError("fan: nothing finite is to be seen on these axes; give data, or other axes.")
@@ -219,6 +225,13 @@ def _reach(bands: Mapping[str, xr.DataArray], log: bool) -> tuple[float, float]:
         return low / margin, high * margin
     margin = 0.05 * (high - low) or 1.0
     return low - margin, high + margin
+
+
+def _sizeable(bands: Mapping[str, xr.DataArray]) -> NDArray[Any]:
+    """The numbers of all bands but those of less than a billionth of the largest: so many decades are not drawn."""
+    values = np.concatenate([one.to_numpy().ravel() for one in bands.values()])
+    sizes = np.where(np.isfinite(values), np.abs(values), 0.0)
+    return values[sizes >= 1e-9 * sizes.max()]
 
 
 def _pairs(q: NDArray[Any]) -> list[tuple[int, int]]:
@@ -249,31 +262,8 @@ def _draw(axes: Axes, x: Any, y: Any, low: Any, high: Any, looks: tuple[str, Any
     if len(x) <= FEW:
         axes.plot(x, y, color=colour, linewidth=0.8, alpha=0.5)
         bars = None if low is None else [y - low, high - y]
-        axes.errorbar(x, y, bars, color=colour, marker=marker, linestyle="", capsize=2, label=name)
+        axes.errorbar(x, y, bars, color=colour, marker=marker, linestyle="", capsize=2, label=legible(name))
     else:
         if low is not None:
             axes.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
-        axes.plot(x, y, color=colour, linestyle=style, label=name)
-
-
-def _scale(axes: Axes, log: tuple[bool, bool]) -> None:
-    for axis, wanted in zip("xy", log, strict=True):
-        if wanted:
-            logarithmic(axes, axis)
-
-
-def _few_ticks(axes: Axes, x: NDArray[Any]) -> None:
-    """The values themselves as ticks where they are few."""
-    values = np.unique(x)
-    if values.size <= 8 and _apart(axes, values):
-        axes.set_xticks(values, labels=[f"{v:g}" for v in values])
-        axes.xaxis.set_minor_locator(NullLocator())
-
-
-def _apart(axes: Axes, values: NDArray[Any]) -> bool:
-    """Whether labels at these places would stand clear of each other."""
-    if values.size < 2:
-        return True
-    at = np.log(values) if axes.get_xscale() == "log" else values
-    longest = max(len(f"{v:g}") for v in values)
-    return bool(np.diff(at).min() > 0.028 * longest * (at[-1] - at[0]))
+        axes.plot(x, y, color=colour, linestyle=style, label=legible(name))

@@ -10,10 +10,11 @@ import xarray as xr
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import CenteredNorm, LogNorm, Normalize
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from .style import COLUMN, DOUBLE, STYLE, Rows, described, groups, limits_of, numbers_along, remember, sources, stated
+from .labels import curves_of, legible, numbers_as_text, sources
+from .picture import STYLE, Picture, Rows
+from .style import COLUMN, DOUBLE, described, limits_of, numbers_along, remember, stated
 
 
 def heat_map(
@@ -31,7 +32,7 @@ def heat_map(
     note: str = "",
     columns: int = 3,
     width: float | None = None,
-) -> Figure:
+) -> Picture:
     """A variable over two swept parameters, a cell for each pair; a panel for each further configuration.
 
     ``data`` are datasets with ``value`` over the dimensions ``x`` and ``y`` and those of further configurations, as
@@ -41,11 +42,11 @@ def heat_map(
     value; ``limits`` of the colours; ``note`` is added to n and confidence; ``width`` in inches, one column, or two for several panels.
     ValueError where ``x`` or ``y`` is no dimension of ``value``, or nothing is to be seen.
     """
-    found: dict[str, xr.Dataset] = {}
-    for source, one in sources(data):
+    given = list(sources(data))
+    for _, one in given:
         for dim in (x, y):
             numbers_along("heat_map", one, value, dim, text=True)
-        found |= dict(groups(source, one, value, {x, y}))
+    found = curves_of(given, value, {x, y})
     cells = {name: one[value].transpose(y, x).to_numpy().astype(float) for name, one in found.items()}
     usable = np.concatenate([np.ravel(one[np.isfinite(one) & ((one > 0) | (not log))]) for one in cells.values()])
     if not usable.size:
@@ -56,7 +57,7 @@ def heat_map(
     first = next(iter(found.values()))
     panel = min(2.4, (width - 1.5) / columns * first.sizes[y] / first.sizes[x] + 0.1)
     with rc_context(STYLE | {"axes.grid": False, "hatch.linewidth": 0.5}):
-        figure = Figure(figsize=(width, lines * max(panel, 1.0) + 0.9))
+        figure = Picture(width, lines * max(panel, 1.0) + 0.9)
         panels, rows = figure.subplots(lines, columns, squeeze=False), Rows()
         norm = _norm(usable, log, center, limits)
         colours = "PuOr_r" if center is not None else "viridis"
@@ -68,7 +69,7 @@ def heat_map(
             image = axes.pcolormesh(shown, norm=norm, cmap=colours, edgecolors="white", linewidth=0.5)
             _name_cells(axes, one, x, y)
             _say(axes, shown, image, (width - 1.5) / columns)
-            axes.set(title=name if len(found) > 1 else "")
+            axes.set(title=legible(name) if len(found) > 1 else "")
             rows += _rows(name, one, x, y, value, cells[name])
             axes.spines[:].set_visible(False)
             axes.tick_params(length=0)
@@ -84,8 +85,9 @@ def heat_map(
         bar.set_label("\n".join(wrap(label, int(14 * figure.get_figheight()))))
         bar.outline.set_visible(False)
         said = stated(list(found.values()), _widest(found, value, note))
-        hatched = any(np.isnan(one).any() for one in cells.values())
-        said += "; hatched: no value" * hatched
+        below = log and any((one <= 0).any() for one in cells.values())
+        hatched = below or any(np.isnan(one).any() for one in cells.values())
+        said += f"; hatched: no {'positive ' * below}value" * hatched
         figure.suptitle("\n".join(wrap(said, int(17 * width))), x=0.01, ha="left", color="0.35", fontsize=7.5)
     return remember(figure, rows)
 
@@ -114,7 +116,8 @@ def _name_cells(axes: Axes, one: xr.Dataset, x: str, y: str) -> None:
         values = one[dim].to_numpy()
         every = -(-values.size // most)
         places = np.arange(values.size)[::every]
-        labels = [str(v) if values.dtype.kind in "UO" else f"{v:.3g}" for v in values[::every]]
+        words = [str(v) for v in values] if values.dtype.kind in "UO" else numbers_as_text(values, 3)
+        labels = [legible(word) for word in words[::every]]
         axes.set(**{f"{which}ticks": places + 0.5, f"{which}ticklabels": labels})
 
 

@@ -11,12 +11,13 @@ import xarray as xr
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..landscapes import Landscape
 from .directions import Plane, values_at
-from .style import COLUMN, DOUBLE, STYLE, Rows, look, palette, remember, sources
+from .labels import legible, sources
+from .picture import STYLE, Picture, Rows
+from .style import COLUMN, DOUBLE, look, palette, remember
 
 SIDE = 121
 """Points of the contours' grid along each axis."""
@@ -31,7 +32,7 @@ def paths(
     columns: int = 3,
     places: Mapping[str, int] | None = None,
     width: float = DOUBLE,
-) -> Figure:
+) -> Picture:
     """Paths on the filled contours of a two-dimensional landscape, a panel for each label.
 
     ``tracks`` are data with a record of ``x``, what ``replay`` returned, or arrays (paths, steps, 2) or (steps, 2).
@@ -63,7 +64,7 @@ def plane(
     columns: int = 3,
     places: Mapping[str, int] | None = None,
     width: float | None = None,
-) -> Figure:
+) -> Picture:
     """Filled contours of a landscape of any dimension in a plane, with paths projected onto it, a panel for each label.
 
     ``plane`` is a :class:`Plane`: ``Plane.random`` (filter-normalised with ``filters=``), ``Plane.hessian``,
@@ -169,14 +170,14 @@ def _panels(
     columns: int,
     width: float,
     notes: Mapping[str, str] | None = None,
-) -> Figure:
+) -> Picture:
     """A panel for each label's paths (paths, steps, 2) on the surface."""
     places = places or palette(found)
     columns = min(columns, len(found))
     lines = -(-len(found) // columns)
     panel = (width - 1.2) / columns * surface.aspect
     with rc_context(STYLE | {"axes.grid": False}):
-        figure = Figure(figsize=(width, lines * (panel + 0.25) + 0.35), layout="compressed")
+        figure = Picture(width, lines * (panel + 0.25) + 0.35, layout="compressed")
         panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
         for axes, (name, one) in zip(panels.flat, found.items(), strict=False):
             shade = surface.draw(axes)
@@ -186,7 +187,7 @@ def _panels(
                 axes.plot(*track[0], "o", color="white", markeredgecolor=colour, markersize=3, zorder=3)
                 axes.plot(*track[-1], "X", color="black", markeredgecolor="white", markersize=5.5, zorder=4)
             said = f"n = {len(one)}" + (notes or {}).get(name, "") if len(one) else ""
-            axes.set_title(", ".join(filter(None, (name, said))))
+            axes.set_title(", ".join(filter(None, (legible(name), said))))
             axes.label_outer()
         for axes in panels.flat[len(found) :]:
             axes.set_visible(False)

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib import rc_context
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.stats import gaussian_kde
 
-from .style import COLUMN, LAW, STYLE, Rows, described, finish, groups, limits_of, look, palette, remember, sources
+from .labels import curves_of, legible, sources
+from .picture import STYLE, Picture, Rows
+from .style import COLUMN, LAW, described, finish, limits_of, look, palette, remember, values_of
 
 QUARTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -31,7 +32,7 @@ def bars(
     places: Mapping[str, int] | None = None,
     width: float = COLUMN,
     height: float | None = None,
-) -> Figure:
+) -> Picture:
     """Shares with their intervals as lying bars: a group for each member of ``dim``, a bar for each configuration.
 
     ``data`` are what `shares` returns: ``share`` (configuration..., outcome) with ``lower`` and ``upper``, or the
@@ -40,11 +41,11 @@ def bars(
     stand; those not among them are left out, and all are kept where None. The rest is as in :func:`survival`.
     ValueError where ``share`` has no dimension ``dim``, or ``names`` has what is not in it.
     """
-    found: dict[str, xr.Dataset] = {}
-    for source, one in sources(data):
+    given = list(sources(data))
+    for _, one in given:
         if share not in one or dim not in one[share].dims:
             raise ValueError(f"bars: the data have no {share!r} over {dim!r}; give shares, as statistics.shares makes.")
-        found |= dict(groups(source, one, share, {dim}))
+    found = curves_of(given, share, {dim})
     members = list(dict.fromkeys(str(m) for one in found.values() for m in one[dim].to_numpy()))
     names = names or {member: member for member in members}
     unknown = set(names) - set(members)
@@ -54,7 +55,7 @@ def bars(
     thick = 0.8 / len(found)
     height = height or 0.75 + 0.17 * len(names) * max(len(found), 1.6) + 0.16 * -(-len(found) // 2)
     with rc_context(STYLE | {"axes.grid.axis": "x"}):
-        figure = Figure(figsize=(width, height))
+        figure = Picture(width, height)
         axes, rows, seen = figure.subplots(), Rows(), [0.0]
         drawn_laws = False
         for k, (name, one) in enumerate(found.items()):
@@ -63,7 +64,7 @@ def bars(
             at = np.array([row for row, _, _ in kept]) + thick * (k - (len(found) - 1) / 2)
             y = one[share].to_numpy().astype(float)[[i for _, i, _ in kept]]
             low, high = _limits(one, share, [i for _, i, _ in kept], y)
-            axes.barh(at, y, 0.9 * thick, color=look(places, name)[0], alpha=0.75, label=name)
+            axes.barh(at, y, 0.9 * thick, color=look(places, name)[0], alpha=0.75, label=legible(name))
             axes.errorbar(y, at, xerr=[y - low, high - y], color="0.15", linestyle="", linewidth=0.8, capsize=1.5)
             seen += high[np.isfinite(high)].tolist()
             for (_, _, m), value, lower, upper in zip(kept, y, low, high, strict=True):
@@ -84,7 +85,7 @@ def bars(
                     ends = [place - thick / 2, place + thick / 2]
                     axes.plot([law, law], ends, label="_" if drawn_laws else law_name, **LAW | {"linewidth": 1.4})
                     drawn_laws, seen = True, [*seen, law]
-        axes.set_yticks(range(len(names)), labels=list(names.values()))
+        axes.set_yticks(range(len(names)), labels=[legible(words) for words in names.values()])
         axes.invert_yaxis()
         axes.tick_params(axis="y", length=0)
         first = next(iter(found.values()))
@@ -108,28 +109,29 @@ def violins(
     places: Mapping[str, int] | None = None,
     width: float = COLUMN,
     height: float = 2.9,
-) -> Figure:
+) -> Picture:
     """How a number of the instances is distributed, such as sharpness where they ended, for each configuration.
 
     ``data`` have ``value`` (configuration..., instance). A violin is a Gaussian kernel density (Scott's bandwidth, of
     the logarithm where ``log``), all of one width; the bar is the middle half, the line the middle 90 %, the dot the
-    median. A sample of one value is a line. NaN, and what a logarithm cannot show, is left out, and the figure says so.
+    median; a violin ends where the sample does. A sample of one value is a line. NaN, what a logarithm cannot show, and the -1 of
+    steps and labels that an instance does not have, are left out, and the figure says how many.
     ``laws`` are dotted lines ``{label: value}``; the rest is as in :func:`survival`. ValueError where the variable is
     missing or has nothing finite.
     """
-    found: dict[str, xr.Dataset] = {}
-    for source, one in sources(data):
+    given = list(sources(data))
+    for _, one in given:
         if value not in one or "instance" not in one[value].dims:
             raise ValueError(f"violins: the data have no {value!r} over instances; give the name of such a variable.")
-        found |= dict(groups(source, one, value, {"instance"}))
-    samples = {name: one[value].to_numpy().astype(float) for name, one in found.items()}
+    found = curves_of(given, value, {"instance"})
+    samples = {name: values_of(one[value]) for name, one in found.items()}
     samples = {name: one[np.isfinite(one) & ((one > 0) | (not log))] for name, one in samples.items()}
     left = {name: one for name, one in samples.items() if one.size}
     if not left:
         raise ValueError(f"violins: {value} has nothing {'positive ' * log}finite; give data that have.")
     places = places or palette(found)
     with rc_context(STYLE | {"axes.grid.axis": "y"}):
-        figure = Figure(figsize=(width, height))
+        figure = Picture(width, height)
         axes, rows = figure.subplots(), Rows()
         for k, (name, one) in enumerate(left.items()):
             colour = look(places, name)[0]
@@ -160,20 +162,21 @@ def violins(
             axes.set_ylim(limits)
         room = int(14 * width / len(left))  # letters beside each other
         upright = any(len(word) > room for name in left for word in name.split())
-        labels = list(left) if upright else ["\n".join(wrap(name, room)) for name in left]
+        labels = [legible(name) if upright else "\n".join(wrap(legible(name), room)) for name in left]
         axes.set_xticks(range(len(left)), labels=labels, rotation=90 * upright)
         axes.tick_params(axis="x", length=0)
         first_one = next(iter(found.values()))
         axes.set(ylabel=y_label or described(first_one[value], value), xlim=(-0.6, len(left) - 0.4))
         lost = sum(one[value].size for one in found.values()) - sum(one.size for one in left.values())
+        below = log and any((values_of(one[value]) <= 0).any() for one in found.values())
         note = (
             "bars: middle half; lines: 90 %"
             + f"; dotted: {law_name}" * bool(laws)
-            + f"; {lost:,} without value" * bool(lost)
+            + f"; {lost:,} without {'positive ' * below}value" * bool(lost)
         )
         counted = [found[name].drop_vars("n", errors="ignore").assign(n=one.size) for name, one in left.items()]
         finish(figure, axes, counted, note)
-        figure.set_figheight(height + upright * 0.055 * max(map(len, left)))
+        figure.set_figheight(figure.get_figheight() + upright * 0.055 * max(map(len, left)))
     return remember(figure, rows)
 
 
@@ -186,13 +189,12 @@ def _limits(one: xr.Dataset, share: str, kept: list[int], y: NDArray[Any]) -> tu
 
 
 def _density(sample: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """A kernel density over the sample's range and a little more; of one value, a spike."""
+    """A kernel density over the sample's range; of one value, a spike."""
     spread = float(np.std(sample))
     if not spread > 1e-12 * max(1.0, float(np.abs(sample).max())):
         return np.array([sample[0], sample[0]]), np.array([1.0, 1.0])
     # Ten thousand points say where a density lies as well as a million do.
     thinned = np.sort(sample)[:: max(1, sample.size // 10_000)]
     kernel = gaussian_kde(thinned)
-    reach = 2 * float(np.sqrt(kernel.covariance[0, 0]))
-    grid = np.linspace(sample.min() - reach, sample.max() + reach, 200)
+    grid = np.linspace(sample.min(), sample.max(), 200)
     return grid, kernel(grid)

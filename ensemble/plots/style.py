@@ -2,51 +2,31 @@
 
 from __future__ import annotations
 
-import csv
-import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from textwrap import wrap
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import xarray as xr
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, StrMethodFormatter
-from numpy.typing import ArrayLike
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator, StrMethodFormatter
+from numpy.typing import ArrayLike, NDArray
 
-from ..results.result import load
+from .labels import legible, numbers_as_text
+from .picture import Picture, Rows
 
 COLUMN, DOUBLE = 3.4, 7.0  # widths of one journal column and of two, in inches
 COLOURS = ("#7F7F7F", "#E69F00", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 STYLES: tuple[Any, ...] = ("-", (0, (7, 2)), "-", (0, (7, 2, 1.5, 2)), "-", (0, (4, 2)), (0, (7, 2)))
 MARKERS = "osD^vPX"
 LAW: dict[str, Any] = {"color": "black", "linewidth": 0.8, "linestyle": (0, (1.2, 1.8))}
-STYLE: Any = {
-    "font.size": 7.5,
-    "axes.titlesize": 7.5,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": "0.9",
-    "lines.linewidth": 1.3,
-    "lines.markersize": 4,
-    "legend.frameon": False,
-    "legend.handlelength": 2.6,
-    "figure.constrained_layout.use": True,
-    "savefig.dpi": 200,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "descent-ensemble",
-}
-
-Rows = list[dict[str, Any]]
 Law = tuple[ArrayLike, ArrayLike]
-_tables: WeakKeyDictionary[Figure, Rows] = WeakKeyDictionary()
+CURVES_NAMED = 60
+"""Curves that a legend names at most."""
+LEGEND_HEIGHT = 0.6
+"""Inches of a figure's height that a legend takes; the figure of a higher one is higher by the rest."""
 
 
 def palette(labels: Iterable[str]) -> dict[str, int]:
@@ -54,38 +34,12 @@ def palette(labels: Iterable[str]) -> dict[str, int]:
     return {label: place for place, label in enumerate(dict.fromkeys(labels))}
 
 
-def table(figure: Figure) -> Rows:
-    """What a figure of this module shows: one row for each point drawn. ValueError for any other figure."""
-    if figure not in _tables:
-        raise ValueError("table: this figure was not made here; give one that a function of ensemble.plots returned.")
-    return _tables[figure]
-
-
-def save(figure: Figure, path: str | os.PathLike[str], formats: Sequence[str] = ("png", "svg")) -> list[Path]:
-    """Writes ``path`` with each format's ending (PNG at 200 dpi) and its data as ``.csv`` beside them; returns the files."""
-    rows, base, engine = table(figure), Path(path), figure.get_layout_engine()
-    written: list[Path] = []
-    with rc_context(STYLE):
-        for ending in formats:
-            written.append(base.with_name(f"{base.name}.{ending}"))
-            # Without a date the same data give the same file.
-            figure.savefig(written[-1], metadata={"Date": None} if ending in ("svg", "pdf") else None)
-            figure.set_layout_engine("none")  # one layout for all formats
-        figure.set_layout_engine(engine)
-    written.append(base.with_name(f"{base.name}.csv"))
-    with open(written[-1], "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["curve"])
-        writer.writeheader()
-        writer.writerows(rows)
-    return written
-
-
 # ---- what pictures are made of
 
 
-def remember(figure: Figure, rows: Rows) -> Figure:
-    """Keeps the data drawn with the figure, for :func:`table` and :func:`save`."""
-    _tables[figure] = rows
+def remember(figure: Picture, rows: Rows) -> Picture:
+    """Keeps the data drawn with the figure, for :func:`~ensemble.plots.table` and :func:`~ensemble.plots.save`."""
+    figure.rows = rows
     return figure
 
 
@@ -94,37 +48,6 @@ def look(places: Mapping[str, int], name: str) -> tuple[str, Any, str]:
     k = places.get(name, len(places))
     turn = k + k // len(COLOURS)  # past the last colour, each comes again with another style
     return COLOURS[k % len(COLOURS)], STYLES[turn % len(STYLES)], MARKERS[turn % len(MARKERS)]
-
-
-def sources(data: Any) -> Iterator[tuple[str, Any]]:
-    """(label, dataset or array) of one source or of several."""
-    given = data if isinstance(data, Mapping) and not isinstance(data, xr.Dataset) else {"": data}
-    for name, one in given.items():
-        found = load(one) if isinstance(one, (str, os.PathLike)) else one
-        yield name, getattr(found, "dataset", found)
-
-
-def groups(
-    source: str, found: xr.Dataset, variable: str, keep: Collection[str] = ()
-) -> Iterator[tuple[str, xr.Dataset]]:
-    """(name, data of one configuration): ``variable``'s dimensions but ``keep`` are its configurations.
-
-    The name is made of the source's and of what was swept.
-    """
-    dims = [d for d in found[variable].dims if d not in keep]
-    for index in np.ndindex(*(found.sizes[d] for d in dims)):
-        one, said = found.isel(dict(zip(dims, index, strict=True))), [source] * bool(source)
-        for d, k in zip(dims, index, strict=True):
-            names = [c for c in found.coords if found[c].dims == (d,)]  # fields swept together share a dimension
-            said += [_said(str(c), one[c].item()) for c in names] or [f"{d} {k}"]
-        yield ", ".join(filter(None, said)) or "all", one
-
-
-def _said(field: str, value: Any) -> str:
-    """``field = value``; a name says itself, and a field that an optimizer lacks is not said."""
-    if isinstance(value, str):
-        return value
-    return "" if np.isnan(value) else f"{field} = {value:g}"
 
 
 def rows_of(name: str, kind: str, x: Any, y: Any, lower: Any = None, upper: Any = None) -> Rows:
@@ -138,24 +61,55 @@ def draw_laws(axes: Axes, laws: Mapping[str, Law], known: Mapping[str, Any], sha
     """Dotted lines; those of a curve that is drawn have one name in the legend together."""
     rows: Rows = []
     for name, (x, y) in laws.items():
-        words = name if name not in known else "_" if any(r["curve"] in known for r in rows) else shared
+        shown = any(r["curve"] in known for r in rows)
+        words = legible(name) if name not in known else "_" if shown else legible(shared)
         axes.plot(np.asarray(x, float), np.asarray(y, float), label=words, **LAW, **look)
         rows += rows_of(name, "law", np.asarray(x, float), np.asarray(y, float))
     return rows
 
 
-def logarithmic(axes: Axes, which: str) -> None:
-    """Ticks at 1, 2, 5, 10, ... within three decades, evenly within less than one, at powers of ten beyond."""
+def logarithmic(axes: Axes, which: str, values: ArrayLike = ()) -> None:
+    """Ticks at 1, 2, 5, 10, ... within three decades, evenly within less than one, at powers of ten beyond.
+
+    Where ``values`` that must be seen are not all positive, the axis is linear around 0, up to the smallest of them, and
+    logarithmic on both sides beyond.
+    """
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    seen = np.ravel(np.asarray(values, float))
+    seen = seen[np.isfinite(seen)]
+    if (seen <= 0).any():
+        sizes = np.abs(seen[seen != 0])
+        if sizes.size:  # zeros alone are as well seen on a linear axis
+            near = float(sizes.min())
+            (axes.set_xscale if which == "x" else axes.set_yscale)("symlog", linthresh=near, linscale=1.0)
+            axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        return
     if which == "x":
         axes.set_xscale("log", nonpositive="mask")  # a curve from step 0 begins at its first step, not at the edge
     else:
         axes.set_yscale("log")
-    axis = axes.xaxis if which == "x" else axes.yaxis
     low, high = axis.get_view_interval()
     if high < 1000 * low:
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)) if high > 8 * low else MaxNLocator(5))
         axis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axis.set_minor_formatter(NullFormatter())
+
+
+def few_ticks(axes: Axes, x: NDArray[Any]) -> None:
+    """The values themselves as ticks where they are few."""
+    values = np.unique(x)
+    if values.size <= 8 and _apart(axes, values):
+        axes.set_xticks(values, labels=numbers_as_text(values))
+        axes.xaxis.set_minor_locator(NullLocator())
+
+
+def _apart(axes: Axes, values: NDArray[Any]) -> bool:
+    """Whether labels at these places would stand clear of each other."""
+    if values.size < 2:
+        return True
+    at = axes.xaxis.get_transform().transform(values)
+    longest = max(map(len, numbers_as_text(values)))
+    return bool(np.diff(at).min() > 0.028 * longest * (at[-1] - at[0]))
 
 
 def numbers_along(who: str, found: xr.Dataset, variable: str, dim: str, *, text: bool = False) -> None:
@@ -178,6 +132,15 @@ def along(who: str, found: xr.Dataset, variable: str, name: str) -> xr.Dataset:
         found = found.set_coords(name).drop_vars(others).swap_dims({dim: name})
     numbers_along(who, found, variable, name)
     return found
+
+
+def values_of(array: xr.DataArray) -> NDArray[np.float64]:
+    """The numbers of a variable in one row, NaN where an instance has none: the -1 of steps and labels among them."""
+    values = array.to_numpy().astype(float).ravel()
+    marked = array.name in ("event_step", "diverged_step") or any(
+        "-1 where" in str(array.attrs.get(a, "")) for a in ("comment", "long_name")
+    )
+    return np.where(values == -1, np.nan, values) if marked else values
 
 
 def limits_of(found: xr.Dataset, variable: str) -> tuple[xr.DataArray, xr.DataArray] | None:
@@ -222,13 +185,22 @@ def finish(figure: Figure, axes: Axes, drawn: list[xr.Dataset], note: str, legen
     """States what :func:`stated` says over the axes; puts a legend of more than one, or any, under them."""
     # A line of a column holds about 60 characters, and fewer where it begins at the axes.
     letters = int(17 * figure.get_figwidth())
-    axes.set_title("\n".join(wrap(stated(drawn, note), letters - 4)), loc="left", color="0.35")
+    # Labels of more than four letters stand in the way of it; powers of ten, written as formulas, have no more.
+    ticks = axes.yaxis.get_major_formatter().format_ticks(list(axes.yaxis.get_majorticklocs()))
+    beside = max((len(text) for text in ticks if not text.startswith("$")), default=0)
+    axes.set_title("\n".join(wrap(stated(drawn, note), letters - max(4, 3 * beside - 8))), loc="left", color="0.35")
     axes.set_ylabel("\n".join(wrap(axes.get_ylabel(), int(14 * figure.get_figheight()))))
     handles, labels = axes.get_legend_handles_labels()
     if len(handles) > 1 - legend:
         # Laws, black in a black-free palette, come last.
         order = sorted(range(len(labels)), key=lambda k: getattr(handles[k], "get_color", str)() == "black")
         handles, labels = [handles[k] for k in order], [labels[k] for k in order]
+        if len(labels) > CURVES_NAMED:
+            handles = [*handles[: CURVES_NAMED - 1], Line2D([], [], linestyle="")]
+            labels = [
+                *labels[: CURVES_NAMED - 1],
+                f"and {len(labels) - CURVES_NAMED + 1:,} more, in the figure's table",
+            ]
         longest = max(map(len, labels))
         columns = next((n for n in (4, 3, 2) if n * (longest + 7) <= letters + 12), 1)
         for fewer in range(columns, 0, -1):  # the letters are a guess, handles differ in width
@@ -236,3 +208,5 @@ def finish(figure: Figure, axes: Axes, drawn: list[xr.Dataset], note: str, legen
             if fewer == 1 or below.get_window_extent().width <= figure.bbox.width:
                 break
             below.remove()
+        high = below.get_window_extent().height / figure.dpi
+        figure.set_figheight(figure.get_figheight() + max(0.0, high - LEGEND_HEIGHT))

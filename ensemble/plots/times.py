@@ -8,20 +8,18 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib import rc_context
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from ..statistics.intervals import wilson
+from .labels import curves_of, legible, sources
+from .picture import STYLE, Picture, Rows
 from .style import (
     COLUMN,
-    STYLE,
     Law,
-    Rows,
     along,
     draw_laws,
     finish,
-    groups,
     limits_of,
     logarithmic,
     look,
@@ -29,7 +27,6 @@ from .style import (
     refuse_empty,
     remember,
     rows_of,
-    sources,
 )
 
 DRAWN = 600
@@ -49,7 +46,7 @@ def ecdf(
     places: Mapping[str, int] | None = None,
     width: float = COLUMN,
     height: float = 2.9,
-) -> Figure:
+) -> Picture:
     """Empirical distribution of running times: the share of all instances that were done by step t.
 
     As in COCO: Hansen et al. (2021), arXiv:1603.08785. ``data`` have ``variable`` (configuration..., instance), by default
@@ -57,11 +54,11 @@ def ecdf(
     denominator. Bands are Wilson's, pointwise, right where all instances are watched to one horizon, to which a curve is
     drawn. The rest is as in :func:`survival`. ValueError where the variable is missing, or nobody was done.
     """
-    found: dict[str, xr.Dataset] = {}
-    for source, runs in sources(data):
+    given = list(sources(data))
+    for _, runs in given:
         if variable not in runs or "instance" not in runs[variable].dims:
             raise ValueError(f"ecdf: the data have no {variable!r} over instances; give the name of such a variable.")
-        found |= dict(groups(source, runs, variable, {"instance"}))
+    found = curves_of(given, variable, {"instance"})
     places = places or palette(found)
     times = {name: _reached(one[variable].to_numpy().ravel()) for name, one in found.items()}
     if not any(done.size for done in times.values()):
@@ -71,7 +68,7 @@ def ecdf(
         for name, one in found.items()
     )
     with rc_context(STYLE):
-        figure = Figure(figsize=(width, height))
+        figure = Picture(width, height)
         axes, rows, first = figure.subplots(), Rows(), min(float(t[t > 0].min(initial=end)) for t in times.values())
         for name, one in found.items():
             n, colour, style, _ = one[variable].size, *look(places, name)
@@ -81,7 +78,7 @@ def ecdf(
             count = np.searchsorted(times[name], step, side="right")
             share, low, high = wilson(count, n, confidence)
             axes.fill_between(step, low, high, step="post", color=colour, alpha=0.25, linewidth=0)
-            axes.step(step, share, where="post", color=colour, linestyle=style, label=name)
+            axes.step(step, share, where="post", color=colour, linestyle=style, label=legible(name))
             rows += rows_of(name, "data", step, share, low, high)
         rows += draw_laws(axes, laws or {}, found, law_name, drawstyle="steps-post", zorder=3)
         axes.set(xlabel=x_label, ylabel=y_label, ylim=(-0.02, 1.02))
@@ -107,7 +104,7 @@ def arrhenius(
     places: Mapping[str, int] | None = None,
     width: float = COLUMN,
     height: float = 2.9,
-) -> Figure:
+) -> Picture:
     """Escape rates, logarithmic, with their intervals, against the inverse temperature: straight by Arrhenius' law.
 
     ``data`` are what `statistics.arrhenius` returns, drawn with its line and its barrier in the legend, or what
@@ -116,17 +113,17 @@ def arrhenius(
     ``{label: (temperatures, rates)}``. A rate of 0 is not shown, its upper limit is, as an arrow. ValueError where there
     is no such dimension, or temperatures are not positive.
     """
-    found: dict[str, xr.Dataset] = {}
+    inverted: list[tuple[str, xr.Dataset]] = []
     for source, one in sources(data):
         rates = along("arrhenius", _rates(one), "rate", temperature)
         if not (rates[temperature] > 0).all():
             raise ValueError(f"arrhenius: {temperature!r} is not positive everywhere; give positive temperatures.")
-        inverse = rates.assign_coords({temperature: 1.0 / rates[temperature]}).sortby(temperature)
-        found |= dict(groups(source, inverse, "rate", {temperature}))
+        inverted.append((source, rates.assign_coords({temperature: 1.0 / rates[temperature]}).sortby(temperature)))
+    found = curves_of(inverted, "rate", {temperature})
     places = places or palette(found)
     lines = {name: (1.0 / np.asarray(t, float), y) for name, (t, y) in (laws or {}).items()}
     with rc_context(STYLE):
-        figure = Figure(figsize=(width, height))
+        figure = Picture(width, height)
         axes, rows, confidence = figure.subplots(), Rows(), 0.95
         for name, one in found.items():
             x, y = one[temperature].to_numpy(), one["rate"].to_numpy().astype(float)
@@ -135,7 +132,10 @@ def arrhenius(
             confidence = float(one.attrs.get("confidence", confidence))
             some = y > 0
             bars = [(y - low)[some], (high - y)[some]]
-            label = ": ".join(filter(None, (name if len(found) > 1 or name != "all" else "", _barrier(one)))) or name
+            label = (
+                ": ".join(filter(None, (legible(name) if len(found) > 1 or name != "all" else "", _barrier(one))))
+                or name
+            )
             axes.errorbar(x[some], y[some], bars, color=colour, marker=marker, linestyle="", capsize=2, label=label)
             axes.plot(x[~some], high[~some], color=colour, marker=r"$\downarrow$", linestyle="", markersize=6)
             rows += rows_of(name, "data", x, y, low, high)

@@ -45,7 +45,7 @@ def hazard(
     ends = _ends(bins, np.concatenate([checks[had] for checks, had in tables]), last, every)
 
     events = np.array([np.histogram(checks[had], ends + 0.5)[0] for checks, had in tables], float)
-    trials = np.array([np.diff(np.minimum(checks[:, None], ends).sum(axis=0)) for checks, _ in tables], float)
+    trials = np.array([np.diff(_watched(checks, ends)) for checks, _ in tables], float)
     with np.errstate(divide="ignore"):
         limits = modified_wilson(events, trials, confidence)
         single: list[FloatArray] = [-np.expm1(np.log1p(-p) / every) for p in limits]
@@ -66,6 +66,14 @@ def hazard(
     }
     attrs = {"confidence": confidence, "label": "any" if label is None else int(label), "check_every": every}
     return xr.Dataset(variables, coords, attrs)
+
+
+def _watched(checks: IntArray, ends: IntArray) -> IntArray:
+    """Return the checks at which all together were at risk up to each of the ends."""
+    rising = np.sort(checks)
+    until = np.concatenate([[0], np.cumsum(rising, dtype=np.int64)])
+    over = np.searchsorted(rising, ends, side="right")
+    return until[over] + ends * (rising.size - over)
 
 
 def _ends(bins: Any, events: IntArray, last: int, every: int) -> IntArray:

@@ -1,0 +1,108 @@
+"""The figure that every function here returns: it keeps the data it shows, is saved with them, and is seen in notebooks."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+STYLE: Any = {
+    "font.size": 7.5,
+    "axes.titlesize": 7.5,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "0.9",
+    "lines.linewidth": 1.3,
+    "lines.markersize": 4,
+    "legend.frameon": False,
+    "legend.handlelength": 2.6,
+    "figure.constrained_layout.use": True,
+    "savefig.dpi": 200,
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+    "ps.fonttype": 42,
+    "svg.hashsalt": "descent-ensemble",
+}
+FORMATS = ("png", "svg")
+"""What is written where nothing else is asked for."""
+SCREEN = 150
+"""Pixels of a notebook for an inch of paper: type of 7.5 pt is then as large as the text around it."""
+
+Rows = list[dict[str, Any]]
+
+
+class Picture(Figure):
+    """A figure with the data it shows, ``rows``: one for each point drawn."""
+
+    def __init__(self, width: float, height: float, **options: Any) -> None:
+        super().__init__(figsize=(width, height), **options)
+        FigureCanvasAgg(self)
+        self.rows: Rows = []
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        """The picture as notebooks show it."""
+        file = io.BytesIO()
+        with rc_context(STYLE):
+            self.savefig(file, format="png")
+        return file.getvalue(), {"width": round(SCREEN * self.get_figwidth())}
+
+
+def table(figure: Figure) -> Rows:
+    """What a figure of this module shows: one row for each point drawn. ValueError for any other figure."""
+    if not isinstance(figure, Picture):
+        raise ValueError("table: this figure was not made here; give one that a function of ensemble.plots returned.")
+    return figure.rows
+
+
+def save(figure: Figure, path: str | os.PathLike[str], formats: str | Sequence[str] | None = None) -> list[Path]:
+    """Writes the figure in each format, and its data as ``.csv`` beside them; returns the files.
+
+    ``path`` with the ending of a format is written in that one; without, ``formats`` are written, each with its ending: PNG at
+    200 dpi and SVG where None. ValueError where a format is unknown, or ``path`` ends in another than ``formats`` name;
+    OSError where the folder is not there.
+    """
+    rows, base = table(figure), _path(path)
+    known = sorted(figure.canvas.get_supported_filetypes())
+    ending = base.suffix[1:].lower()
+    if formats is None:
+        wanted: tuple[str, ...] = (ending,) if ending in known else FORMATS
+    else:
+        wanted = (formats,) if isinstance(formats, str) else tuple(formats) if isinstance(formats, Iterable) else ()
+    if not wanted or not all(isinstance(one, str) and one in known for one in wanted):
+        raise ValueError(f"save(formats={formats!r}): give formats out of {', '.join(known)}.")
+    if ending in known:
+        if ending not in wanted:
+            raise ValueError(f"save({str(path)!r}, formats={formats!r}): give one of the two, or the same in both.")
+        base = base.with_suffix("")
+    if not base.parent.is_dir():
+        raise FileNotFoundError(f"save({str(path)!r}): the folder {str(base.parent)!r} does not exist; make it first.")
+    written, engine = [base.with_name(f"{base.name}.{one}") for one in wanted], figure.get_layout_engine()
+    with rc_context(STYLE):
+        for file in written:
+            # Without a date the same data give the same file.
+            dated = {"svg": "Date", "pdf": "CreationDate"}.get(file.suffix[1:])
+            figure.savefig(file, metadata={dated: None} if dated else None)
+            figure.set_layout_engine("none")  # one layout for all formats
+        figure.set_layout_engine(engine)
+    written.append(base.with_name(f"{base.name}.csv"))
+    with open(written[-1], "w", newline="", encoding="utf-8") as text:
+        writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else ["curve"])
+        writer.writeheader()
+        writer.writerows(rows)
+    return written
+
+
+def _path(path: object) -> Path:
+    if not isinstance(path, (str, os.PathLike)) or not Path(path).name:
+        raise TypeError(f"save({path!r}): give the path of a file.")
+    return Path(path)
