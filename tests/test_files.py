@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import stat
 import subprocess
 import sys
@@ -227,46 +226,3 @@ def test_a_function_is_kept_by_name_only_and_cannot_be_resumed_from_a_file(place
     assert loaded.dataset.identical(result.dataset)
     with pytest.raises(ValueError, match=r"FromFunction.*this is a function's name.*run simulate again"):
         loaded.resume(50)
-
-
-# ---- whole or not at all
-
-KILLED = """
-import os, random, signal, sys, time
-import ensemble as en
-
-target, rounds = sys.argv[1], int(sys.argv[2])
-some = dict(
-    landscape=en.QuarticSaddle(dim=64), optimizer=en.Adam(lr=0.01), noise=en.Gaussian(0.1), start=en.NormalCloud(0.1),
-    instances=2000, steps=2, backend="numpy", progress=False,
-)
-results = [en.simulate(**some, seed=seed) for seed in (0, 1)]
-en.load(results[0].save(target + ".warm"))  # everything is imported before the first fork
-os.unlink(target + ".warm")
-absent = killed = 0
-for k in range(rounds):
-    child = os.fork()
-    if not child:
-        while True:
-            for result in results:
-                result.save(target)
-    time.sleep(random.Random(k).uniform(0.0, 0.15))
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    killed += any(name.endswith(".part") for name in os.listdir(os.path.dirname(target)))
-    if not os.path.exists(target):
-        absent += 1
-        continue
-    found = en.load(target).dataset
-    assert any(found.identical(result.dataset) for result in results)
-print(absent, killed)
-"""
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the test forks")
-def test_a_writer_that_is_killed_leaves_a_whole_file_or_none(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, tmp_path / "run.nc", "8"], capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout.split()[1]) > 0, "no writer was killed while it wrote: the test saw nothing"

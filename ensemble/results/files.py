@@ -1,14 +1,31 @@
-"""Files on the disk: a netCDF-4 file followed by the digest of its bytes, which netCDF readers do not look at."""
+"""Files on the disk: whole or not at all, with the digest of their bytes at the end, which netCDF readers do not look at."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import re
+import secrets
+import stat
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, BinaryIO
+
+try:
+    import fcntl
+except ImportError:  # Windows, where a file that someone writes to cannot be removed anyway
+    fcntl = None  # type: ignore[assignment]
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SEAL = b"descent-ensemble sha256 "
 _SEAL_SIZE = len(_SEAL) + 64 + 1
+_BLOCK = 1 << 22
+
+
+class UnreadableFileError(ValueError):
+    """A file that cannot be read as a result: damaged, cut short, made by another program or by a later version."""
 
 
 def checked_path(function: str, path: object) -> Path:
@@ -17,38 +34,217 @@ def checked_path(function: str, path: object) -> Path:
     return Path(path)
 
 
-def _digest(path: Path, size: int) -> bytes:
-    total = hashlib.sha256()
-    with open(path, "rb") as file:
-        while size > 0 and (block := file.read(min(size, 1 << 22))):
-            total.update(block)
-            size -= len(block)
-    return total.hexdigest().encode()
+def shown(path: Path) -> str:
+    """A path as messages show it: a long one by its end."""
+    text = str(path)
+    return repr(text if len(text) <= 100 else f"...{text[-97:]}")
 
 
-def seal(path: Path) -> None:
-    """Appends the digest of a whole file and flushes it to the disk."""
-    closing = _SEAL + _digest(path, path.stat().st_size) + b"\n"
-    with open(path, "ab") as file:
-        file.write(closing)
-        file.flush()
-        os.fsync(file.fileno())
+def reason(error: BaseException) -> str:
+    """Why, in one short line."""
+    said = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    line = str(said).splitlines()[0]
+    return line if len(line) <= 120 else f"{line[:117]}..."
 
 
-def check_seal(path: Path) -> None:
-    """Refuses a file that is not, byte for byte, what :func:`seal` closed."""
-    size = path.stat().st_size
-    with open(path, "rb") as file:
-        first = file.read(len(_SIGNATURE))
-        file.seek(max(0, size - _SEAL_SIZE))
-        found = file.read()
+# ---- writing
+
+
+def write_whole(path: Path, size: int, blocks: Iterable[Any]) -> None:
+    """Puts a file of ``size`` bytes in its place, sealed, or leaves what is there.
+
+    It is written under a temporary name, flushed to the disk and renamed. A link is followed; a file that is replaced keeps
+    its permissions. Temporary files of writers that were killed are swept.
+
+    Raises:
+        OSError: the place cannot be written.
+    """
+    asked, path = path, Path(os.path.realpath(path))
+    try:
+        before = _replaced(asked, path)
+        sweep(path)
+        file, part = _claimed(path, before)
+        try:
+            with file:
+                total = hashlib.sha256()
+                with ThreadPoolExecutor(1) as beside:
+                    for block in blocks:
+                        hashed = beside.submit(total.update, block)
+                        _write(file, block)
+                        hashed.result()
+                _write(file, _SEAL + total.hexdigest().encode() + b"\n")
+                if before is not None:
+                    _like(file, part, before)
+                os.fsync(file.fileno())
+                if fcntl is not None:  # still locked: nobody takes it for a dead writer's
+                    os.replace(part, path)
+            if fcntl is None:
+                os.replace(part, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        if error.errno is None:  # ours
+            raise
+        failed = OSError(
+            f"save({shown(asked)}): {size + _SEAL_SIZE:,} bytes cannot be written there ({reason(error)}); give another place, "
+            f"the result is still in memory."
+        )
+        failed.errno = error.errno
+        raise failed from error
+    _flush_folder(path.parent)
+
+
+def _replaced(asked: Path, path: Path) -> os.stat_result | None:
+    """What is in the place now; refuses what must not be replaced."""
+    if not os.path.isdir(path.parent):
+        raise OSError(f"save({shown(asked)}): the folder {shown(path.parent)} does not exist; make it first.")
+    try:
+        before = os.stat(path)
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(before.st_mode):
+        raise OSError(f"save({shown(asked)}): this is a folder; give the name of a file in it.")
+    if not stat.S_ISREG(before.st_mode):
+        raise OSError(f"save({shown(asked)}): this is a device or a pipe; give the name of a file, new or old.")
+    if not os.access(path, os.W_OK):
+        raise OSError(f"save({shown(asked)}): the file there is read-only; give another name, or make it writable.")
+    return before
+
+
+def _write(file: BinaryIO, block: Any) -> None:
+    rest = memoryview(block)
+    while len(rest):
+        rest = rest[file.write(rest) :]
+
+
+def _like(file: BinaryIO, part: Path, before: os.stat_result) -> None:
+    """The owner, where that is allowed, and the permissions of the file that is replaced."""
+    made = os.fstat(file.fileno())
+    if hasattr(os, "chown") and (made.st_uid, made.st_gid) != (before.st_uid, before.st_gid):
+        with contextlib.suppress(OSError):
+            os.chown(part, before.st_uid, before.st_gid)
+    os.chmod(part, stat.S_IMODE(before.st_mode) & 0o777)
+
+
+def _flush_folder(folder: Path) -> None:
+    """The new name too reaches the disk, where folders can be flushed."""
+    with contextlib.suppress(OSError):
+        there = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(there)
+        finally:
+            os.close(there)
+
+
+# ---- temporary files: a living writer holds a lock on its own
+
+
+def _begin(path: Path) -> str:
+    """How the temporary names of a file begin."""
+    return f".{os.fsencode(path.name)[:80].decode(errors='ignore')}."
+
+
+def _claimed(path: Path, before: os.stat_result | None) -> tuple[Any, Path]:
+    """A new temporary file beside ``path``, locked; closed to others while it will replace another."""
+    while True:
+        part = path.parent / f"{_begin(path)}{secrets.token_hex(4)}.part"
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+        file = os.fdopen(os.open(part, flags, 0o666 if before is None else 0o600), "wb", buffering=0)
+        if _lock(file.fileno()) is not False and os.path.exists(part):
+            return file, part
+        file.close()  # someone swept it before it was locked
+
+
+def _lock(descriptor: int) -> bool | None:
+    """Whether the lock was had; None where there are no locks."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def sweep(path: Path) -> None:
+    """Removes the temporary files that writers of ``path`` left when they were killed."""
+    path = Path(os.path.realpath(path))
+    ours = re.compile(re.escape(_begin(path)) + r"[0-9a-f]{8}\.part")
+    with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
+        for entry in entries:
+            if ours.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                with contextlib.suppress(OSError):
+                    _remove_dead(entry.path)
+
+
+def _remove_dead(part: str) -> None:
+    if fcntl is None:
+        os.unlink(part)
+        return
+    there = os.open(part, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        if _lock(there):
+            os.unlink(part)
+    finally:
+        os.close(there)
+
+
+# ---- reading
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A sealed file, checked and open: whoever replaces it meanwhile, one file is read.
+
+    Raises:
+        FileNotFoundError, OSError: there is no such file, or it cannot be read.
+        UnreadableFileError: it is not, byte for byte, what :func:`write_whole` closed.
+    """
+    sweep(path)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"load({shown(path)}): there is no such file; give one that Result.save wrote."
+        ) from None
+    except OSError as error:
+        raise OSError(f"load({shown(path)}): it cannot be opened ({reason(error)}); give a file to read.") from error
+    with os.fdopen(descriptor, "rb") as file:
+        try:
+            kind = os.fstat(descriptor)
+            if not stat.S_ISREG(kind.st_mode):
+                raise OSError(f"load({shown(path)}): this is not a file; give one that Result.save wrote.")
+            _check_seal(path, file, kind.st_size)
+        except OSError as error:
+            if error.errno is None:
+                raise
+            raise OSError(f"load({shown(path)}): it cannot be read ({reason(error)}).") from error
+        file.seek(0)
+        yield file
+
+
+def _check_seal(path: Path, file: BinaryIO, size: int) -> None:
+    first = file.read(len(_SIGNATURE))
+    file.seek(max(0, size - _SEAL_SIZE))
+    found = file.read()
     remedy = "Give a file that Result.save wrote."
     if first != _SIGNATURE:
-        raise ValueError(f"load({str(path)!r}): this is not a netCDF-4 file. {remedy}")
+        raise UnreadableFileError(f"load({shown(path)}): this is not a netCDF-4 file. {remedy}")
     if not found.startswith(_SEAL):
-        raise ValueError(
-            f"load({str(path)!r}): the seal at the end of the file is missing: it was cut short, or another program wrote it. "
+        raise UnreadableFileError(
+            f"load({shown(path)}): the seal at its end is missing: it was cut short, or another program wrote it. "
             f"{remedy} Other netCDF files open with xarray.open_dataset."
         )
-    if found[len(_SEAL) : -1] != _digest(path, size - _SEAL_SIZE):
-        raise ValueError(f"load({str(path)!r}): the file is damaged: its bytes do not match their digest. {remedy}")
+    total, left = hashlib.sha256(), size - _SEAL_SIZE
+    file.seek(0)
+    while left > 0 and (block := file.read(min(left, _BLOCK))):
+        total.update(block)
+        left -= len(block)
+    if found[len(_SEAL) : -1] != total.hexdigest().encode():
+        raise UnreadableFileError(
+            f"load({shown(path)}): the file is damaged: its bytes do not match their digest. {remedy}"
+        )

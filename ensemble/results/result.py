@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,8 @@ import xarray as xr
 from ..part import Part
 from ..setting import Outcome, Setting
 from .dataset import assemble, disassemble
-from .files import check_seal, checked_path, seal
+from .files import UnreadableFileError, checked_path, opened, write_whole
+from .image import image
 from .provenance import FORMAT, provenance, rebuilt, subclasses
 
 if TYPE_CHECKING:
@@ -46,11 +45,13 @@ class Result:
     def save(self, path: str | os.PathLike[str], *, state: bool = True) -> Path:
         """Writes a netCDF-4 file that any netCDF reader opens; whole or not at all.
 
-        The file is written under a temporary name, flushed to the disk and renamed. ``state=False`` leaves out the
+        The file is written under a temporary name, flushed to the disk and renamed: it needs room beside the one that it
+        replaces. A link is followed, and permissions stay. Numbers are not compressed. ``state=False`` leaves out the
         optimizers' memory: smaller, and :meth:`resume` then starts again from the beginning, with the same bits.
 
         Raises:
-            OSError: the place cannot be written; nothing is left there and the result is still in memory.
+            OSError: the place cannot be written; what was there stays, and the result is still in memory.
+            ValueError: something that was added to the dataset has no form in netCDF.
         """
         target = checked_path("save", path)
         if not isinstance(state, (bool, np.bool_)):
@@ -63,27 +64,8 @@ class Result:
                     dims = [f"_{name}_{k}_{axis}" for axis in range(array.ndim)]
                     if array.size:
                         dataset[f"_{name}_{k}"] = (dims, array)
-        if not os.path.isdir(target.parent):
-            raise OSError(f"save({str(target)!r}): the folder {str(target.parent)!r} does not exist; make it first.")
-        if os.path.isdir(target):
-            raise OSError(f"save({str(target)!r}): this is a folder; give the name of a file in it.")
-        numeric = [v for v in dataset.variables if dataset[v].ndim and dataset[v].dtype.kind in "iuf"]
-        encoding = {v: {"zlib": True, "complevel": 1, "fletcher32": True} for v in numeric}
-        part = target.parent / f".{target.name[:80]}.{secrets.token_hex(4)}.part"
-        try:
-            os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-            dataset.to_netcdf(part, engine="h5netcdf", encoding=encoding)
-            seal(part)
-            os.replace(part, target)
-        except BaseException as error:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
-            if not isinstance(error, Exception):
-                raise  # Ctrl-C
-            why = getattr(error, "strerror", None) or str(error).splitlines()[0]
-            raise OSError(
-                f"save({str(target)!r}): cannot write there ({why}); give another place, the result is still in memory."
-            ) from error
+        made = image(dataset)
+        write_whole(target, made.size, made.blocks())
         return target
 
     def resume(self, steps: int, *, progress: bool | None = None) -> Result:
@@ -148,19 +130,17 @@ def load(path: str | os.PathLike[str]) -> Result:
         ValueError: the file is not ours, or is damaged or cut short.
     """
     source = checked_path("load", path)
-    if not os.path.isfile(source):
-        raise FileNotFoundError(f"load({str(source)!r}): there is no such file; give one that Result.save wrote.")
-    check_seal(source)
-    try:
-        with xr.open_dataset(source, engine="h5netcdf") as opened:
-            dataset = opened.load()
-    except Exception as error:  # h5py raises many kinds
-        raise ValueError(
-            f"load({str(source)!r}): the file cannot be read as netCDF ({type(error).__name__}: {error}). "
-            f"Give a file that Result.save wrote."
-        ) from error
+    with opened(source) as file:
+        try:
+            with xr.open_dataset(file, engine="h5netcdf") as found:
+                dataset = found.load()
+        except Exception as error:  # h5py raises many kinds
+            raise UnreadableFileError(
+                f"load({str(source)!r}): the file cannot be read as netCDF ({type(error).__name__}: {error}). "
+                f"Give a file that Result.save wrote."
+            ) from error
     if dataset.attrs.get("format") != FORMAT:
-        raise ValueError(
+        raise UnreadableFileError(
             f"load({str(source)!r}): its format is {dataset.attrs.get('format')!r}, not {FORMAT!r}; "
             f"give a file that Result.save wrote, or open this one with xarray."
         )
