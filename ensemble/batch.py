@@ -10,6 +10,7 @@ import numpy as np
 
 from .backends.numpy import seen_by_kernel, state_names
 from .backends.program import Engine, Program
+from .events import Never
 from .pace import Pace
 from .part import Part
 from .progress import Interrupt, Reporter
@@ -95,7 +96,7 @@ class Batch:
         program, inside = self.program, 0
         chunk = max(1, PIECE // program.dim)
         for c, parts in enumerate(program.configurations):
-            if type(parts["event"]).__name__ == "Never":
+            if type(parts["event"]) is Never:
                 continue
             event: Any = seen_by_kernel([parts["event"]], None, program.dtype, program.dim)
             landscape: Any = seen_by_kernel([parts["landscape"]], None, program.dtype, program.dim)

@@ -13,15 +13,16 @@ from functools import cache
 from importlib import resources
 
 from .part import Part
+from .twins import full_name
 
 INSTRUCTIONS_PER_CLOCK = 128
 """Thread-instructions that a multiprocessor issues in a clock: four schedulers, a warp each. One H200: 3.35e13 a second."""
 
 
 def named(part: Part) -> str:
-    """A part and those it wraps, without their numbers: ``Clip(Adam)``."""
+    """A part and those it wraps, without their numbers: ``Clip(Adam)``. A class that is not the library's has its module's name."""
     inside = [named(getattr(part, f.name)) for f in fields(part) if f.metadata.get("kind") == "inner"]
-    return type(part).__name__ + (f"({', '.join(inside)})" if inside else "")
+    return full_name(type(part)) + (f"({', '.join(inside)})" if inside else "")
 
 
 @cache
@@ -46,7 +47,7 @@ def instructions(optimizer: Part, dim: int) -> float | None:
     if not inner:
         return table.get((named(optimizer), near))
     base = instructions(inner[0], dim)
-    around = table.get((f"{type(optimizer).__name__}(GradientDescent)", near))
+    around = table.get((f"{full_name(type(optimizer))}(GradientDescent)", near))
     if base is None or around is None:
         return None
     return base + around - table["GradientDescent", near]

@@ -38,6 +38,8 @@ class Event(Part):
     ``LeftBall(1.0, stop=False)``. Where events are combined the outermost says whether to stop.
     """
 
+    kernel_header = "events.cuh"
+
     stop: bool = dataclasses.field(default=True, kw_only=True, repr=False, metadata={"kind": "outside"})
 
     @property

@@ -17,7 +17,7 @@ from .events import Never
 from .landscapes.base import Landscape
 from .noises import NoNoise
 from .optimizers import GradientDescent
-from .part import Part
+from .part import Part, nested
 from .progress import Reporter
 from .setting import Outcome, Setting
 
@@ -145,7 +145,8 @@ def fields_of(
     settings: Mapping[str, Setting], outcomes: Mapping[str, Outcome], options: Mapping[str, Any], dtype: str
 ) -> tuple[Field, ...]:
     """The field of every configuration, in the dataset's order; the same object where landscapes are equal."""
-    engine, _ = choose(options["backend"], options["threads"])
+    asked = [part for setting in settings.values() for part in nested(setting.landscape)]
+    engine, _ = choose(options["backend"], options["threads"], asked)
     made: dict[tuple[Part, int], Field] = {}
     fields = []
     for name, setting in settings.items():

@@ -38,6 +38,8 @@ __all__ = [
 class Noise(Part):
     """A model of the noise in a stochastic gradient."""
 
+    kernel_header = "noises.cuh"
+
     def apply(self, x: Array, gradient: Array, landscape: Landscape, now: Any) -> Array:
         """The noisy gradient (instances, dim) at ``x``, given the exact one. Every call in one step sees one draw."""
         raise TypeError(

@@ -22,11 +22,13 @@ import math
 import numbers
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import twins
 from .grids import Grid
 
 Check = Callable[[float], bool]
@@ -151,6 +153,11 @@ class Part:
     """Whether what the CUDA twin does in a step to one coordinate depends on no other; for a landscape: its derivatives and its
     projection, not its value. A wrapper says it of what it adds."""
 
+    kernel: ClassVar[str | Path] = ""
+    """The CUDA struct of a class that is not the library's: its text, or a path to a file beside the class (``twins.py``)."""
+    kernel_header: ClassVar[str] = ""
+    """The header of ``kernels/`` that structs of this kind of part build on; empty: no step sees such a part."""
+
     def __post_init__(self) -> None:
         from .schedules import Schedule  # a schedule is itself a part
 
@@ -222,9 +229,12 @@ class Part:
     # ---- as the kernel sees it
 
     def cpp_type(self, as_vector: frozenset[str] = frozenset(), prefix: str = "") -> str:
-        """The CUDA twin's type: the class's name and its structure fields, in order.
+        """The CUDA twin's type: the struct of the class and its structure fields, in order.
 
         ``as_vector`` holds the paths of vector fields that some configuration gives coordinate by coordinate.
+
+        Raises:
+            NoTwinError: a class has no struct.
         """
         arguments = []
         for f in fields(self):
@@ -235,7 +245,7 @@ class Part:
                 arguments.append("Vector" if prefix + f.name in as_vector else "number")
             elif kind == "inner":
                 arguments.append(value.cpp_type(as_vector, f"{prefix}{f.name}."))
-        name = type(self).__name__
+        name = twins.twin_of(type(self)).struct
         return f"{name}<{', '.join(arguments)}>" if arguments else name
 
     def packed(self, prefix: str = "") -> Iterator[tuple[str, str, Any]]:
@@ -278,8 +288,10 @@ class Part:
         return len(self.vectors) + self.scratch + sum(inside)
 
     def describe(self) -> dict[str, Any]:
-        """Every field, as plain values: what provenance stores."""
-        result: dict[str, Any] = {"part": type(self).__name__}
+        """Every field, as plain values, and whose they are: what provenance stores."""
+        result: dict[str, Any] = {"part": twins.full_name(type(self))}
+        if own := twins.identity(type(self)):
+            result["class"] = own
         for f in fields(self):
             value = getattr(self, f.name)
             result[f.name] = plain(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .backends.program import ROLES, Program
 from .grids import RESERVED, Sweep, sweep
-from .part import Part
+from .part import Part, nested
 from .records import Record
 
 
@@ -37,6 +37,11 @@ class Setting:
 
     def roles(self) -> dict[str, Part]:
         return {role: getattr(self, role) for role in ("landscape", "optimizer", "noise", "start", "event")}
+
+    def in_step(self) -> Iterator[Part]:
+        """The parts that a step sees, and those that they wrap."""
+        for role in ROLES:
+            yield from nested(getattr(self, role))
 
     @cached_property
     def _sweep(self) -> Sweep:

@@ -145,7 +145,7 @@ def compare(
         if set(steps) != set(optimizers):
             raise ValueError(f"compare(steps=...): given for {list(steps)}; give one for each of {list(optimizers)}.")
         horizons = {name: whole(f"steps[{name!r}]", steps[name], 1, MOST_STEPS) for name in optimizers}
-        if len(set(horizons.values())) > 1 and (event is None or isinstance(event, Never)):
+        if len(set(horizons.values())) > 1 and (event is None or type(event) is Never):
             raise ValueError(
                 "compare(steps=...): different horizons need an event; give event=, or one number of steps."
             )
@@ -186,7 +186,11 @@ def _run(
     keep = flag("keep_x", keep_x)
     count = None if threads is None else whole("threads", threads, 1, 4096)
     show = None if progress is None else flag("progress", progress)
-    engine, reason = choose(one_of("backend", backend, ("auto", "cuda", "cpu", "numpy")), count)
+    engine, reason = choose(
+        one_of("backend", backend, ("auto", "cuda", "cpu", "numpy")),
+        count,
+        [p for s in settings.values() for p in s.in_step()],
+    )
     plans = plan_runs(settings, engine, keep)
     if flag("plan_only", plan_only):
         plans = {name: estimated(plan, settings[name], engine) for name, plan in plans.items()}
@@ -248,7 +252,8 @@ def resumed(result: Result, steps: object, progress: bool | None) -> Result:
     reached = [o.reached for o in result.outcomes.values()]
     horizon = whole("steps", steps, max(min(reached) + 1, max(reached)), MOST_STEPS)
     show = None if progress is None else flag("progress", progress)
-    engine, _ = choose(options["backend"], options["threads"])
+    asked = [part for setting in result.settings.values() for part in setting.in_step()]
+    engine, _ = choose(options["backend"], options["threads"], asked)
     settings, outcomes = {}, {}
     with Interrupt() as interrupt:
         for name, setting in result.settings.items():
@@ -321,7 +326,7 @@ def replayed(
         steps=last,
         record=Record(["x", "value", "gradient_norm"], at=range(last + 1)),
     )
-    engine, _ = choose(result.options["backend"], result.options["threads"])
+    engine, _ = choose(result.options["backend"], result.options["threads"], alone.in_step())
     found = execute(alone, engine, plan_run(alone, engine, True), False, "replay")
     assert found.record_steps is not None
     path = {name: values[0 if parts else c, 0] for name, values in found.records.items()}

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .twins import Twin
 
 
 @cache
@@ -25,7 +30,7 @@ def kernels() -> Path:
     )
 
 
-_INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
+_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.MULTILINE)
 _STRUCT = re.compile(r"^struct (\w+)", re.MULTILINE)
 
 
@@ -37,24 +42,6 @@ def headers() -> dict[str, str]:
         for name in _STRUCT.findall(path.read_text()):
             found.setdefault(name, path.relative_to(kernels()).as_posix())
     return found
-
-
-def headers_of(types: tuple[str, ...]) -> list[str]:
-    """The headers that define the structs named in ``types``, each once.
-
-    Raises:
-        RuntimeError: a part has no CUDA twin.
-    """
-    known, needed = headers(), []
-    for text in types:
-        for name in re.findall(r"[A-Za-z_]\w*", text):
-            if name in ("number", "Vector"):
-                continue
-            if name not in known:
-                raise RuntimeError(f"{name} has no twin: no header in {kernels()} defines a struct of that name.")
-            if known[name] not in needed:
-                needed.append(known[name])
-    return needed
 
 
 @cache
@@ -73,16 +60,20 @@ def digest(roots: tuple[str, ...]) -> str:
     return total.hexdigest()
 
 
-def program_source(types: tuple[str, ...], macros: dict[str, int], entry: str) -> str:
-    """The text of one program: macros, the headers of its parts and of ``entry`` (advance, check, observe or draw), and its entry.
+def program_source(types: tuple[str, ...], macros: dict[str, int], entry: str, twins: Sequence[Twin]) -> str:
+    """The text of one program: macros, the structs of its parts, the header of ``entry`` (advance, check, observe or draw), and its entry.
 
     Only what the program uses is read, so an error in another part's header does not touch it. The digest makes a cache
     that looks at this text alone see a changed header.
     """
-    used = (*headers_of(types), f"{entry}.cuh")
+    own = {twin.space: twin.text for twin in twins if twin.text}
+    asked = [name for text in own.values() for name in _INCLUDE.findall(text)]
+    used = tuple(dict.fromkeys((*(twin.header for twin in twins), *asked, f"{entry}.cuh")))
     lines = [f"// kernels {digest(used)}"]
     lines += [f"#define ENSEMBLE_{name} {value}" for name, value in macros.items()]
     lines += [f'#include "{name}"' for name in used]
+    for space, text in own.items():  # headers that it asks for are above: not in its namespace
+        lines += [f"namespace {space} {{", f'#line 1 "{space}"', _INCLUDE.sub("", text), "}", '#line 1 "program"']
     call = f"({', '.join(types)})" if types else ""
     lines.append(f"ENSEMBLE_{entry.upper()}{call}")
     return "\n".join(lines) + "\n"

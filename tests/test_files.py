@@ -213,8 +213,10 @@ def test_a_part_defined_elsewhere_is_asked_for_by_name(place):
 
     simulate(optimizer=Elsewhere(0.1)).save(place)
     assert en.load(place).settings[""].optimizer == Elsewhere(0.1)
-    Elsewhere.__name__ = "Renamed"
-    with pytest.raises(ValueError, match=r"the part 'Elsewhere', which is not defined here; import its module"):
+    Elsewhere.__qualname__ = "Renamed"
+    with pytest.raises(
+        ValueError, match=r"the part 'test_files:.*Elsewhere', which is not defined here; import its module"
+    ):
         en.load(place)
 
 

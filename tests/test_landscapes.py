@@ -17,7 +17,7 @@ from cubin import compile_cubin
 from emulated import EmulatedEngine
 
 import ensemble as en
-from ensemble import landscapes, sources
+from ensemble import landscapes
 from ensemble.backends import compiler
 from ensemble.backends.cpu import CpuEngine
 from ensemble.backends.numpy import NumpyEngine
@@ -554,20 +554,6 @@ def test_errors_say_what_to_give(make, message):
 # ---- the CUDA twin
 
 
-@dataclasses.dataclass(frozen=True)
-class Probe(en.Optimizer):
-    """Gradient descent that keeps all it can ask: value, Hessian product with ``direction`` and Hessian diagonal."""
-
-    lr: Any = scheduled(domain=NOT_NEGATIVE)
-    vectors = ("direction", "level", "product", "diagonal")
-
-    def step(self, x, gradient, state, now):
-        state.level = np.broadcast_to(gradient.landscape.value(x, gradient.landscape_now), x.shape).copy()
-        state.product = gradient.hessian_product(x, state.direction)
-        state.diagonal = np.broadcast_to(gradient.hessian_diagonal(x), x.shape).copy()
-        return x - now.lr * gradient(x)
-
-
 PROBE = """
 struct Probe {
     enum Column { lr, columns };
@@ -587,21 +573,26 @@ struct Probe {
 """
 
 
+@dataclasses.dataclass(frozen=True)
+class Probe(en.Optimizer):
+    """Gradient descent that keeps all it can ask: value, Hessian product with ``direction`` and Hessian diagonal."""
+
+    lr: Any = scheduled(domain=NOT_NEGATIVE)
+    vectors = ("direction", "level", "product", "diagonal")
+    kernel = PROBE
+
+    def step(self, x, gradient, state, now):
+        state.level = np.broadcast_to(gradient.landscape.value(x, gradient.landscape_now), x.shape).copy()
+        state.product = gradient.hessian_product(x, state.direction)
+        state.diagonal = np.broadcast_to(gradient.hessian_diagonal(x), x.shape).copy()
+        return x - now.lr * gradient(x)
+
+
 @pytest.fixture(scope="module")
 def probed():
-    """Programs may use the probe; they are compiled in a hurry, since the bits do not depend on it."""
-    written, flags = sources.program_source, compiler.FLAGS
-
-    def with_probe(types, macros, entry):
-        if "Probe" not in types:
-            return written(types, macros, entry)
-        text = written(tuple("GradientDescent" if name == "Probe" else name for name in types), macros, entry)
-        before, after = text.split('#include "advance.cuh"\n')
-        return f'{before}#include "advance.cuh"\n{PROBE}{after.replace("GradientDescent", "Probe")}'
-
+    """Programs are compiled in a hurry, since the bits do not depend on it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "program_source", with_probe)
-        patch.setattr(compiler, "FLAGS", tuple("-O0" if flag == "-O3" else flag for flag in flags))
+        patch.setattr(compiler, "FLAGS", tuple("-O0" if flag == "-O3" else flag for flag in compiler.FLAGS))
         yield
 
 

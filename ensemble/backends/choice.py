@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterable
 from functools import cache
 
+from ..part import Part
+from ..twins import NoTwinError, read, twin_of
 from .cpu import CpuEngine
 from .numpy import NumpyEngine
 from .program import Engine
@@ -18,14 +22,21 @@ def _made(name: str, threads: int | None) -> Engine:
     return CpuEngine(threads) if name == "cpu" else NumpyEngine()
 
 
-def choose(name: str, threads: int | None = None) -> tuple[Engine, str]:
-    """The engine called ``name``, and why it was taken. ``auto``: cuda, else cpu, else numpy.
+def choose(name: str, threads: int | None = None, parts: Iterable[Part] = ()) -> tuple[Engine, str]:
+    """The engine called ``name``, and why it was taken. ``auto``: cuda, else cpu, else numpy; numpy where one of ``parts`` has no
+    CUDA struct, with a warning that says so.
 
     Raises:
         RuntimeError: the backend asked for by name is absent; the message has the remedy.
+        NoTwinError: a part has no struct for the backend asked for by name.
     """
+    read.cache_clear()
+    lacking = "" if name == "numpy" else _lacking(parts, name)
     if name != "auto":
         return _made(name, threads), f"backend={name!r} was asked for"
+    if lacking:
+        warnings.warn(f"backend='auto' takes numpy: {lacking}", stacklevel=4)
+        return _made("numpy", threads), f"only numpy can: {lacking}"
     reasons = []
     for candidate in ("cuda", "cpu", "numpy"):
         try:
@@ -35,3 +46,15 @@ def choose(name: str, threads: int | None = None) -> tuple[Engine, str]:
             continue
         return engine, f"the fastest present{' (' + '; '.join(reasons) + ')' if reasons else ''}"
     raise AssertionError("the numpy backend is always present")
+
+
+def _lacking(parts: Iterable[Part], name: str) -> str:
+    """Why a compiled backend cannot run the parts; empty: it can."""
+    for part in parts:
+        try:
+            twin_of(type(part))
+        except NoTwinError as error:
+            if name != "auto":
+                raise NoTwinError(f"backend={name!r}: {error}") from None
+            return str(error)
+    return ""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .. import sources
 from ..part import nested
 from . import compiler
-from .launch import advance_launch, draw_launch, look_launch, roles_of, table_rows, types_of
+from .launch import advance_launch, draw_launch, look_launch, roles_of, table_rows, twins_of, types_of
 from .layout import Layout, tiles_of, values_of
 from .memory import available_memory
 from .program import ROLES, Engine, Meanwhile, Program, State
@@ -78,7 +78,7 @@ class CpuEngine(Engine):
         macros = self._macros(program, self.mixed(program))
         if entry == "draw":
             macros |= {"DIM": 0, "FAST": 0, "MIXED": 0}
-        return sources.program_source(types_of(program, entry), macros, entry)
+        return sources.program_source(types_of(program, entry), macros, entry, twins_of(program, entry))
 
     def _library(self, program: Program, entry: str) -> ctypes.CDLL:
         library = compiler.library(self.source(program, entry))

@@ -14,7 +14,7 @@ from ..events import Never
 from ..part import nested
 from .cpu import VECS_PER_PART
 from .groups import MOST_LANES, STREAMED_PER_PROCESSOR, THREADS, Group, group_of, power_of_two, streamed_group
-from .launch import advance_launch, draw_launch, look_launch, roles_of, table_rows, types_of
+from .launch import advance_launch, draw_launch, look_launch, roles_of, table_rows, twins_of, types_of
 from .layout import Layout, draw_dtype, launch_dtype, look_dtype, values_of
 from .program import ROLES, Engine, Meanwhile, Program, State
 
@@ -24,7 +24,7 @@ SLICE_END = 16
 
 def _never(program: Program) -> bool:
     """Whether no event is asked."""
-    return all(isinstance(c["event"], Never) for c in program.configurations)
+    return all(type(c["event"]) is Never for c in program.configurations)
 
 
 class DeviceEngine(Engine):
@@ -123,7 +123,7 @@ class DeviceEngine(Engine):
             macros["STREAMED"] = 1
         if group.window:
             macros["WINDOW"] = group.window
-        return sources.program_source(types_of(program, entry), macros, entry)
+        return sources.program_source(types_of(program, entry), macros, entry, twins_of(program, entry))
 
     # ---- instances in memory
 

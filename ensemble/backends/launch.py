@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..part import nested
+from ..twins import Twin, twin_of
 from .layout import draw_dtype, launch_dtype, look_dtype
 from .program import DIVERGED_BEYOND, ROLES, Program
 
@@ -23,6 +25,12 @@ def roles_of(entry: str) -> tuple[str, ...]:
 def types_of(program: Program, entry: str) -> tuple[str, ...]:
     """The kernel's template arguments."""
     return tuple(program.cpp_type(role) for role in roles_of(entry))
+
+
+def twins_of(program: Program, entry: str) -> tuple[Twin, ...]:
+    """The structs that a kernel is made of, each once."""
+    parts = (part for role in roles_of(entry) for part in nested(program.part(role)))
+    return tuple(dict.fromkeys(twin_of(type(part)) for part in parts))
 
 
 def table_rows(program: Program, first: int, last: int) -> NDArray[Any]:

@@ -40,6 +40,8 @@ class Landscape(Part):
     ``now`` holds the step for landscapes that change with time; it is None when a point is only looked at.
     """
 
+    kernel_header = "landscapes/base.cuh"
+
     smooth_everywhere: ClassVar[bool] = False
     """Whether ``smoothness`` holds on the whole space, and not on ``box`` alone."""
 

@@ -33,6 +33,8 @@ class Optimizer(Part):
     ``now.random``. ``state`` starts at 0 and is changed in place. Every operation is elementwise unless stated.
     """
 
+    kernel_header = "optimizers/base.cuh"
+
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         """The new iterate (instances, dim); ``state`` is changed in place."""
         raise TypeError(f"{type(self).__name__} does not say its step; define step(self, x, gradient, state, now).")

@@ -7,6 +7,7 @@ import json
 import math
 import platform
 import time
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..grids import Grid
 from ..part import Part, plain
 from ..records import Record, Spaced
 from ..setting import Outcome, Setting
+from ..twins import unlike
 
 FORMAT = "descent-ensemble 1"
 
@@ -126,6 +128,11 @@ def _part(described: Mapping[str, Any], kinds: Mapping[str, type[Part]], path: s
     name = described["part"]
     if name not in kinds:
         raise ValueError(f"load: the file uses the part {name!r}, which is not defined here; import its module first.")
+    if changed := unlike(described.get("class", {}), kinds[name]):
+        warnings.warn(
+            f"load: {kinds[name].__name__} has changed since the file was made ({changed}): resume and replay run another rule.",
+            stacklevel=2,
+        )
     arguments: dict[str, Any] = {}
     for f in dataclasses.fields(kinds[name]):
         if f.name not in described or not f.init:

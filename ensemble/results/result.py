@@ -15,6 +15,7 @@ import xarray as xr
 
 from ..part import Part
 from ..setting import Outcome, Setting
+from ..twins import full_name
 from .dataset import assemble, disassemble
 from .files import UnreadableFileError, checked_path, opened, write_whole
 from .image import image
@@ -144,7 +145,7 @@ def load(path: str | os.PathLike[str]) -> Result:
             f"load({str(source)!r}): its format is {dataset.attrs.get('format')!r}, not {FORMAT!r}; "
             f"give a file that Result.save wrote, or open this one with xarray."
         )
-    kinds = {c.__name__: c for c in sorted(subclasses(Part), key=lambda c: c.__module__.startswith("ensemble."))}
+    kinds = {full_name(c): c for c in subclasses(Part)}
     options = json.loads(dataset.attrs["options"])
     settings = {name: rebuilt(d, kinds) for name, d in json.loads(dataset.attrs["settings"]).items()}
     outcomes = disassemble(dataset, settings)

@@ -1,0 +1,255 @@
+"""A class of a user's own, whatever it is called, runs its own rule on every backend, or is refused with the remedy."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import own_parts
+import pytest
+from parts import ROLES, kinds
+
+import ensemble as en
+from ensemble.cost import ceiling, instructions
+from ensemble.part import number
+from ensemble.twins import NoTwinError, full_name, twin_of
+
+ROOT = Path(en.__file__).parents[1]
+H, X = np.array([1.0, 2.0, 0.5]), np.array([1.0, -0.7, 0.3])
+RUN: dict[str, Any] = {
+    "landscape": en.Quadratic(H.tolist()),
+    "start": en.Point(X.tolist()),
+    "instances": 3,
+    "steps": 20,
+    "dtype": "float64",
+    "math": "precise",
+    "progress": False,
+}
+
+
+def ends(backend, **given):
+    return en.simulate(**RUN | given, backend=backend).dataset["x"].to_numpy()[0]
+
+
+BACKENDS = pytest.mark.parametrize("backend", ["numpy", "cpu"])
+
+
+# ---- by class
+
+
+@BACKENDS
+def test_a_class_named_like_the_library_s_runs_its_own_rule_beside_it(backend, cpu):
+    own, other = own_parts.HeavyBall(0.1), own_parts.doubled()(0.1)
+    rules = {"own": own, "other": other, "library": en.HeavyBall(0.1), "wrapped": en.ClipValue(own, 1e9)}
+    found = en.compare(rules, **RUN, backend=backend).dataset["x"].to_numpy()[:, 0]
+    for k, factor in ((0, 1), (1, 2), (3, 1)):
+        np.testing.assert_allclose(found[k], of := own_parts.of_signs(H, X, 0.1, 0.9, 20, factor), rtol=1e-13)
+        assert np.abs(found[2] - of).max() > 0.05, "the library's rule leads elsewhere"
+
+
+@BACKENDS
+def test_landscapes_noises_and_events_of_a_user_s_own_run(backend, cpu):
+    x = X.copy()
+    for _ in range(20):
+        x = x - 0.1 * (2.0 * x**3 - x + 0.3)
+    given = {"optimizer": en.GradientDescent(0.1), "noise": own_parts.Gaussian(0.3)}
+    np.testing.assert_allclose(ends(backend, landscape=own_parts.Quartic(3, a=2.0), **given), x, rtol=1e-12)
+    with pytest.warns(UserWarning, match="3 of 3 starts already satisfy the event"):
+        found = en.simulate(**RUN, **given, event=own_parts.Never(), backend=backend).dataset
+    assert found["event_step"].to_numpy().tolist() == [1, 1, 1]
+
+
+def test_an_event_named_never_gives_horizons_that_differ():
+    rules = {"a": en.GradientDescent(0.1), "b": en.HeavyBall(0.1)}
+    given = RUN | {"steps": {"a": 20, "b": 10}, "backend": "numpy"}
+    with pytest.raises(ValueError, match="different horizons need an event"):
+        en.compare(rules, **given, event=en.Never())
+    with pytest.warns(UserWarning, match="already satisfy"):
+        assert (en.compare(rules, **given, event=own_parts.Never()).dataset["event_step"] == 1).all()
+
+
+def test_no_code_compares_or_looks_up_the_names_of_classes():
+    """``type(x).__name__ == "Never"`` and ``table[type(x).__name__]`` mix up classes of one name."""
+    found = []
+    for path in [p for folder in ("ensemble", "studies", "docs") for p in (ROOT / folder).rglob("*.py")]:
+        if path.name == "twins.py":  # which asks first whether the class is the library's
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, (ast.Compare, ast.Subscript, ast.DictComp, ast.Dict)):
+                keys = node.keys if isinstance(node, ast.Dict) else [getattr(node, "key", getattr(node, "slice", node))]
+                inside = [n for key in keys if key is not None for n in ast.walk(key)]
+                if any(isinstance(n, ast.Attribute) and n.attr in ("__name__", "__qualname__") for n in inside):
+                    found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert found == []
+
+
+# ---- which struct a class runs
+
+
+@pytest.mark.parametrize("role", ["landscape", "optimizer", "noise", "event"])
+def test_every_part_of_the_library_runs_its_own_struct_and_what_is_only_a_base_has_none(role):
+    for kind in kinds(role):
+        twin = twin_of(kind)
+        assert (twin.kind, twin.text, twin.struct) == (kind, "", kind.__name__)
+        assert Path(twin.header).parts[0].removesuffix(".cuh") == f"{role}s", "a struct of this kind of part"
+    with pytest.raises(NoTwinError, match="has no CUDA struct"):
+        twin_of(ROLES[role][1])
+
+
+class Renamed(en.Adam):
+    """Nothing else."""
+
+
+@dataclass(frozen=True)
+class Checked(en.Adam):
+    """Refuses more than the library's, and steps like it."""
+
+    eps: float = number(1e-3)
+
+    def validate(self) -> None:
+        super().validate()
+        if self.eps == 0.5:
+            raise ValueError("not one half")
+
+
+class Constants(en.Adam):
+    def constants(self):
+        return super().constants()
+
+
+class Helper(en.AMSGrad):
+    def _update(self, g, state):
+        super()._update(g, state)
+
+
+class Wider(en.HeavyBall):
+    vectors = ("v", "w")
+
+
+@dataclass(frozen=True)
+class Longer(en.Adam):
+    more: float = number(1.0)
+
+
+class Mixin:
+    def step(self, x, gradient, state, now):
+        return x
+
+
+class Mixed(Mixin, en.Adam):
+    pass
+
+
+class Derived(own_parts.HeavyBall):
+    """Of a class with its own struct."""
+
+
+class Changed(own_parts.HeavyBall):
+    def step(self, x, gradient, state, now):
+        return x
+
+
+@pytest.mark.parametrize(("kind", "base"), [(Renamed, en.Adam), (Checked, en.Adam), (Derived, own_parts.HeavyBall)])
+def test_a_class_that_changes_nothing_of_a_step_runs_the_struct_it_inherits(kind, base, cpu):
+    assert twin_of(kind) == twin_of(base)
+    assert ends("cpu", optimizer=kind(lr=0.1)).tolist() == ends("numpy", optimizer=kind(lr=0.1)).tolist()
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [
+        (own_parts.Adam, r"a step\(\) other than the library's Adam"),
+        (Constants, r"a constants\(\) other than the library's Adam"),
+        (Helper, r"a _update\(\) other than the library's AMSGrad"),
+        (Wider, "vectors other than the library's HeavyBall"),
+        (Longer, "fields other than the library's Adam"),
+        (Mixed, r"a step\(\) other than the library's Adam"),
+        (Changed, r"a step\(\) other than HeavyBall"),
+    ],
+)
+def test_a_class_that_changes_a_step_is_refused_where_the_struct_would_be_another_s(kind, what, cpu):
+    part = kind(lr=0.1)
+    with pytest.raises(
+        NoTwinError, match=rf"^backend='cpu': {kind.__name__} has {what}, .*kernel = .*backend='numpy'"
+    ) as error:
+        ends("cpu", optimizer=en.Clip(part))
+    assert len(str(error.value)) <= 300
+    with pytest.warns(UserWarning, match=f"backend='auto' takes numpy: {kind.__name__} has {what}"):
+        result = en.simulate(**RUN, optimizer=part)
+    assert result.dataset.attrs["backend"] == "numpy"
+    assert f"only numpy can: {kind.__name__} has" in result.dataset.attrs["backend_reason"]
+    assert np.array_equal(result.dataset["x"], en.simulate(**RUN, optimizer=part, backend="numpy").dataset["x"])
+    result.resume(steps=30)
+
+
+def test_a_kernel_that_is_none_is_refused():
+    class Wrong(en.GradientDescent):
+        kernel = 3
+
+    class Empty(en.GradientDescent):
+        kernel = "struct Other {};"
+
+    class Missing(en.GradientDescent):
+        kernel = Path("nowhere.cuh")
+
+    for kind, message in (
+        (Wrong, "give the text"),
+        (Empty, "no struct Empty"),
+        (Missing, "nowhere.cuh.*cannot be read"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ends("cpu", optimizer=kind(0.1))
+
+
+def test_a_kernel_may_lie_in_a_file_beside_its_class_and_is_read_anew_by_the_next_run(tmp_path, monkeypatch, cpu):
+    text = own_parts.HeavyBall.kernel
+    source = 'import own_parts\nfrom pathlib import Path\nclass HeavyBall(own_parts.HeavyBall):\n    kernel = Path("ball.cuh")\n'
+    (tmp_path / "mine_beside.py").write_text(source)
+    (tmp_path / "ball.cuh").write_text('#include "optimizers/wrappers.cuh"\n' + text)
+    monkeypatch.syspath_prepend(tmp_path)
+    import mine_beside
+
+    part = mine_beside.HeavyBall(0.1)
+    found = ends("cpu", optimizer=part)
+    assert found.tolist() == ends("cpu", optimizer=own_parts.HeavyBall(0.1)).tolist()
+
+
+# ---- costs
+
+
+def test_a_class_named_like_the_library_s_has_not_its_cost():
+    assert instructions(en.Adam(), 16) is not None
+    for optimizer in (own_parts.Adam(), en.Clip(own_parts.Adam()), own_parts.HeavyBall(0.1)):
+        assert instructions(optimizer, 16) is None
+        assert ceiling(optimizer, 16, 1e12) is None
+
+
+# ---- files
+
+
+def test_a_file_says_whose_class_it_is_and_gives_it_back(tmp_path, recwarn):
+    place = tmp_path / "own.nc"
+    for part in (own_parts.Adam(lr=0.1), en.Clip(own_parts.HeavyBall(0.1)), en.Adam(lr=0.1)):
+        result = en.simulate(**RUN, optimizer=part, backend="numpy")
+        result.save(place)
+        back = en.load(place)
+        assert back.settings[""].optimizer == part
+        assert type(back.settings[""].optimizer) is type(part)
+        assert np.array_equal(back.resume(steps=30).dataset["x"], result.resume(steps=30).dataset["x"])
+    assert full_name(own_parts.Adam) == "own_parts:Adam"
+    assert not recwarn.list
+
+
+def test_a_class_that_has_changed_since_is_told_when_its_file_is_read(tmp_path, monkeypatch):
+    place = tmp_path / "own.nc"
+    en.simulate(**RUN, optimizer=own_parts.HeavyBall(0.1), backend="numpy").save(place)
+    with monkeypatch.context() as patch:
+        patch.setattr(own_parts.HeavyBall, "step", own_parts.Adam.step)
+        with pytest.warns(UserWarning, match=r"HeavyBall has changed since the file was made \(its methods\)"):
+            en.load(place)
+    monkeypatch.setattr(own_parts.HeavyBall, "kernel", own_parts.HeavyBall.kernel.replace("+", "-"))
+    with pytest.warns(UserWarning, match=r"HeavyBall has changed since the file was made \(its kernel\)"):
+        en.load(place)
