@@ -96,8 +96,7 @@ def result_of(kind):
 @pytest.mark.parametrize("kind", [k for k in all_kinds() if k is not en.FromFunction], ids=lambda k: k.__name__)
 def test_every_part_comes_back_from_the_description_that_a_file_keeps(kind):
     part = example(kind, 4, False)
-    kinds = {k.__name__: k for k in all_kinds()}
-    back = _part(json.loads(json.dumps(part.describe())), kinds, "part", {})
+    back = _part(json.loads(json.dumps(part.describe())), all_kinds(), "part", {})
     assert back == part
     assert back.describe() == part.describe()
 

@@ -8,7 +8,7 @@ import math
 import platform
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from ..grids import Grid
 from ..part import Part, plain
 from ..records import Record, Spaced
 from ..setting import Outcome, Setting
-from ..twins import unlike
+from ..twins import full_name, unlike
 
 FORMAT = "descent-ensemble 1"
 
@@ -124,17 +124,26 @@ def subclasses(kind: type[Part]) -> list[type[Part]]:
     return [c for s in kind.__subclasses__() for c in (s, *subclasses(s))]
 
 
-def _part(described: Mapping[str, Any], kinds: Mapping[str, type[Part]], path: str, orders: dict[str, Any]) -> Part:
-    name = described["part"]
-    if name not in kinds:
-        raise ValueError(f"load: the file uses the part {name!r}, which is not defined here; import its module first.")
-    if changed := unlike(described.get("class", {}), kinds[name]):
+def _kind(described: Mapping[str, Any], kinds: Sequence[type[Part]]) -> type[Part]:
+    """The class that a file names: of several of one name, as a notebook makes them, the newest that is as the file's was."""
+    named = [kind for kind in reversed(kinds) if full_name(kind) == described["part"]]
+    if not named:
+        raise ValueError(
+            f"load: the file uses the part {described['part']!r}, which is not defined here; import its module first."
+        )
+    changed = [unlike(described.get("class", {}), kind) for kind in named]
+    if "" not in changed:
         warnings.warn(
-            f"load: {kinds[name].__name__} has changed since the file was made ({changed}): resume and replay run another rule.",
+            f"load: {described['part']} has changed since the file was made ({changed[0]}): resume and replay run another rule.",
             stacklevel=2,
         )
+    return named[changed.index("") if "" in changed else 0]
+
+
+def _part(described: Mapping[str, Any], kinds: Sequence[type[Part]], path: str, orders: dict[str, Any]) -> Part:
+    kind = _kind(described, kinds)
     arguments: dict[str, Any] = {}
-    for f in dataclasses.fields(kinds[name]):
+    for f in dataclasses.fields(kind):
         if f.name not in described or not f.init:
             continue
         value, here = described[f.name], f"{path}.{f.name}"
@@ -144,16 +153,16 @@ def _part(described: Mapping[str, Any], kinds: Mapping[str, type[Part]], path: s
             arguments[f.name] = Grid(values, orders.setdefault(f"group {group}", object()), order)
         else:
             arguments[f.name] = _value(value, kinds, here, orders)
-    return kinds[name](**arguments)
+    return kind(**arguments)
 
 
-def _value(value: Any, kinds: Mapping[str, type[Part]], path: str, orders: dict[str, Any]) -> Any:
+def _value(value: Any, kinds: Sequence[type[Part]], path: str, orders: dict[str, Any]) -> Any:
     if isinstance(value, dict) and "part" in value:
         return _part(value, kinds, path, orders)
     return tuple(value) if isinstance(value, list) else value
 
 
-def rebuilt(described: Mapping[str, Any], kinds: Mapping[str, type[Part]]) -> Setting:
+def rebuilt(described: Mapping[str, Any], kinds: Sequence[type[Part]]) -> Setting:
     roles = ("landscape", "optimizer", "noise", "start", "event")
     orders = dict(described["grids"])
     parts = {role: _part(described[role], kinds, role, orders) for role in roles}

@@ -15,7 +15,6 @@ import xarray as xr
 
 from ..part import Part
 from ..setting import Outcome, Setting
-from ..twins import full_name
 from .dataset import assemble, disassemble
 from .files import UnreadableFileError, checked_path, opened, write_whole
 from .image import image
@@ -145,7 +144,7 @@ def load(path: str | os.PathLike[str]) -> Result:
             f"load({str(source)!r}): its format is {dataset.attrs.get('format')!r}, not {FORMAT!r}; "
             f"give a file that Result.save wrote, or open this one with xarray."
         )
-    kinds = {full_name(c): c for c in subclasses(Part)}
+    kinds = subclasses(Part)
     options = json.loads(dataset.attrs["options"])
     settings = {name: rebuilt(d, kinds) for name, d in json.loads(dataset.attrs["settings"]).items()}
     outcomes = disassemble(dataset, settings)
