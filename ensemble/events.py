@@ -13,6 +13,7 @@ from .landscapes.base import Landscape
 from .part import NOT_NEGATIVE, POSITIVE, Part, array, inner, number, structure, vector
 from .random import Random, Stream, round_keys
 from .vec import Array, dot, total
+from .words import told
 
 __all__ = [
     "AllOf",
@@ -39,6 +40,7 @@ class Event(Part):
     """
 
     kernel_header = "events.cuh"
+    made_like = "an event, such as LeftBall(radius=1.0)"
 
     stop: bool = dataclasses.field(default=True, kw_only=True, repr=False, metadata={"kind": "outside"})
 
@@ -122,7 +124,7 @@ def _derived() -> Any:
     return dataclasses.field(default=0, init=False, repr=False, metadata={"kind": "structure", "low": 0})
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class NearMinimum(Event):
     """Near point j of ``minima`` (points, dim), ``|x - minima_j| <= radius``: the label is the first such j, from 1."""
 
@@ -172,15 +174,6 @@ class NearMinimum(Event):
             near = total(away * away) <= self.radius_squared  # type: ignore[attr-defined]
             label = np.where(near[:, 0], np.int32(k + 1), label)
         return label
-
-    def _content(self) -> tuple[Any, ...]:
-        return self.minima.shape, self.minima.tobytes(), self.radius, self.stop
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, NearMinimum) and type(self) is type(other) and self._content() == other._content()
-
-    def __hash__(self) -> int:
-        return hash((type(self), self._content()))
 
 
 @dataclass(frozen=True)
@@ -248,13 +241,11 @@ class SecondOrderStationary(Event):
 
 
 def _check_inner(part: Event, name: str) -> None:
-    """Refuses what is no event, or one that would say by itself whether to stop."""
+    """Refuses an event that would say by itself whether to stop."""
     given = getattr(part, name)
-    if not isinstance(given, Event):
-        raise ValueError(f"{type(part).__name__}({name}={given!r}): give an event, such as Below(0.1).")
     if not given.stop:
         raise ValueError(
-            f"{type(part).__name__}({name}={given!r} with stop=False): the outermost event says whether to stop; "
+            f"{type(part).__name__}({name}={told(given)} with stop=False): the outermost event says whether to stop; "
             f"give {type(part).__name__}(..., stop=False)."
         )
 

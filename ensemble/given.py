@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from .events import Event, Never
+from .held import check_before
 from .landscapes.base import Landscape
 from .noises import Noise, NoNoise
 from .optimizers import Optimizer
@@ -99,10 +100,17 @@ def checked_setting(
         paired=flag("paired", paired),
         record=record if isinstance(record, Record) else None,
     )
+    check_schedules(setting)
     if setting.dtype == "float32":
         for part in {id(part): part for parts in setting.sweep().parts for part in parts.values()}.values():
             _fits_float32(part)
     return setting
+
+
+def check_schedules(setting: Setting) -> None:
+    """Refuses schedules that would leave what their field may be, or what the dtype holds, before the horizon."""
+    for part in {id(part): part for parts in setting.sweep().parts for part in parts.values()}.values():
+        check_before(part, setting.steps, setting.dtype)
 
 
 def _fits_float32(part: Part) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -13,31 +14,51 @@ if TYPE_CHECKING:
     from .part import Part
 
 _written = itertools.count()
+SAID = 12
+"""Values of a grid that its ``repr`` says, at most."""
 
 
 class Grid:
-    """Values that a field takes in turn; made by :func:`grid` or :func:`zipped`.
+    """Values that a field takes in turn; made by :func:`grid` or :func:`zipped`. It never changes.
 
-    ``order`` is the moment of writing: dimensions of a result follow it.
+    ``group``: fields whose grids have the same one are swept together. It is a word that no other grid has, so that copies, and
+    those that another process was sent, still belong together. ``order`` is the moment of writing: dimensions of a result follow
+    it.
     """
 
-    def __init__(self, values: tuple[Any, ...], group: object | None = None, order: int | None = None) -> None:
-        self.values = values
-        self.group = group if group is not None else self
+    def __init__(self, values: Iterable[Any], group: str | None = None, order: int | None = None) -> None:
+        self.values = tuple(_hashable(v) for v in values)
+        self.group = uuid.uuid4().hex if group is None else group
         self.order = next(_written) if order is None else order
 
-    def each(self, check: Callable[[Any], Any]) -> None:
-        """Replaces every value by what ``check`` makes of it."""
-        self.values = tuple(check(v) for v in self.values)
+    def each(self, check: Callable[[Any], Any]) -> Grid:
+        """The grid of what ``check`` makes of every value, swept together with this one."""
+        return Grid((check(v) for v in self.values), self.group, self.order)
 
     def __repr__(self) -> str:
-        return f"grid({', '.join(map(repr, self.values))})"
+        if len(self.values) <= SAID:
+            return f"grid({', '.join(map(repr, self.values))})"
+        some = ", ".join(map(repr, self.values[:3]))
+        return f"grid({some}, ..., {self.values[-1]!r}: {len(self.values):,} values)"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Grid) and self.values == other.values
 
     def __hash__(self) -> int:
         return hash(self.values)
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+
+def _hashable(value: Any) -> Any:
+    """Lists and arrays as tuples, NumPy's numbers as Python's."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist()
+    return tuple(_hashable(v) for v in value) if isinstance(value, (list, tuple)) else value
 
 
 def grid(*values: Any) -> Any:
@@ -53,7 +74,7 @@ def grid(*values: Any) -> Any:
         values = tuple(values[0])
     if not values:
         raise ValueError("grid() was given no value; give at least one: grid(1e-3, 1e-2).")
-    return Grid(tuple(v.item() if isinstance(v, np.generic) else v for v in values))
+    return Grid(values)
 
 
 class Zipped:
@@ -69,12 +90,19 @@ class Zipped:
         return self._grids[name]
 
     def __getattr__(self, name: str) -> Any:
-        try:
-            return self.__dict__["_grids"][name]
-        except KeyError:
-            raise AttributeError(
-                f"zipped(...) has no field {name!r}; it was given {', '.join(self.__dict__['_grids'])}."
-            ) from None
+        grids = self.__dict__.get("_grids", {})  # a copy is asked for names before it has any
+        if name not in grids:
+            raise AttributeError(f"zipped(...) has no field {name!r}; it was given {', '.join(grids)}.")
+        return grids[name]
+
+    def __repr__(self) -> str:
+        return f"zipped({', '.join(f'{name}={grid!r}' for name, grid in self._grids.items())})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Zipped) and self._grids == other._grids
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._grids.items()))
 
 
 def zipped(**values: Any) -> Zipped:
@@ -93,13 +121,8 @@ def zipped(**values: Any) -> Zipped:
     lengths = {name: len(v) for name, v in lists.items()}
     if len(set(lengths.values())) != 1 or not next(iter(lengths.values())):
         raise ValueError(f"zipped() was given lists of lengths {lengths}; give lists of one and the same length.")
-    group, order = object(), next(_written)
-    return Zipped(
-        {
-            name: Grid(tuple(e.item() if isinstance(e, np.generic) else e for e in v), group, order)
-            for name, v in lists.items()
-        }
-    )
+    group, order = uuid.uuid4().hex, next(_written)
+    return Zipped({name: Grid(v, group, order) for name, v in lists.items()})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,9 +186,9 @@ RESERVED = frozenset(
 def sweep(roles: dict[str, Part], reserved: frozenset[str] = RESERVED) -> Sweep:
     """The configurations that the grids in ``roles`` (role -> part) span; no dimension has a ``reserved`` name."""
     found = [item for role, part in roles.items() for item in grids_of(part, (role,))]
-    groups: dict[int, list[tuple[tuple[str, ...], Grid]]] = {}
+    groups: dict[str, list[tuple[tuple[str, ...], Grid]]] = {}
     for path, g in sorted(found, key=lambda item: item[1].order):
-        groups.setdefault(id(g.group), []).append((path, g))
+        groups.setdefault(g.group, []).append((path, g))
     short = [path[-1] for path, _ in found]
     taken: set[str] = set()
 

@@ -39,6 +39,7 @@ class Noise(Part):
     """A model of the noise in a stochastic gradient."""
 
     kernel_header = "noises.cuh"
+    made_like = "a noise, such as Gaussian(sigma=0.1)"
 
     def apply(self, x: Array, gradient: Array, landscape: Landscape, now: Any) -> Array:
         """The noisy gradient (instances, dim) at ``x``, given the exact one. Every call in one step sees one draw."""

@@ -16,127 +16,63 @@ a CUDA twin, a struct of the same name with the same fields in the same order:
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import math
 import numbers
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import twins
+from .fields import (
+    ANY,
+    COUNT,
+    FRACTION,
+    NOT_NEGATIVE,
+    POSITIVE,
+    WHOLE,
+    Domain,
+    array,
+    check_length,
+    checked_array,
+    checked_flag,
+    checked_number,
+    checked_structure,
+    checked_vector,
+    fail,
+    flag,
+    inner,
+    number,
+    scheduled,
+    structure,
+    vector,
+)
 from .grids import Grid
+from .held import values_at
+from .words import name_of
 
-Check = Callable[[float], bool]
-
-
-@dataclass(frozen=True)
-class Domain:
-    """What a number may be: a test and the words an error message says it with."""
-
-    holds: Check
-    words: str
-
-
-ANY = Domain(lambda v: True, "a finite number")
-POSITIVE = Domain(lambda v: v > 0, "a number greater than 0")
-NOT_NEGATIVE = Domain(lambda v: v >= 0, "a number of at least 0")
-COUNT = Domain(lambda v: 0 <= v <= 1e9, "a number from 0 to 1e9")
-FRACTION = Domain(lambda v: 0 <= v < 1, "a number from 0 up to but not including 1")
-
-
-def number(default: Any = dataclasses.MISSING, domain: Domain = ANY) -> Any:
-    """A field of one real number."""
-    return field(default=default, metadata={"kind": "number", "domain": domain})
-
-
-def vector(default: Any = dataclasses.MISSING, domain: Domain = ANY, *, one_for_all: bool = True) -> Any:
-    """A field of one number for each coordinate, or one number for all.
-
-    ``one_for_all=False``: of several coordinates one number is refused, since it could mean the first of them or their sum.
-    """
-    return field(default=default, metadata={"kind": "vector", "domain": domain, "one_for_all": one_for_all})
-
-
-def array(default: Any = dataclasses.MISSING) -> Any:
-    """A field of numbers of any shape."""
-    return field(default=default, metadata={"kind": "array", "domain": ANY})
-
-
-def structure(default: Any = dataclasses.MISSING, low: int = 0) -> Any:
-    """A field that selects code: an integer of at least ``low``. ``dim`` is one."""
-    return field(default=default, metadata={"kind": "structure", "low": low})
-
-
-def flag(default: bool) -> Any:
-    """A field that chooses between two published variants, True or False: it selects code."""
-    return field(default=default, metadata={"kind": "structure", "flag": True})
-
-
-def scheduled(default: Any = dataclasses.MISSING, domain: Domain = ANY) -> Any:
-    """A field of one number for each step: a number or a schedule."""
-    return field(default=default, metadata={"kind": "scheduled", "domain": domain})
-
-
-def inner(default: Any = dataclasses.MISSING) -> Any:
-    """A field that holds the part which this one wraps."""
-    return field(default=default, metadata={"kind": "inner"})
-
-
-def _fail(part: Part, name: str, given: object, wanted: str) -> None:
-    raise ValueError(f"{type(part).__name__}({name}={given!r}): {name} must be {wanted}.")
-
-
-def _number(part: Part, name: str, value: object, domain: Domain) -> float:
-    if isinstance(value, bool) or not isinstance(value, (numbers.Real, np.floating, np.integer)):
-        _fail(part, name, value, f"{domain.words}, not {type(value).__name__}")
-    result = math.inf
-    with contextlib.suppress(OverflowError):  # a whole number of hundreds of digits
-        result = float(cast(float, value))
-    if not math.isfinite(result) or not domain.holds(result):
-        _fail(part, name, value, domain.words)
-    return result
-
-
-def _real_array(part: Part, name: str, value: object, wanted: str) -> NDArray[np.float64]:
-    """``value`` as finite float64 numbers of any shape; text, truth values and ragged lists are refused."""
-    values = np.full(1, np.nan)
-    with contextlib.suppress(TypeError, ValueError, OverflowError):
-        given = np.asarray(value)
-        if given.dtype.kind in "iuf" or all(
-            isinstance(v, numbers.Real) and not isinstance(v, bool) for v in given.flat
-        ):
-            values = given.astype(np.float64)
-    if not np.isfinite(values).all():
-        _fail(part, name, value, wanted)
-    return values
-
-
-def _vector(part: Part, name: str, value: object, domain: Domain) -> float | tuple[float, ...]:
-    wanted = f"{domain.words}, or a list of such numbers, one for each coordinate"
-    if isinstance(value, (numbers.Real, str, bytes)) or value is None:
-        return _number(part, name, value, domain)
-    values = _real_array(part, name, value, wanted)
-    if values.ndim == 0:
-        return _number(part, name, values.item(), domain)
-    if values.ndim != 1 or values.size == 0:
-        _fail(part, name, value, f"{wanted}, not an array of shape {values.shape}")
-    return tuple(_number(part, name, float(v), domain) for v in values)
-
-
-def _check_length(part: Part, f: dataclasses.Field[Any], value: Any, dim: int) -> None:
-    """Refuses a vector that a landscape of ``dim`` coordinates cannot have."""
-    for_all = f.metadata["one_for_all"]
-    if isinstance(value, tuple) and len(value) != dim:
-        of_dim = f"{dim}, the landscape's dimension"
-        _fail(part, f.name, f"{len(value)} numbers", f"one number or {of_dim}" if for_all else f"a list of {of_dim}")
-    if not isinstance(value, tuple) and not for_all and dim > 1:
-        first, total = (f"[{', '.join(['1', rest, rest][:dim])}{', ...' if dim > 3 else ''}]" for rest in ("0", "1"))
-        _fail(part, f.name, value, f"a list of {dim} numbers: {first} is the first coordinate, {total} the sum of all")
+__all__ = [
+    "ANY",
+    "COUNT",
+    "FRACTION",
+    "NOT_NEGATIVE",
+    "POSITIVE",
+    "WHOLE",
+    "Domain",
+    "Part",
+    "array",
+    "flag",
+    "inner",
+    "nested",
+    "number",
+    "plain",
+    "scheduled",
+    "structure",
+    "vector",
+]
 
 
 @dataclass(frozen=True)
@@ -157,50 +93,106 @@ class Part:
     """The CUDA struct of a class that is not the library's: its text, or a path to a file beside the class (``twins.py``)."""
     kernel_header: ClassVar[str] = ""
     """The header of ``kernels/`` that structs of this kind of part build on; empty: no step sees such a part."""
+    made_like: ClassVar[str] = "a part"
+    """What a part of this kind is, with an example: said where another kind was given."""
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        if "__eq__" not in cls.__dict__:  # else each dataclass would make its own, which is not for arrays
+            cls.__eq__ = Part.__eq__  # type: ignore[method-assign]
+            cls.__hash__ = Part.__hash__  # type: ignore[method-assign]
 
     def __post_init__(self) -> None:
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, Grid):
+                object.__setattr__(self, f.name, self._checked_grid(f, value))
+            else:
+                object.__setattr__(self, f.name, self._checked(f, value))
+        self.validate()
+        self._lock_arrays()
+
+    def _checked_grid(self, f: dataclasses.Field[Any], grid: Grid) -> Grid:
+        owner, kind = type(self).__name__, f.metadata.get("kind")
+        if kind == "outside":
+            fail(owner, f.name, grid, "True or False")
+        if kind in ("number", "vector", "scheduled"):
+            return grid.each(lambda v: self._checked(f, v))
+        if kind == "inner" and self._takes_numbers():  # a number stays one, to be the coordinate
+            return grid.each(
+                lambda v: v if isinstance(v, numbers.Real) and self._checked(f, v) else self._checked(f, v)
+            )
+        raise ValueError(
+            f"{owner}({f.name}=grid(...)): {f.name} selects code and cannot be a grid; run the variants side by side "
+            f"with ensemble.compare."
+        )
+
+    def _checked(self, f: dataclasses.Field[Any], value: Any) -> Any:
+        owner, name, kind = type(self).__name__, f.name, f.metadata.get("kind")
+        if kind == "number":
+            return checked_number(owner, name, value, f.metadata["domain"])
+        if kind == "vector":
+            return checked_vector(owner, name, value, f.metadata["domain"])
+        if kind == "array":
+            return checked_array(owner, name, value, "finite numbers, in lists of one length")
+        if kind == "scheduled":
+            made = _schedule_of(value)
+            return checked_number(owner, name, value, f.metadata["domain"]) if made is None else made
+        if kind == "inner":
+            return self._checked_inner(f, value)
+        if kind == "outside" or (kind == "structure" and f.metadata.get("flag")):
+            return checked_flag(owner, name, value)
+        if kind == "structure" and (value is not None or f.default is not None):
+            return checked_structure(owner, name, value, f.metadata["low"])
+        return value
+
+    def _checked_inner(self, f: dataclasses.Field[Any], value: Any) -> Any:
+        """A part of this one's own kind; where that is a schedule, a number is a constant one."""
+        kind = _kind_of(type(self))
+        if self._takes_numbers():
+            if isinstance(value, numbers.Real) and not isinstance(value, (bool, np.timedelta64)):
+                from .schedules import Constant
+
+                return Constant(checked_number(type(self).__name__, f.name, value, f.metadata["domain"]))
+            made = _schedule_of(value)
+            value = value if made is None else made
+        if not isinstance(value, kind):
+            given = f"the class {value.__name__}" if isinstance(value, type) else f"{type(value).__name__}"
+            fail(type(self).__name__, f.name, value, f"{kind.made_like}, not {given}")
+        return value
+
+    def _takes_numbers(self) -> bool:
         from .schedules import Schedule  # a schedule is itself a part
 
+        return isinstance(self, Schedule)
+
+    def _content(self) -> tuple[Any, ...]:
+        values = (getattr(self, f.name) for f in fields(self) if f.compare)
+        return tuple((v.shape, (v + 0.0).tobytes()) if isinstance(v, np.ndarray) else v for v in values)
+
+    def __eq__(self, other: object) -> bool:
+        """Parts are equal where they are of one class and their fields, arrays too, hold the same."""
+        if self is other:
+            return True
+        return isinstance(other, Part) and type(self) is type(other) and self._content() == other._content()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._content()))
+
+    def __copy__(self) -> Self:
+        return self  # nothing in it ever changes
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock_arrays()
+
+    def _lock_arrays(self) -> None:
         for f in fields(self):
-            kind, value = f.metadata.get("kind"), getattr(self, f.name)
-            if isinstance(value, Grid) and kind != "outside":
-                if kind in ("structure", "inner", "array", None):
-                    raise ValueError(
-                        f"{type(self).__name__}({f.name}=grid(...)): {f.name} selects code and cannot be a grid; "
-                        f"run the variants side by side with ensemble.compare."
-                    )
-                value.each(lambda v, f=f, kind=kind: self._checked(f, kind, v, Schedule))  # type: ignore[misc]
-            else:
-                object.__setattr__(self, f.name, self._checked(f, kind, value, Schedule))
-        self.validate()
-
-    def _checked(self, f: dataclasses.Field[Any], kind: str | None, value: Any, schedule: type) -> Any:
-        if kind == "number":
-            return _number(self, f.name, value, f.metadata["domain"])
-        if kind == "vector":
-            return _vector(self, f.name, value, f.metadata["domain"])
-        if kind == "array":
-            return _real_array(self, f.name, value, "finite numbers, in lists of one length")
-        if kind == "scheduled":
-            if isinstance(value, schedule):
-                return value
-            if callable(value) and not isinstance(value, type):
-                from .schedules import FromFunction
-
-                return FromFunction(value)
-            return _number(self, f.name, value, f.metadata["domain"])
-        if kind == "inner" and not isinstance(value, Part):
-            _fail(self, f.name, value, "the part to wrap, such as Adam(lr=1e-3)")
-        if kind == "outside" or (kind == "structure" and f.metadata.get("flag")):
-            if not isinstance(value, (bool, np.bool_)):
-                _fail(self, f.name, value, "True or False")
-            return bool(value)
-        if kind == "structure" and (value is not None or f.default is not None):
-            low = f.metadata["low"]
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < low:
-                _fail(self, f.name, value, f"a whole number of at least {low}")
-            return int(value)
-        return value
+            if f.metadata.get("kind") == "array":
+                getattr(self, f.name).setflags(write=False)
 
     def validate(self) -> None:
         """Checks that relate several fields; overridden where there are any."""
@@ -221,7 +213,7 @@ class Part:
             kind = f.metadata.get("kind")
             if kind == "vector" and f.name != "curvature":
                 for v in value.values if isinstance(value, Grid) else (value,):
-                    _check_length(self, f, v, dim)
+                    check_length(type(self).__name__, f, v, dim)
             if kind == "inner":
                 changes[f.name] = value.at_dim(dim)
         return dataclasses.replace(self, **changes) if changes else self
@@ -261,12 +253,13 @@ class Part:
 
     def columns(self, t: NDArray[np.float64], prefix: str = "") -> Iterator[tuple[str, NDArray[np.float64]]]:
         """(path, values (steps,)) of the per-step tables, in the order of the CUDA twin's ``Column``."""
-        from .schedules import Schedule
-
         for f in fields(self):
             if f.metadata.get("kind") == "scheduled":
                 value = getattr(self, f.name)
-                yield prefix + f.name, value(t) if isinstance(value, Schedule) else np.full(t.shape, value)
+                if isinstance(value, Part):  # a schedule
+                    yield prefix + f.name, values_at(type(self).__name__, f.name, value, f.metadata["domain"], t)
+                else:
+                    yield prefix + f.name, np.full(t.shape, value)
         for name, values in self.tables(t).items():
             yield prefix + name, values
         for f in fields(self):
@@ -298,6 +291,20 @@ class Part:
         return result
 
 
+def _kind_of(part: type[Part]) -> type[Part]:
+    """Landscape, Optimizer, ...: the one of a part's bases that is a kind of part."""
+    return next((base for base in part.__mro__ if Part in base.__bases__), part)
+
+
+def _schedule_of(value: object) -> Part | None:
+    """A schedule, or the one that a function is; None for anything else."""
+    from .schedules import FromFunction, Schedule
+
+    if isinstance(value, Schedule):
+        return value
+    return FromFunction(value) if callable(value) and not isinstance(value, (type, Part)) else None
+
+
 def nested(part: Part) -> Iterator[Part]:
     """The part itself and all that it wraps, however deep."""
     yield part
@@ -318,4 +325,4 @@ def plain(value: Any) -> Any:
         return [plain(v) for v in value]
     if isinstance(value, (np.integer, np.floating)):
         return value.item()
-    return value
+    return name_of(value) if callable(value) else value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .backends.memory import least_memory
 from .backends.program import Engine, Program
@@ -47,7 +47,7 @@ class Plan:
     coordinate_steps: int
     streamed: bool = False
     launches: int = 0
-    seconds: float = math.nan
+    seconds: float = field(default=math.nan, compare=False)  # NaN equals nothing, itself included
     basis: str = ""
 
     def __str__(self) -> str:

@@ -6,6 +6,7 @@ already taken, which is what PyTorch's and optax's schedulers count, so the firs
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from .grids import Grid
 from .part import NOT_NEGATIVE, POSITIVE, Part, inner, number
+from .words import name_of, told
 
 __all__ = [
     "Constant",
@@ -33,16 +35,38 @@ __all__ = [
 Steps = NDArray[np.float64]
 
 
+Range = tuple[float, float]
+
+
 @dataclass(frozen=True)
 class Schedule(Part):
-    """A number for every step: called with ``t`` (steps,) it returns values (steps,) in float64."""
+    """A number for every step: called with ``t`` (steps,) it returns values (steps,) in float64.
+
+    They must be what the field may be that the schedule stands in, at every step; a schedule that says its ``range`` is held to that
+    before a run, any other at the latest before the steps that would use a value.
+    """
+
+    made_like = "a number or a schedule, such as LinearDecay(0.1, 1000)"
 
     def __call__(self, t: Steps) -> Steps:
         raise TypeError(f"{type(self).__name__} does not say its value at a step; define __call__(self, t).")
 
+    def range(self, first: int, last: int) -> Range | None:
+        """Two numbers that its values at steps first ... last lie between; None: known only by evaluating it."""
+        return None
+
 
 @dataclass(frozen=True)
-class Constant(Schedule):
+class _Monotone(Schedule):
+    """One that only rises or only falls."""
+
+    def range(self, first: int, last: int) -> Range | None:
+        begin, end = self(np.array([first, last], dtype=np.float64)).tolist()
+        return min(begin, end), max(begin, end)
+
+
+@dataclass(frozen=True)
+class Constant(_Monotone):
     """The same value at every step."""
 
     lr: float = number(domain=NOT_NEGATIVE)
@@ -52,7 +76,7 @@ class Constant(Schedule):
 
 
 @dataclass(frozen=True)
-class StepDecay(Schedule):
+class StepDecay(_Monotone):
     """``lr factor^floor(s / every)``: torch.optim.lr_scheduler.StepLR, optax.exponential_decay(staircase=True)."""
 
     lr: float = number(domain=NOT_NEGATIVE)
@@ -64,7 +88,7 @@ class StepDecay(Schedule):
 
 
 @dataclass(frozen=True)
-class ExponentialDecay(Schedule):
+class ExponentialDecay(_Monotone):
     """``lr factor^s``: torch.optim.lr_scheduler.ExponentialLR, optax.exponential_decay(transition_steps=1)."""
 
     lr: float = number(domain=NOT_NEGATIVE)
@@ -75,7 +99,7 @@ class ExponentialDecay(Schedule):
 
 
 @dataclass(frozen=True)
-class InverseTime(Schedule):
+class InverseTime(_Monotone):
     """``lr / (1 + k s)``: the 1/t rate of stochastic approximation (Robbins and Monro 1951)."""
 
     lr: float = number(domain=NOT_NEGATIVE)
@@ -86,7 +110,7 @@ class InverseTime(Schedule):
 
 
 @dataclass(frozen=True)
-class InverseSqrt(Schedule):
+class InverseSqrt(_Monotone):
     """``lr / sqrt(t)``: the rate of AdaGrad's and AMSGrad's theorems (Reddi et al. 2018, theorem 4)."""
 
     lr: float = number(domain=NOT_NEGATIVE)
@@ -96,7 +120,7 @@ class InverseSqrt(Schedule):
 
 
 @dataclass(frozen=True)
-class LinearDecay(Schedule):
+class LinearDecay(_Monotone):
     """From ``lr`` to ``final`` on a line over ``steps`` steps, then ``final``: optax.linear_schedule."""
 
     lr: float = number(domain=NOT_NEGATIVE)
@@ -133,6 +157,12 @@ class Cosine(Schedule):
         falling = self.final + (self.lr - self.final) * 0.5 * (1.0 + np.cos(np.pi * share))
         return np.where(s < self.warmup, self.lr * s / max(self.warmup, 1.0), falling)
 
+    def range(self, first: int, last: int) -> Range | None:
+        top = math.ceil(self.warmup)  # the last step of the warm-up
+        ends = {first, last, *(t for t in (top, top + 1) if first < t < last)}
+        values = self(np.array(sorted(ends), dtype=np.float64))
+        return float(values.min()), float(values.max())
+
 
 @dataclass(frozen=True)
 class Warmup(Schedule):
@@ -148,6 +178,13 @@ class Warmup(Schedule):
     def __call__(self, t: Steps) -> Steps:
         return self.after(t) * np.minimum(1.0, t / self.steps)
 
+    def range(self, first: int, last: int) -> Range | None:
+        after = self.after.range(first, last)
+        if after is None:
+            return None
+        products = [value * min(1.0, t / self.steps) for value in after for t in (first, last)]
+        return min(products), max(products)
+
 
 @dataclass(frozen=True)
 class PerBatch(Schedule):
@@ -158,18 +195,19 @@ class PerBatch(Schedule):
     """
 
     sigma: float = number(domain=NOT_NEGATIVE)
-    batch: Schedule = inner()
+    batch: Schedule = inner(domain=POSITIVE)
 
     def __call__(self, t: Steps) -> Steps:
-        size = self.batch(t)
-        if not (size > 0).all():
-            raise ValueError(
-                f"PerBatch(batch={self.batch!r}): the batch is {size.min():g}; give a size above 0 at every step."
-            )
-        return self.sigma / np.sqrt(size)
+        return self.sigma / np.sqrt(self.batch(t))
+
+    def range(self, first: int, last: int) -> Range | None:
+        batch = self.batch.range(first, last)
+        return (
+            None if batch is None or not batch[0] > 0 else (self.sigma / batch[1] ** 0.5, self.sigma / batch[0] ** 0.5)
+        )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FromFunction(Schedule):
     """Any Python function of the step: ``Adam(lr=lambda t: 1e-2 / t)`` makes one.
 
@@ -181,21 +219,32 @@ class FromFunction(Schedule):
 
     def validate(self) -> None:
         if not callable(self.function) and not isinstance(self.function, str):
-            raise ValueError(f"FromFunction(function={self.function!r}): give a function of the step's number.")
+            raise ValueError(f"FromFunction(function={told(self.function)}): give a function of the step's number.")
 
     def __call__(self, t: Steps) -> Steps:
         if isinstance(self.function, str):
             raise ValueError(
-                f"FromFunction(function={self.function!r}): this is a function's name, which is all that a file keeps; run "
+                f"FromFunction(function={told(self.function)}): this is a function's name, which is all that a file keeps; run "
                 f"simulate again with the function itself."
             )
-        values = np.array([float(self.function(float(s))) for s in t])
-        if not np.isfinite(values).all():
-            first = t[~np.isfinite(values)][0]
-            raise ValueError(
-                f"the schedule {self.function!r} gives {values[~np.isfinite(values)][0]} at step {first:g}."
-            )
+        values = np.empty(t.shape)
+        for k, step in enumerate(t.tolist()):
+            try:
+                values[k] = float(self.function(step))
+            except Exception as error:  # of the user's own
+                words = told(f"{type(error).__name__}: {error}")
+                raise ValueError(
+                    f"the schedule {self.name} gives no number at step {step:.0f} ({words}); return a number at every step."
+                ) from error
         return values
 
+    @property
+    def name(self) -> str:
+        """What tells it from other functions, in every process."""
+        return name_of(self.function)
+
+    def __repr__(self) -> str:
+        return f"FromFunction({self.name})"
+
     def describe(self) -> dict[str, Any]:
-        return {"part": "FromFunction", "function": getattr(self.function, "__qualname__", repr(self.function))}
+        return {"part": "FromFunction", "function": self.name}

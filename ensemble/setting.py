@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .backends.program import ROLES, Program
-from .grids import RESERVED, Sweep, sweep
+from .grids import RESERVED, Sweep, grids_of, sweep
 from .part import Part, nested
 from .records import Record
 
@@ -50,6 +50,27 @@ class Setting:
     def sweep(self) -> Sweep:
         return self._sweep
 
+    def swept(self) -> tuple[tuple[tuple[str, ...], int], ...]:
+        """(names that lead to a swept field, number of its sweep), in the order written: fields of one number go together."""
+        found = [item for role, part in self.roles().items() for item in grids_of(part, (role,))]
+        numbers: dict[str, int] = {}
+        return tuple(
+            (path, numbers.setdefault(g.group, len(numbers)))
+            for path, g in sorted(found, key=lambda item: item[1].order)
+        )
+
+    def __eq__(self, other: object) -> bool:
+        """Settings are equal where they make the same runs: equal parts, swept together and in the same order."""
+        if self is other:
+            return True
+        if not isinstance(other, Setting):
+            return NotImplemented
+        same = all(getattr(self, f.name) == getattr(other, f.name) for f in fields(self))
+        return same and self.swept() == other.swept()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}  # not the configurations, which are made again
+
     def first_only(self, count: int) -> Setting:
         """The same of the first ``count`` instances: they do not know of the others."""
         record = self.record
@@ -72,7 +93,7 @@ class Setting:
         )
 
 
-@dataclass
+@dataclass(eq=False)
 class Outcome:
     """What a run found. Arrays are (configurations, instances, ...); ``reached`` is the last step taken."""
 
@@ -96,6 +117,10 @@ class Outcome:
     device: dict[str, Any] = field(default_factory=dict)
     reported: NDArray[Any] | None = None
     """What is shown in place of x, where the optimizer averages."""
+
+    def __eq__(self, other: object) -> bool:
+        """Outcomes are equal where all that was found is, NaN with NaN."""
+        return isinstance(other, Outcome) and _same(self.__dict__, other.__dict__)
 
     @property
     def instances(self) -> int:
@@ -124,3 +149,11 @@ class Outcome:
             event=self.event[:, here],
             diverged_step=self.diverged_step[:, here],
         )
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return a.dtype == b.dtype and np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_same(a[k], b[k]) for k in a)
+    return type(a) is type(b) and bool(a == b)

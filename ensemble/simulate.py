@@ -15,7 +15,7 @@ from .backends.choice import choose
 from .backends.program import Engine
 from .estimate import estimated
 from .events import Event, Never
-from .given import FLOAT32, MOST_STEPS, checked_setting, flag, one_of, whole
+from .given import FLOAT32, MOST_STEPS, check_schedules, checked_setting, flag, one_of, whole
 from .landscapes.base import Landscape
 from .noises import Noise
 from .optimizers import Optimizer
@@ -258,6 +258,7 @@ def resumed(result: Result, steps: object, progress: bool | None) -> Result:
     with Interrupt() as interrupt:
         for name, setting in result.settings.items():
             longer = dataclasses.replace(setting, steps=horizon)
+            check_schedules(longer)
             found = result.outcomes[name]
             vectors, integers = setting.optimizer.state_slots()
             has_state = found.x.size and (found.vectors.size or not vectors) and (found.integers.size or not integers)

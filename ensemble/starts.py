@@ -82,6 +82,8 @@ class Source:
 class Start(Part):
     """A distribution of starting points."""
 
+    made_like = "a start, such as NormalCloud(scale=0.1)"
+
     at_once: ClassVar[bool] = False
     """Whether all instances are drawn in one call, because drawing some of them costs as much."""
 
@@ -170,7 +172,7 @@ class Ball(Start):
         return z / lengths(z, source.engine.xp) * source.engine.to_device(length) + source.as_row(self.center)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Points(Start):
     """Listed ``points`` (points, dim), dealt out in turn: instance i starts at ``points[i mod len(points)]``."""
 
@@ -192,12 +194,6 @@ class Points(Start):
     def draw(self, source: Source) -> Any:
         chosen = self.points[source.ids.astype(np.int64) % len(self.points)]
         return source.engine.to_device(chosen.astype(source.program.dtype))
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and isinstance(other, Points) and np.array_equal(self.points, other.points)
-
-    def __hash__(self) -> int:
-        return hash((type(self), self.points.shape, self.points.tobytes()))
 
 
 @dataclass(frozen=True)

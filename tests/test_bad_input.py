@@ -204,6 +204,8 @@ def test_every_field_of_every_part_refuses_what_it_cannot_use(kind, field):
     for bad in wrong:
         if bad is None and field.default is None:
             continue
+        if what == "inner" and bad == 0.1 and issubclass(kind, en.Schedule):
+            continue  # a constant schedule
         arguments = {f.name: getattr(good, f.name) for f in dataclasses.fields(kind) if f.init} | {field.name: bad}
         message = complaint(lambda arguments=arguments: kind(**arguments))
         assert re.search(rf"\b{field.name}\b", message), message

@@ -302,7 +302,7 @@ def test_events_that_go_on_have_the_same_bits_on_numpy_and_cpu(cpu):
         (lambda: en.NearMinimum.of(en.Quadratic(-1.0, dim=2), 0.1), "lists no minimum"),
         (lambda: en.GradientBelow(-1.0), "eps must be a number of at least 0"),
         (lambda: en.SecondOrderStationary(0.1, 1.0, iterations=0), "iterations must be a whole number of at least 1"),
-        (lambda: en.AnyOf(en.Never(), en.NoNoise()), "give an event, such as"),
+        (lambda: en.AnyOf(en.Never(), en.NoNoise()), "must be an event, such as"),
         (lambda: en.AnyOf.each(), "was given no event"),
         (lambda: en.LeftBall(1.0, stop=0), "stop must be True or False"),
         (lambda: en.LeftBall(1.0, stop=en.grid(True, False)), "stop must be True or False"),
@@ -311,7 +311,7 @@ def test_events_that_go_on_have_the_same_bits_on_numpy_and_cpu(cpu):
             r"outermost event says .* give AnyOf\(..., stop=False\)",
         ),
         (lambda: en.Reported(en.Below(0.0, stop=False)), "outermost event says whether to stop"),
-        (lambda: en.Reported(en.NoNoise()), r"Reported\(event=NoNoise\(\)\): give an event, such as"),
+        (lambda: en.Reported(en.NoNoise()), r"Reported\(event=NoNoise\(\)\): event must be an event, such as"),
     ],
 )
 def test_what_no_event_can_be_is_refused(make, message):

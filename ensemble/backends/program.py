@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..landscapes.base import Landscape
 from ..part import Part, nested
 from ..random import CONFIGURATION_STRIDE, round_keys
+from ..words import told
 
 Meanwhile = Callable[[], None]
 ROLES = ("landscape", "optimizer", "noise", "event")
@@ -109,18 +110,32 @@ class Program:
         )
 
     def tables(self, first: int, last: int) -> NDArray[Any]:
-        """The columns for steps first ... last: (configurations or 1, steps, columns); 1 if all are the same."""
+        """The columns for steps first ... last: (configurations or 1, steps, columns); 1 if all are the same.
+
+        ValueError: a schedule leaves what its field may be, or a number is more than the dtype holds.
+        """
         t = np.arange(first, last + 1, dtype=np.float64)
         each, made = [], {}
         for c in self.configurations:
             key = tuple(c[role] for role in ("optimizer", "noise", "landscape", "event"))
             if key not in made:
-                columns = [v for part in key for _, v in part.columns(t)]
+                with np.errstate(all="ignore"):
+                    columns = [v for part in key for _, v in part.columns(t)]
                 made[key] = np.stack(columns, axis=1) if columns else np.zeros((t.size, 0))
             each.append(made[key])
         if all(np.array_equal(each[0], e) for e in each[1:]):
             each = each[:1]
-        return np.ascontiguousarray(np.stack(each), dtype=self.dtype)
+        with np.errstate(over="ignore"):
+            tables = np.ascontiguousarray(np.stack(each), dtype=self.dtype)
+        if not np.isfinite(tables).all():
+            place, step, column = (int(k) for k in np.argwhere(~np.isfinite(tables))[0])
+            role, path = self.column_names[column]
+            part, value = told(self.configurations[place][role]), each[place][step, column]
+            raise ValueError(
+                f"{role}={part}: its {path} is {value:g} at step {first + step:,}, which {self.dtype} does not hold; give another "
+                f"schedule."
+            )
+        return tables
 
 
 @dataclass

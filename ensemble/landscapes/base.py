@@ -41,6 +41,7 @@ class Landscape(Part):
     """
 
     kernel_header = "landscapes/base.cuh"
+    made_like = "a landscape, such as QuarticSaddle(dim=16)"
 
     smooth_everywhere: ClassVar[bool] = False
     """Whether ``smoothness`` holds on the whole space, and not on ``box`` alone."""
@@ -150,24 +151,6 @@ class Landscape(Part):
     def describe(self) -> dict[str, Any]:
         derived = {f.name for f in dataclasses.fields(self) if not f.init}
         return {name: value for name, value in super().describe().items() if name not in derived}
-
-
-@dataclass(frozen=True, eq=False)
-class Tabled(Landscape):
-    """Base of landscapes with array fields: they are equal where their arrays hold the same numbers.
-
-    Declare subclasses ``@dataclass(frozen=True, eq=False)``: the comparison that a dataclass makes is not for arrays.
-    """
-
-    def _content(self) -> tuple[Any, ...]:
-        values = (getattr(self, f.name) for f in dataclasses.fields(self) if f.compare)
-        return tuple((v.shape, v.tobytes()) if isinstance(v, np.ndarray) else v for v in values)
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and isinstance(other, Tabled) and self._content() == other._content()
-
-    def __hash__(self) -> int:
-        return hash((type(self), self._content()))
 
 
 def derived_array() -> Any:

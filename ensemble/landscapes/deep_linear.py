@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from ..matrices import product, transpose
 from ..part import array, structure
 from ..vec import Array
-from .base import Box, Picture, StationaryPoint, Tabled, everywhere, numbers
+from .base import Box, Landscape, Picture, StationaryPoint, everywhere, numbers
 
 MOST_WEIGHTS = 256
 """Weights of the largest network: on a device every lane holds them all."""
 
 
-@dataclass(frozen=True, eq=False)
-class DeepLinear(Tabled):
+@dataclass(frozen=True)
+class DeepLinear(Landscape):
     """``f(W_1, ..., W_layers) = 1/2 |W_layers ... W_1 - target|_F^2``, all matrices width x width.
 
     Saxe, McClelland and Ganguli (2014), arXiv:1312.6120; every local minimum is global, and 0 is a saddle that for three layers or

@@ -12,11 +12,11 @@ from ..matrices import gram, gram_with, times, times_factor
 from ..matrices import transpose as transposed
 from ..part import array, structure
 from ..vec import Array, total
-from .base import Box, StationaryPoint, Tabled, everywhere, numbers
+from .base import Box, Landscape, StationaryPoint, everywhere, numbers
 
 
-@dataclass(frozen=True, eq=False)
-class MatrixFactorization(Tabled):
+@dataclass(frozen=True)
+class MatrixFactorization(Landscape):
     """``f(U) = 1/4 |U U^T - M|_F^2`` with ``M = V V^T``: every saddle strict, every local minimum global.
 
     U is (size, rank), row by row in the coordinates: dim = size rank. ``factor`` is V (size, true_rank). Ge, Jin and Zheng (2017),
@@ -143,8 +143,8 @@ class MatrixFactorization(Tabled):
         return -1.0, 1.0
 
 
-@dataclass(frozen=True, eq=False)
-class PhaseRetrieval(Tabled):
+@dataclass(frozen=True)
+class PhaseRetrieval(Landscape):
     """``f(x) = 1/(4 m) sum_i ((a_i . x)^2 - y_i)^2``: a real signal from magnitudes alone.
 
     ``sensing`` is A (m, dim), ``squares`` y (m). Candes, Li and Soltanolkotabi (2015), arXiv:1407.1065, eq. 1.4, for real

@@ -12,11 +12,11 @@ import numpy as np
 from ..elementary import exp, log
 from ..part import POSITIVE, array, number, structure
 from ..vec import Array, dot
-from .base import Box, Picture, StationaryPoint, Tabled, numbers
+from .base import Box, Landscape, Picture, StationaryPoint, numbers
 
 
-@dataclass(frozen=True, eq=False)
-class MultiWell(Tabled):
+@dataclass(frozen=True)
+class MultiWell(Landscape):
     """The soft minimum of parabolas: ``f(x) = -smoothing log sum_k exp(-E_k/smoothing)``, ``E_k = h_k |x - c_k|^2/2 - depth_k``.
 
     ``centers`` (wells, dim); ``curvatures`` and ``depths``, one number for each well or one for all. At temperature

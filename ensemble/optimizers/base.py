@@ -34,6 +34,7 @@ class Optimizer(Part):
     """
 
     kernel_header = "optimizers/base.cuh"
+    made_like = "an optimizer, such as Adam(lr=1e-3)"
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         """The new iterate (instances, dim); ``state`` is changed in place."""

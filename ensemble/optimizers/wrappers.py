@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..part import FRACTION, NOT_NEGATIVE, POSITIVE, inner, number, scheduled
+from ..part import FRACTION, NOT_NEGATIVE, POSITIVE, WHOLE, inner, number, scheduled
 from ..vec import Array, dot
 from .base import Gradient, Optimizer
 
@@ -173,7 +173,7 @@ class Average(_Averaged):
     """
 
     base: Optimizer = inner()
-    after: float = number(0.0, NOT_NEGATIVE)
+    after: float = number(0.0, WHOLE)
 
     def tables(self, t: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
         return {"weight": 1.0 / np.maximum(t - self.after, 1.0)}

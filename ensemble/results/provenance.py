@@ -7,6 +7,7 @@ import json
 import math
 import platform
 import time
+import uuid
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -97,11 +98,11 @@ def _described(setting: Setting) -> dict[str, Any]:
         if isinstance(setting.record.at, Spaced):
             record["at"] = {"kind": setting.record.at.kind, "count": setting.record.at.count}
         described["record"] = record
-    groups: dict[int, int] = {}
+    groups: dict[str, int] = {}
     orders = {}
     for role, part in setting.roles().items():
         for path, g in _grids(part, role):
-            orders[path] = [g.order, groups.setdefault(id(g.group), len(groups))]
+            orders[path] = [g.order, groups.setdefault(g.group, len(groups))]
     described["grids"] = orders
     return described
 
@@ -150,7 +151,7 @@ def _part(described: Mapping[str, Any], kinds: Sequence[type[Part]], path: str, 
         if isinstance(value, dict) and "grid" in value:
             order, group = orders[here]
             values = tuple(_value(v, kinds, here, orders) for v in value["grid"])
-            arguments[f.name] = Grid(values, orders.setdefault(f"group {group}", object()), order)
+            arguments[f.name] = Grid(values, orders.setdefault(f"group {group}", uuid.uuid4().hex), order)
         else:
             arguments[f.name] = _value(value, kinds, here, orders)
     return kind(**arguments)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..field import Field
 
 
-@dataclass
+@dataclass(eq=False)
 class Result:
     """A finished (or interrupted) ensemble.
 
@@ -38,6 +38,18 @@ class Result:
     settings: dict[str, Setting]
     outcomes: dict[str, Outcome]
     options: dict[str, Any]
+
+    def __eq__(self, other: object) -> bool:
+        """A result equals its copies: settings, options, outcomes and dataset, to the bit."""
+        if self is other:
+            return True
+        if not isinstance(other, Result):
+            return NotImplemented
+        made = (self.settings, self.options, self.outcomes) == (other.settings, other.options, other.outcomes)
+        return made and self.dataset.identical(other.dataset)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.settings.items()))
 
     def __repr__(self) -> str:
         return f"<ensemble.Result {summary(self)}>\n{self.dataset!r}"

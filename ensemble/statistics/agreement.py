@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..words import told
 from .exit_laws import TimeLaw
-from .lifetimes import IntArray, Lifetimes, check_number, check_whole, numbers_in, read, told
+from .lifetimes import IntArray, Lifetimes, check_number, check_whole, numbers_in, read
 
 LawOf = Callable[..., TimeLaw]
 

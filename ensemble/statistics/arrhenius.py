@@ -10,9 +10,10 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from scipy.stats import chi2, t
 
+from ..words import told
 from .escape import checks_at_risk, escape_rate
 from .intervals import FEWEST
-from .lifetimes import BoolArray, FloatArray, IntArray, check_confidence, check_whole, numbers_in, read, told
+from .lifetimes import BoolArray, FloatArray, IntArray, check_confidence, check_whole, numbers_in, read
 
 _FEWEST = 3  # a straight line through two points always fits
 

@@ -11,7 +11,8 @@ import xarray as xr
 
 from ..grids import Grid, grids_of, substituted
 from ..part import Part
-from .lifetimes import Frame, told
+from ..words import told
+from .lifetimes import Frame
 
 Path = tuple[str, ...]
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..words import told
 from .escape import checks_at_risk
 from .intervals import modified_wilson
-from .lifetimes import FloatArray, IntArray, check_confidence, read, told
+from .lifetimes import FloatArray, IntArray, check_confidence, read
 
 _MOST = 1_000_000  # stretches that anybody looks at
 

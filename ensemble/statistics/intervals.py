@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaincinv, ndtri
 from scipy.stats import binom, t
 
-from .lifetimes import FloatArray, check_confidence, check_whole, told
+from ..words import told
+from .lifetimes import FloatArray, check_confidence, check_whole
 
 CELLS = 4_000_000  # resampled instances held in memory at once
 _MOST = 10_000_000  # resamples held in memory at once, as many numbers each as there are groups

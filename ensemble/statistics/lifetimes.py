@@ -15,6 +15,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ..words import told
+
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float64]
@@ -176,12 +178,6 @@ def numbers_in(value: object) -> FloatArray:
     except ValueError:  # lists of several lengths
         return np.array([np.nan])
     return array.astype(float) if array.dtype.kind in "iuf" else np.array([np.nan])
-
-
-def told(value: object) -> str:
-    """Return a value as a message shows it: one line, no longer than 80 letters."""
-    words = " ".join(repr(value).split())
-    return words if len(words) <= 80 else f"{words[:77]}..."
 
 
 def read(data: Any, label: int | None = None) -> Lifetimes:

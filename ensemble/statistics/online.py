@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike
 
 from ..field import seen_in_step
 from ..landscapes.base import Landscape
+from ..words import told
 from .configurations import alike, configurations
 from .intervals import skewed_limits
-from .lifetimes import FloatArray, check_confidence, numbers_in, told
+from .lifetimes import FloatArray, check_confidence, numbers_in
 from .recorded import check_landscape, recorded
 
 _FAR = 1e30  # so far downhill that a box sends it to the corner where a linear loss is least

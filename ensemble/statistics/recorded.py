@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from ..landscapes.base import Landscape
 from ..records import QUANTITIES
-from .lifetimes import DIVERGED, INSTANCE, BoolArray, FloatArray, Frame, IntArray, Lifetimes, read, told
+from ..words import told
+from .lifetimes import DIVERGED, INSTANCE, BoolArray, FloatArray, Frame, IntArray, Lifetimes, read
 
 _SOME = "recorded_instance"
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..words import told
 from .intervals import FEWEST, wilson
 from .lifetimes import (
     DIVERGED,
@@ -19,7 +20,6 @@ from .lifetimes import (
     check_number,
     numbers_in,
     read,
-    told,
 )
 from .ratios import ratio_interval
 from .recorded import Recorded, recorded

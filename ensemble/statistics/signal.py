@@ -12,9 +12,10 @@ from ..field import seen_in_step
 from ..landscapes.base import Landscape
 from ..noises import AlphaStable, Noise, StudentT
 from ..random import Random, round_keys
+from ..words import told
 from .configurations import alike, configurations
 from .intervals import median_interval
-from .lifetimes import FloatArray, check_confidence, check_seed, check_whole, told
+from .lifetimes import FloatArray, check_confidence, check_seed, check_whole
 from .recorded import Recorded, check_landscape, recorded
 
 
