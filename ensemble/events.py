@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from .landscapes.base import Landscape
-from .part import NOT_NEGATIVE, POSITIVE, Part, array, inner, number, structure, vector
+from .part import NOT_NEGATIVE, POSITIVE, Part, array, derived, inner, number, structure, vector
 from .random import Random, Stream, round_keys
 from .vec import Array, dot, total
 from .words import told
@@ -119,18 +119,13 @@ class Below(Event):
         return _label(landscape.value(x, now) <= self.value)
 
 
-def _derived() -> Any:
-    """A whole number that selects code and that ``validate`` fills in."""
-    return dataclasses.field(default=0, init=False, repr=False, metadata={"kind": "structure", "low": 0})
-
-
 @dataclass(frozen=True)
 class NearMinimum(Event):
     """Near point j of ``minima`` (points, dim), ``|x - minima_j| <= radius``: the label is the first such j, from 1."""
 
     minima: Any = array()
     radius: float = number(domain=POSITIVE)
-    wells: int = _derived()
+    wells: int = derived()
 
     @classmethod
     def of(cls, landscape: Landscape, radius: float, *, stop: bool = True) -> Self:
@@ -288,7 +283,7 @@ class AnyOf(_Two):
 
     first: Event = inner()
     second: Event = inner()
-    labels_of_first: int = _derived()
+    labels_of_first: int = derived()
 
     def validate(self) -> None:
         super().validate()

@@ -57,6 +57,11 @@ def structure(default: Any = dataclasses.MISSING, low: int = 0) -> Any:
     return field(default=default, metadata={"kind": "structure", "low": low})
 
 
+def derived() -> Any:
+    """A whole number that selects code and that ``validate`` fills in."""
+    return field(default=0, init=False, repr=False, metadata={"kind": "structure", "low": 0})
+
+
 def flag(default: bool) -> Any:
     """A field that chooses between two published variants, True or False: it selects code."""
     return field(default=default, metadata={"kind": "structure", "flag": True})

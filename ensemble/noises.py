@@ -1,7 +1,7 @@
 """Gradient noise: what the optimizer sees in place of the exact gradient. Twins in ``kernels/noises.cuh``.
 
 Every noise but :class:`Spikes` draws for each coordinate by itself, and consumes the same random words at each step whatever
-they turn out to be.
+they turn out to be. Noises may be added: ``Gaussian(0.1) + AlphaStable(1.5, 0.01)`` (:class:`Superposition`).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from .elementary import exp, log, log_uniform, sin, sin_cos_turn, tanh
 from .landscapes.base import Landscape
-from .part import FRACTION, NOT_NEGATIVE, POSITIVE, Domain, Part, number, scheduled, vector
+from .part import FRACTION, NOT_NEGATIVE, POSITIVE, Domain, Part, derived, inner, nested, number, scheduled, vector
 from .random import Stream, uniform
 from .vec import Array
 
@@ -31,6 +32,7 @@ __all__ = [
     "Rademacher",
     "Spikes",
     "StudentT",
+    "Superposition",
 ]
 
 
@@ -46,6 +48,14 @@ class Noise(Part):
         raise TypeError(
             f"{type(self).__name__} does not say how it acts; define apply(self, x, gradient, landscape, now)."
         )
+
+    def __add__(self, other: object) -> Noise:
+        """Both at once: the :class:`Superposition` of this noise and another."""
+        if not isinstance(other, Noise):
+            return NotImplemented
+        if isinstance(self, NoNoise) or isinstance(other, NoNoise):
+            return other if isinstance(self, NoNoise) else self
+        return Superposition(self, other)
 
 
 @dataclass(frozen=True)
@@ -105,7 +115,7 @@ class HessianAligned(Noise):
         yield f"{prefix}share", 1.0 / dict(super().columns(t, prefix))[f"{prefix}batch"]
 
     def apply(self, x: Array, gradient: Array, landscape: Landscape, now: Any) -> Array:
-        size = np.sqrt(np.abs(landscape.hessian_diagonal(x, now)) * now.share)
+        size = np.sqrt(np.abs(landscape.hessian_diagonal(x, now.landscape)) * now.share)
         return gradient + size * now.random.normals(Stream.NOISE)
 
 
@@ -238,3 +248,45 @@ class Spikes(Noise):
         k: Any = self
         spiked = now.random.uniform_of_instance(Stream.NOISE) <= self.probability
         return gradient * np.where(spiked, k.spike, k.usual)
+
+
+MOST_ADDED = 16
+
+
+@dataclass(frozen=True)
+class Superposition(Noise):
+    """Two noises at once, ``first + second``: each sees the exact gradient g and adds its own deviation from it.
+
+    The optimizer sees ``g + (first(g) - g) + (second(g) - g)``: additive noises add up, ``Gaussian(0.1) + AlphaStable(1.5, 0.01)``,
+    and those in proportion to the gradient do not multiply each other, ``Multiplicative(a) + Multiplicative(b)`` is
+    ``g (1 + a z + b z')``. All draw independently, two of one kind too, so that variances add; the first draws what it would
+    draw alone, so that runs with and without the second are paired. Sums may be nested, of 16 noises at most.
+    """
+
+    pointwise = True
+    scratch = 1
+
+    first: Noise = inner()
+    second: Noise = inner()
+    places_of_first: int = derived()
+
+    def validate(self) -> None:
+        if places(self) > MOST_ADDED:
+            raise ValueError(f"Superposition: {places(self)} noises were added; give at most {MOST_ADDED}.")
+        object.__setattr__(self, "places_of_first", places(self.first))
+
+    def apply(self, x: Array, gradient: Array, landscape: Landscape, now: Any) -> Array:
+        first = self.first.apply(x, gradient, landscape, _inside(now, "first", 0))
+        second = self.second.apply(x, gradient, landscape, _inside(now, "second", self.places_of_first))
+        return first + (second - gradient)
+
+
+def places(noise: Noise) -> int:
+    """How many noises there are in a noise, each of which draws for itself."""
+    return sum(not isinstance(part, Superposition) for part in nested(noise))
+
+
+def _inside(now: Any, name: str, place: int) -> SimpleNamespace:
+    """``now`` as the noise in field ``name`` sees it: with its own columns, where it has any, and draws."""
+    own = vars(getattr(now, name, SimpleNamespace()))
+    return SimpleNamespace(**own | {"t": now.t, "random": now.random.of_place(place), "landscape": now.landscape})

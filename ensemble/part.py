@@ -21,6 +21,7 @@ import numbers
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -42,6 +43,7 @@ from .fields import (
     checked_number,
     checked_structure,
     checked_vector,
+    derived,
     fail,
     flag,
     inner,
@@ -64,11 +66,13 @@ __all__ = [
     "Domain",
     "Part",
     "array",
+    "derived",
     "flag",
     "inner",
     "nested",
     "number",
     "plain",
+    "put_column",
     "scheduled",
     "structure",
     "vector",
@@ -311,6 +315,16 @@ def nested(part: Part) -> Iterator[Part]:
     for f in fields(part):
         if f.metadata.get("kind") == "inner":
             yield from nested(getattr(part, f.name))
+
+
+def put_column(now: Any, path: str, value: Any) -> None:
+    """Puts a column where the part sees it: ``now.lr``, or ``now.base.lr`` for a part that another wraps."""
+    *inside, name = path.split(".")
+    for part in inside:
+        if not hasattr(now, part):
+            setattr(now, part, SimpleNamespace(t=now.t, random=now.random))
+        now = getattr(now, part)
+    setattr(now, name, value)
 
 
 def plain(value: Any) -> Any:

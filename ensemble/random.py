@@ -11,7 +11,7 @@ The float32 normals of ``math="fast"`` on the CPU, against the same formula in f
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 
@@ -30,12 +30,14 @@ INSTANCE_BLOCK = 0xFFFFFFFF
 """The block of per-instance draws: past every block of coordinates."""
 CONFIGURATION_STRIDE = 256
 """What an unpaired configuration adds to the stream for each place in the list of configurations."""
+PLACE_STRIDE = 16
+"""What a noise adds to the stream for its place in a sum of noises; at most 16 of them."""
 
 Words = NDArray[np.uint32]
 
 
 class Stream(IntEnum):
-    """Every use of randomness, once. The CUDA twin has the same list."""
+    """Every use of randomness, once, below 16. The CUDA twin has the same list."""
 
     NOISE = 0
     START = 1
@@ -94,6 +96,16 @@ class Random:
     dim: int
     dtype: Any
     _kept: dict[Stream, tuple[int, list[NDArray[Any]]]] = field(default_factory=dict, init=False, repr=False)
+    _places: dict[int, Random] = field(default_factory=dict, init=False, repr=False)
+
+    def of_place(self, place: int) -> Random:
+        """What the noise at that place of a sum draws from at this step; place 0 draws what it would alone."""
+        if place == 0:
+            return self
+        if place not in self._places:
+            self._places[place] = replace(self, stream_offset=self.stream_offset + np.uint64(PLACE_STRIDE * place))
+        self._places[place].step = self.step
+        return self._places[place]
 
     def normals(self, stream: Stream) -> NDArray[Any]:
         """Independent standard normals, (instances, dim)."""

@@ -20,6 +20,7 @@ struct Parts {
     static constexpr int landscape_at = noise_at + int(Noise::columns);
     static constexpr int event_at = landscape_at + int(Landscape::columns);
     static constexpr int columns = event_at + int(Event::columns);
+    static constexpr int places = places_of<Noise>;
     static constexpr int table_row = columns <= 2 ? columns : (columns + 3) / 4 * 4;  // in whole loads
 };
 
@@ -72,6 +73,26 @@ struct Now {
     }
 };
 
+// What a noise may ask: the step, its own columns, what it draws from, and what the landscape may ask. Place: in a sum.
+template <int Offset, class P, int Place = 0>
+struct NoiseNow {
+    int t;
+    const Random& random;
+    const Clock<P::columns>& clock;
+    HD NoiseNow(const Clock<P::columns>& c, const Random& r) : t(c.t), random(r), clock(c) {}
+    HD const number& operator[](int k) const { return clock.column[Offset + k]; }
+    HD Now<P::landscape_at, P::columns> landscape() const { return {clock}; }
+    // Of the noise that comes after others in a sum: what it draws from, and its columns after theirs.
+    template <int Places>
+    HD Random random_after() const {
+        return clock.random.of_place(Place + Places);
+    }
+    template <int More, int Places>
+    HD NoiseNow<Offset + More, P, Place + Places> after(const Random& own) const {
+        return {clock, own};
+    }
+};
+
 // What an event may ask: the step, and the point that the optimizer reports.
 template <int Offset, int Columns>
 struct EventNow : Now<Offset, Columns> {
@@ -89,7 +110,7 @@ struct Gradient {
     const Clock<P::columns>& clock;
     HD auto operator()(const Vec& y) const {
         Now<P::landscape_at, P::columns> landscape_now(clock);
-        Now<P::noise_at, P::columns> noise_now(clock);
+        NoiseNow<P::noise_at, P> noise_now(clock, clock.random);
         return parts.noise.apply(y, parts.landscape.gradient(y, landscape_now), parts.landscape, noise_now);
     }
     void operator()(Vec&&) const = delete;  // the result refers to the point: name it
@@ -205,9 +226,9 @@ HD void advance_group(const Launch& launch) {
     Clock<P::columns> clock;
     open_clock<P>(clock, launch, row, configuration);
 #if ENSEMBLE_DIM == 1 || ENSEMBLE_DIM == 2
-    Random::Kept kept;
-    kept.filled = false;
-    clock.random.kept = &kept;
+    Random::Kept kept[P::places];
+    UNROLL for (int k = 0; k < P::places; ++k) kept[k].filled = false;
+    clock.random.kept = kept;
 #endif
     const real* table = table_of<P>(launch, configuration);
 

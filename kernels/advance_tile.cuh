@@ -55,9 +55,9 @@ void advance_tile(const Launch& launch, int tile) {
     clock.random.stream_offset = launch.stream_stride * unsigned(launch.first_configuration + configuration);
 #endif
 #if ENSEMBLE_DIM == 1 || ENSEMBLE_DIM == 2
-    Random::Kept kept;
-    kept.filled = false;
-    clock.random.kept = &kept;
+    Random::Kept kept[P::places];
+    for (Random::Kept& one : kept) one.filled = false;
+    clock.random.kept = kept;
 #endif
 
     Vec x;

@@ -33,10 +33,8 @@ struct HessianAligned {
     enum Column { share, columns };  // share: 1/batch
     template <class G, class Landscape, class Now>
     HD auto apply(const Vec& y, G&& gradient, const Landscape& landscape, const Now& now) const {
-        // The landscape's columns come after the noise's.
         return static_cast<G&&>(gradient) +
-               sqrt(abs(landscape.hessian_diagonal(y, now.template after<int(columns)>())) * now[share]) *
-                   Normals(now.random, NOISE);
+               sqrt(abs(landscape.hessian_diagonal(y, now.landscape())) * now[share]) * Normals(now.random, NOISE);
     }
 };
 
@@ -141,3 +139,20 @@ struct Spikes {
         return static_cast<G&&>(gradient) * factor;
     }
 };
+
+// g and the deviations of both from it.
+template <class First, class Second, int places_of_first>
+struct Superposition {
+    First first;
+    Second second;
+    enum Column { columns = int(First::columns) + int(Second::columns) };
+    template <class G, class Landscape, class Now>
+    HD Vec apply(const Vec& y, G&& gradient, const Landscape& landscape, const Now& now) const {
+        Vec g = static_cast<G&&>(gradient);
+        const Random own = now.template random_after<places_of_first>();
+        return first.apply(y, g, landscape, now) +
+               (second.apply(y, g, landscape, now.template after<int(First::columns), places_of_first>(own)) - g);
+    }
+};
+template <class First, class Second, int places_of_first>
+constexpr int places_of<Superposition<First, Second, places_of_first>> = places_of<First> + places_of<Second>;

@@ -6,7 +6,8 @@
 #include "base.cuh"
 #include "elementary.cuh"
 
-// The one list of streams. A configuration that must not share randomness adds its number times 256.
+// The one list of streams, below 16. What draws beside its like adds its place among them times 16, below 256; a configuration
+// that must not share randomness adds its number times 256.
 enum Stream : unsigned {
     NOISE = 0,
     START = 1,
@@ -16,6 +17,11 @@ enum Stream : unsigned {
     EVENT = 5,
     NOISE_SECOND = 6
 };
+
+constexpr unsigned PLACE_STRIDE = 16;
+// How many noises there are in a noise, each of which draws for itself: more than one in a sum.
+template <class Noise>
+constexpr int places_of = 1;
 
 constexpr int philox_rounds = 10;
 struct RoundKeys {  // derived on the host once: two words for each round
@@ -89,7 +95,7 @@ struct Random {
 #endif
     unsigned step;
 #if ENSEMBLE_DIM == 1 || ENSEMBLE_DIM == 2
-    // The block that serves several steps, kept while it does.
+    // The block that serves several steps, kept while it does; one for each noise.
     struct Kept {
         scalar normal[4];
         unsigned step_block;
@@ -97,6 +103,15 @@ struct Random {
     };
     Kept* kept;
 #endif
+    // What the noise at another place in a sum draws from.
+    HD Random of_place(int place) const {
+        Random r = *this;
+        r.stream_offset = stream_offset ^ (PLACE_STRIDE * unsigned(place));
+#if ENSEMBLE_DIM == 1 || ENSEMBLE_DIM == 2
+        r.kept = kept + place;
+#endif
+        return r;
+    }
     HD Words words(Stream stream, unsigned block) const {
         return philox(step, block, instance, stream_offset ^ unsigned(stream), *keys);
     }

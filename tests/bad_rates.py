@@ -166,6 +166,7 @@ ROWS = [
           "did not sweep its.*give the value they had"),
     *told(SIGNAL, "noise", (en.Gaussian(en.InverseSqrt(en.grid(0.1, 0.2))),),
           r"did not sweep its sigma\.lr \(they have: a single configuration\)"),
+    *given(SIGNAL, "noise", (en.Gaussian(0.1) + en.StudentT(1.5),), "no finite variance", "give noise that has one"),
     *given(SIGNAL, "noise", (en.AlphaStable(1.5, 0.1), en.StudentT(2.0, 0.1)), "no finite variance", "give noise that has one"),
     *given(SIGNAL, "noise", (en.DiagonalGaussian([1.0, 2.0]),), "2 numbers", "must be one number or 1, the landscape's dimension"),
     *told(SIGNAL, "draws", (0, 1, 2.5, "many", None, True), "give a whole number of draws, at least 2"),

@@ -31,7 +31,7 @@ from ensemble.backends.numpy import NumpyEngine
 from ensemble.backends.program import Program, State
 from ensemble.events import Below, Crossed, LeftBall, Never, Reported
 from ensemble.landscapes import DoubleWell, Landscape, Quadratic, QuarticSaddle, Rosenbrock
-from ensemble.noises import HessianAligned
+from ensemble.noises import Gaussian, HessianAligned, Rademacher, StudentT
 from ensemble.optimizers import EMA, Adam, GradientDescent, HeavyBall, Nesterov, Optimizer, PerturbedGD
 
 needs_compiler = pytest.mark.skipif(not COMPILERS, reason="no C++ compiler on PATH")
@@ -63,7 +63,9 @@ CASES = {
         (2,),
     ),
     "four steps from a block": Case(program(DoubleWell(), Adam(0.05), Crossed(1.0, 0.8), dtype="float32"), (1,)),
-    "two steps from a block": Case(program(Rosenbrock(), HeavyBall(5e-3), LeftBall(1.0)), (1,)),
+    "two steps from a block of each noise": Case(
+        program(Rosenbrock(), HeavyBall(5e-3), LeftBall(1.0), Gaussian(0.3) + StudentT(3.0, 0.1) + Gaussian(0.2)), (1,)
+    ),
     "three coordinates": Case(program(DoubleWell(dim=3), Nesterov(0.1), LeftBall(1.0)), (1,)),
     "kicks": Case(program(QuarticSaddle(dim=64), KICKS, LeftBall(1.1)), (1, 8)),
     "kicks, 64 lanes": Case(
@@ -76,6 +78,7 @@ CASES = {
             QuarticSaddle(dim=40, unstable=2),
             Adam(0.05),
             LeftBall(1.5),
+            HessianAligned(9.0) + (Rademacher(0.1) + Gaussian(0.2)),
             others=[
                 {"optimizer": Adam(0.1, beta2=0.9), "event": LeftBall(1.8)},
                 {"landscape": QuarticSaddle(dim=40, unstable=2, gamma=0.5), "event": LeftBall(1.4, 0.05)},

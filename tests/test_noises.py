@@ -15,7 +15,9 @@ DIM = 8
 """Coordinates that take one million draws in 125,000 instances."""
 
 
-def noise_of(noise, curvature=0.0, at=0.0, dim=DIM, draws=DRAWS, dtype="float32", steps=1, lr=1.0, **more):
+def noise_of(
+    noise, curvature=0.0, at=0.0, dim=DIM, draws=DRAWS, dtype="float32", steps=1, lr=1.0, backend="cpu", **more
+):
     """What one step of descent at rate 1 adds, (instances, dim): minus the gradient that the optimizer saw."""
     found = en.simulate(
         landscape=en.Quadratic(curvature, dim=None if np.ndim(curvature) else dim),
@@ -26,7 +28,7 @@ def noise_of(noise, curvature=0.0, at=0.0, dim=DIM, draws=DRAWS, dtype="float32"
         instances=draws // dim,
         steps=steps,
         seed=5,
-        backend="cpu",
+        backend=backend,
         dtype=dtype,
         progress=False,
         **more,
@@ -170,6 +172,94 @@ def test_spikes_are_rare_and_large_and_keep_the_mean(cpu):
     assert abs(g[:, 0].mean() - 1) <= 4 * deviation / np.sqrt(len(g))
 
 
+# ---- sums: by the specification, whose bits every backend has
+
+
+def sum_of(noise, *given, **more):
+    return noise_of(noise, *given, backend="numpy", **more)
+
+
+@pytest.mark.parametrize(
+    ("noise", "variance", "kurtosis"),
+    [
+        (en.Gaussian(0.3) + en.Gaussian(0.4), 0.25, 3),  # one draw for both would give 0.49
+        (en.Rademacher(0.6) + en.Rademacher(0.8), 1.0, 3 - 2 * (0.6**4 + 0.8**4)),
+        (en.Gaussian(0.3) + (en.Gaussian(0.4) + en.Gaussian(1.2)), 1.69, 3),
+        (en.Gaussian(0.3) + en.Gaussian(0.4) + en.DiagonalGaussian(tuple(SIZES)), 0.25 + SIZES**2, 3),
+        (en.HessianAligned(batch=4.0) + en.Gaussian(0.5), 0.25 + 0.25, 3),
+    ],
+    ids=["two of a kind", "bits", "nested", "left", "aligned"],
+)
+def test_the_variances_of_added_noises_add(noise, variance, kurtosis):
+    curvature = 1.0  # of which the gradient at 0 is 0
+    assert fits_moments(sum_of(noise, curvature), 0, variance, kurtosis)
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_added_noises_draw_anew_where_one_block_serves_several_steps(dim):
+    """The sum over four steps; a block of one in place of the other's would correlate them."""
+    g = sum_of(en.Gaussian(0.3) + en.Gaussian(0.4), dim=dim, steps=4, draws=400_000)
+    assert fits_moments(g.reshape(-1, dim), 0, 4 * 0.25, 3)
+    some = {"dim": dim, "draws": 400, "steps": 7, "math": "precise"}
+    one, both = sum_of(en.Gaussian(0.3), **some), sum_of(en.Gaussian(0.3) + en.Rademacher(0.0), **some)
+    np.testing.assert_array_equal(one, both)
+
+
+def test_noises_in_proportion_to_the_gradient_add_and_do_not_multiply():
+    h = np.array([0.0, 0.5, 1.0, 2.0, -1.0, -2.0, 3.0, 4.0])
+    noise = en.Multiplicative(0.3) + en.Multiplicative(0.4) + en.Gaussian(0.5)
+    assert fits_moments(sum_of(noise, h, at=2.0), -2 * h, 0.25 * (2 * h) ** 2 + 0.25, 3)  # else 0.25 + 0.0144 and more
+    spiked = sum_of(en.Spikes(0.05, 9.0) + en.Spikes(0.05, 9.0), 1.0, at=-1.0, dim=2)
+    usual = 1 - 9 * 0.05 / 0.95
+    values, counts = np.unique(spiked[:, 0].round(4), return_counts=True)
+    np.testing.assert_allclose(values, [1 + 2 * (usual - 1), 1 + 9 + usual - 1, 1 + 9 + 9], atol=1e-4)
+    expected = len(spiked) * np.array([0.95**2, 2 * 0.95 * 0.05, 0.05**2])
+    assert (np.abs(counts - expected) <= 4 * np.sqrt(expected)).all()
+
+
+def test_added_stable_noises_are_stable():
+    """Scales to the power alpha add."""
+    g = sum_of(en.AlphaStable(1.5, 0.3) + en.AlphaStable(1.5, 0.4)).ravel()
+    scale = (0.3**1.5 + 0.4**1.5) ** (1 / 1.5)
+    for t in (0.3, 1.0, 2.0):
+        expected = np.exp(-(t**1.5))
+        error = np.sqrt((1 + np.exp(-((2 * t) ** 1.5)) - 2 * expected**2) / 2 / g.size)
+        assert abs(np.cos(t / scale * g).mean() - expected) <= 4 * error
+
+
+def test_the_first_of_a_sum_draws_what_it_would_draw_alone_and_nothing_added_changes_nothing():
+    some = {"draws": 1000, "math": "precise", "dtype": "float64"}
+    alone, small = sum_of(en.Gaussian(0.7), **some), sum_of(en.Gaussian(0.7) + en.Rademacher(1e-9), **some)
+    np.testing.assert_allclose(np.abs(small - alone), 1e-9, rtol=1e-5)
+    assert en.Gaussian(0.7) + en.NoNoise() == en.NoNoise() + en.Gaussian(0.7) == en.Gaussian(0.7)
+    assert sum([en.Gaussian(0.1), en.Rademacher(0.2)], en.NoNoise()) == en.Gaussian(0.1) + en.Rademacher(0.2)
+
+
+def test_the_order_of_brackets_changes_rounding_alone():
+    a, b, c = en.Gaussian(0.7), en.StudentT(3.0), en.Gaussian(0.2)
+    left, right = (sum_of(n, draws=1000, dtype="float64") for n in ((a + b) + c, a + (b + c)))
+    np.testing.assert_allclose(left, right, rtol=1e-12, atol=1e-14)
+
+
+def test_a_sum_has_grids_and_schedules_inside_and_is_written_and_read(tmp_path):
+    noise = en.Gaussian(en.grid(0.1, 0.2)) + en.AlphaStable(en.grid(1.2, 1.8), 0.01) + en.Gaussian(en.Cosine(0.3, 20))
+    result = en.simulate(
+        landscape=en.QuarticSaddle(dim=3), optimizer=en.GradientDescent(0.1), noise=noise, start=en.NormalCloud(0.1),
+        instances=6, steps=20, backend="numpy", progress=False,
+    )  # fmt: skip
+    assert result.dataset["x"].dims == ("sigma", "alpha", "instance", "coordinate")
+    result.save(tmp_path / "sum.nc")
+    again = en.load(tmp_path / "sum.nc")
+    assert again.settings[""].noise == noise
+    assert again.resume(25).dataset["x"].equals(result.resume(25).dataset["x"])
+    alone = en.Gaussian(0.2) + en.AlphaStable(1.8, 0.01) + en.Gaussian(en.Cosine(0.3, 20))
+    one = en.simulate(
+        landscape=en.QuarticSaddle(dim=3), optimizer=en.GradientDescent(0.1), noise=alone, start=en.NormalCloud(0.1),
+        instances=6, steps=20, backend="numpy", progress=False,
+    )  # fmt: skip
+    assert np.array_equal(one.dataset["x"], result.dataset["x"].sel(sigma=0.2, alpha=1.8))
+
+
 # ---- the same bits
 
 EVERY = [
@@ -181,10 +271,11 @@ EVERY = [
     en.StudentT(en.grid(1.5, 40.0), 0.2),
     en.AlphaStable(en.grid(0.8, 1.0, 1.5, 2.0), 0.05),
     en.Spikes(0.1, en.grid(3.0, 5.0)),
+    en.Gaussian(en.grid(0.1, en.Cosine(0.3, 20))) + (en.HessianAligned(en.grid(8.0, 9.0)) + en.Multiplicative(0.5)),
 ]
 
 
-OFTEN = (en.HessianAligned, en.StudentT, en.AlphaStable)  # every noise has a run in test_bits.py
+OFTEN = (en.HessianAligned, en.StudentT, en.AlphaStable, en.Superposition)  # every noise has a run in test_bits.py
 SOME = [n if isinstance(n, OFTEN) else pytest.param(n, marks=pytest.mark.slow) for n in EVERY]
 
 
@@ -209,6 +300,28 @@ def test_numpy_and_cpu_agree_to_the_bit(cpu, noise, dtype):
     )
     for name in ("x", "event_step", "diverged_step"):
         assert np.array_equal(numpy[name], compiled[name], equal_nan=True), name
+
+
+@pytest.mark.parametrize("dim", [pytest.param(1, marks=pytest.mark.slow), 2])
+def test_sums_have_the_same_bits_in_mixed_tiles_where_one_block_serves_several_steps(cpu, dim):
+    one, other = (
+        en.simulate(
+            landscape=en.Quadratic(1.0, dim=dim),
+            optimizer=en.HeavyBall(0.1),
+            noise=en.Gaussian(en.grid(0.1, 0.2)) + (en.Gaussian(0.4) + en.Gaussian(en.grid(0.3, 0.5))),
+            start=en.Point(1.0),
+            instances=3,
+            steps=11,
+            math="precise",
+            dtype="float64",
+            paired=False,
+            backend=backend,
+            progress=False,
+        ).dataset
+        for backend in ("numpy", "cpu")
+    )
+    assert '"mixed_tiles": true' in other.attrs["launch"]
+    assert np.array_equal(one["x"], other["x"])
 
 
 @pytest.mark.parametrize(
@@ -240,6 +353,12 @@ def test_few_coordinates_draw_anew_at_every_step(cpu, noise, dim):
         (lambda: en.Rademacher(-1.0), "sigma must be"),
         (lambda: en.HessianAligned(0.0), "batch must be a number greater than 0"),
         (lambda: en.DiagonalGaussian([1.0, -1.0]), "sigma must be a number of at least 0"),
+        (
+            lambda: en.Superposition(en.Gaussian(0.1), en.Adam()),
+            r"Superposition\(second=Adam\(.*second must be a noise",
+        ),
+        (lambda: en.Superposition(0.5, en.Gaussian(0.1)), "first must be a noise"),
+        (lambda: sum([en.Gaussian(0.1)] * 17, en.NoNoise()), "17 noises were added; give at most 16"),
     ],
 )
 def test_what_no_noise_can_be_is_refused(make, message):
@@ -247,6 +366,13 @@ def test_what_no_noise_can_be_is_refused(make, message):
         make()
 
 
+def test_what_is_no_noise_cannot_be_added_to_one():
+    with pytest.raises(TypeError, match=r"unsupported operand type\(s\) for \+: 'Gaussian' and 'float'"):
+        en.Gaussian(0.1) + 0.1
+
+
 def test_a_noise_with_another_number_of_coordinates_is_refused():
     with pytest.raises(ValueError, match="one number or 8, the landscape's dimension"):
         noise_of(en.DiagonalGaussian((1.0, 2.0)))
+    with pytest.raises(ValueError, match="one number or 8, the landscape's dimension"):
+        noise_of(en.Gaussian(0.1) + en.DiagonalGaussian((1.0, 2.0)))

@@ -77,6 +77,7 @@ def walked(noise, landscape, at=(0, 1, 5)):
         (en.HessianAligned(batch=4.0), lambda g: (1.0 + 2.0 + 5.0) / 4),
         (en.AlphaStable(alpha=2.0, scale=0.5), lambda g: 2 * 0.25 * 3),
         (en.NoNoise(), lambda g: 0.0),
+        (en.Gaussian(en.Cosine(0.5, 10_000)) + en.Rademacher(0.5), lambda g: 0.5 * 3),
     ],
 )
 def test_the_ratio_is_the_noises_variance_over_the_squared_gradient(noise, power):

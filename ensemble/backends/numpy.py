@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..part import Part
+from ..part import Part, put_column
 from ..random import Random, Stream
 from .memory import available_memory
 from .program import DIVERGED_BEYOND, ROLES, Engine, Meanwhile, Program, State
@@ -162,13 +162,7 @@ class NumpyEngine(Engine):
                     value = tables[0 if tables.shape[0] == 1 else configuration[0], t - first, k]
                 else:
                     value = tables[configuration, t - first, k][:, None]
-                target = now
-                *inside, name = path.split(".")
-                for part in inside:
-                    if not hasattr(target, part):
-                        setattr(target, part, SimpleNamespace(t=t, random=random))
-                    target = getattr(target, part)
-                setattr(target, name, value)
+                put_column(now, path, value)
             return now
 
         optimizer = program.part("optimizer")
@@ -196,7 +190,7 @@ class NumpyEngine(Engine):
             for t in range(first, first + tables.shape[1]):
                 random.step = t
                 nows = {role: now_of(role, configuration, t, random) for role in ROLES}
-
+                nows["noise"].landscape = nows["landscape"]
                 gradient = Gradient(parts["landscape"], parts["noise"], nows["landscape"], nows["noise"])
                 x = parts["optimizer"].step(x, gradient, memory, nows["optimizer"])
                 x = parts["landscape"].project(x, nows["landscape"])

@@ -63,7 +63,8 @@ class Program:
     @property
     def registers_held(self) -> int:
         """Registers of 32 bits that a step holds for each coordinate."""
-        return (1 + self.part("optimizer").vectors_held()) * self.dtype.itemsize // 4
+        held = 1 + self.part("optimizer").vectors_held() + self.part("noise").vectors_held()
+        return held * self.dtype.itemsize // 4
 
     @property
     def pointwise(self) -> bool:

@@ -11,6 +11,7 @@ import xarray as xr
 from ..field import seen_in_step
 from ..landscapes.base import Landscape
 from ..noises import AlphaStable, Noise, StudentT
+from ..part import nested, put_column
 from ..random import Random, round_keys
 from ..words import told
 from .configurations import alike, configurations
@@ -59,9 +60,9 @@ def noise_to_signal(
 
 def _ratio(landscape: Any, noise: Any, found: Recorded, members: list[int], draws: int, seed: int) -> FloatArray:
     """Return the ratio (members, instances, steps) in the groups of one configuration of landscape and noise."""
-    endless = (isinstance(noise, AlphaStable) and noise.alpha < 2) or (isinstance(noise, StudentT) and noise.df <= 2)
-    if endless:
-        raise ValueError(f"{noise!r} has no finite variance, so there is no such ratio; give noise that has one")
+    for part in nested(noise):
+        if (isinstance(part, AlphaStable) and part.alpha < 2) or (isinstance(part, StudentT) and part.df <= 2):
+            raise ValueError(f"{part!r} has no finite variance, so there is no such ratio; give noise that has one")
     values = found.values[members]
     dim, ids = values.shape[3], np.tile(found.ids, len(members)).astype(np.uint64)[:, None]
     seen, surface = seen_in_step(noise, dim), seen_in_step(landscape, dim)
@@ -71,9 +72,9 @@ def _ratio(landscape: Any, noise: Any, found: Recorded, members: list[int], draw
         t = max(int(step), 1)
         # The draws of an instance are its own, at steps 1 ... draws for the first point, and on for the next.
         random = Random(round_keys(seed), ids, np.uint64(0), 1, dim, np.dtype(float))
-        now = SimpleNamespace(t=t, random=random)
-        for name, column in noise.columns(np.array([float(t)])):
-            setattr(now, name, column[0])
+        now = SimpleNamespace(t=t, random=random, landscape=SimpleNamespace(t=t))
+        for path, column in noise.columns(np.array([float(t)])):
+            put_column(now, path, column[0])
         with np.errstate(all="ignore"):
             gradient = surface.gradient(x, SimpleNamespace(t=t))
             power = np.zeros(len(x))
