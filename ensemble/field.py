@@ -20,6 +20,7 @@ from .optimizers import GradientDescent
 from .part import Part, nested
 from .progress import Reporter
 from .setting import Outcome, Setting
+from .words import told
 
 SHORTEST, LONGEST = 32, 8192
 """Steps of a descent between two looks at the gradient: doubled from look to look, so that results are the same anywhere."""
@@ -168,6 +169,6 @@ def field_of(given: Any) -> Field:
     if isinstance(given, Field):
         return given
     if not isinstance(given, Landscape):
-        raise ValueError(f"landscape={given!r}: give a landscape, or one of a result's fields()")
+        raise ValueError(f"landscape={told(given)}: give a landscape, or one of a result's fields()")
     given._one_configuration("its Hessian")
     return Field(given.at_dim(given.dimension), choose("numpy")[0])

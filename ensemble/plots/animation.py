@@ -17,6 +17,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ..landscapes import Landscape
+from ..words import told
+from .arguments import checked
 from .directions import Plane
 from .labels import legible, sources
 from .picture import STYLE
@@ -29,6 +31,7 @@ WRITERS = {
 }
 
 
+@checked
 def animate(
     landscape: Landscape,
     tracks: Any,
@@ -49,12 +52,16 @@ def animate(
     line behind each of the first 200 instances. ``width`` in inches, ``dpi`` dots in each. ValueError for
     another ending, one record alone, or different steps; RuntimeError where the writer is absent.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"animate(path={told(path)}): give the path of a file.")
+    if plane is not None and not isinstance(plane, Plane):
+        raise ValueError(f"animate(plane={told(plane)}): give a Plane, such as Plane.random(center).")
     target = Path(path)
     if target.suffix not in WRITERS:
-        raise ValueError(f"animate({str(path)!r}): give a path that ends in {' or '.join(WRITERS)}.")
+        raise ValueError(f"animate(path={told(str(path))}): give a path that ends in {' or '.join(WRITERS)}.")
     kind, remedy = WRITERS[target.suffix]
     if not writers.is_available(kind):
-        raise RuntimeError(f"animate({str(path)!r}): {kind} is not installed; {remedy}.")
+        raise RuntimeError(f"animate({told(str(path))}): {kind} is not installed; {remedy}.")
     dim = landscape.dimension
     if plane is None and dim != 2:
         raise ValueError(f"animate: the landscape has {dim} coordinates; give one of two, or a plane=.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.linalg import LinearOperator, eigsh
 
 from ..landscapes import Landscape
+from ..words import told
+from .arguments import are_numbers, holds, is_text
 
 DENSE = 512
 """Coordinates up to which the whole Hessian is made."""
@@ -26,10 +29,18 @@ class Plane:
     names: tuple[str, str] = ("a", "b")
 
     def __post_init__(self) -> None:
+        for name, dimensions in (("center", 1), ("directions", 2)):
+            value = getattr(self, name)
+            if not holds(partial(are_numbers, dimensions=dimensions), value) or not np.isfinite(value).all():
+                raise ValueError(
+                    f"Plane({name}={told(value)}): give finite numbers, center (dim,) and directions (2, dim)."
+                )
+        if not holds(lambda v: len(v) == 2 and all(map(is_text, v)), self.names):
+            raise ValueError(f"Plane(names={told(self.names)}): give two texts.")
         center, directions = np.asarray(self.center, float), np.asarray(self.directions, float)
         if center.ndim != 1 or directions.shape != (2, center.size) or not np.linalg.matrix_rank(directions) == 2:
             raise ValueError(
-                f"Plane: center has shape {center.shape}, directions {directions.shape}; give (dim,) and (2, dim) of "
+                f"Plane(...): center has shape {center.shape}, directions {directions.shape}; give (dim,) and (2, dim) of "
                 f"two different directions."
             )
         object.__setattr__(self, "center", center)

@@ -10,11 +10,14 @@ import xarray as xr
 from matplotlib import rc_context
 
 from ..statistics import survival as survival_curves
-from .labels import curves_of, legible, sources
+from ..words import told
+from .arguments import checked
+from .labels import curves_of, datasets, legible
 from .picture import STYLE, Picture
 from .style import COLUMN, Law, draw_laws, few_ticks, finish, logarithmic, look, palette, remember, rows_of
 
 
+@checked
 def survival(
     data: Any,
     *,
@@ -36,7 +39,7 @@ def survival(
     """
     estimated = [
         (source, survival_curves(runs, label=label, confidence=confidence, max_steps=600))
-        for source, runs in sources(data)
+        for source, runs in datasets("survival", data)
     ]
     curves = curves_of(estimated, "median")
     places = places or palette(curves)
@@ -59,6 +62,7 @@ def survival(
     return remember(figure, rows)
 
 
+@checked
 def against(
     data: Any,
     dim: str,
@@ -82,12 +86,12 @@ def against(
     is no dimension of the data, or has no numbers.
     """
     estimated: list[tuple[str, xr.Dataset]] = []
-    for source, runs in sources(data):
+    for source, runs in datasets("against", data):
         found = runs if "median_lower" in runs else survival_curves(runs, label=label, confidence=confidence)
         confidence = float(found.attrs.get("confidence", confidence))
         if dim not in found["median"].dims or dim not in found.coords or found[dim].dtype.kind not in "iuf":
             raise ValueError(
-                f"against(dim={dim!r}): {source or 'the data'} has {tuple(map(str, found['median'].dims))}; "
+                f"against(dim={told(dim)}): {source or 'the data'} has {tuple(map(str, found['median'].dims))}; "
                 f"give a dimension with numbers."
             )
         estimated.append((source, found))

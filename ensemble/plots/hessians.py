@@ -11,7 +11,9 @@ from matplotlib import rc_context
 from numpy.typing import ArrayLike, NDArray
 
 from ..statistics import index_against_loss as binned_index
-from .labels import curves_of, legible, sources
+from ..words import told
+from .arguments import are_numbers, checked, is_whole
+from .labels import curves_of, datasets, legible, sources
 from .picture import STYLE, Picture, Rows
 from .style import COLUMN, Law, draw_laws, finish, logarithmic, look, palette, remember, rows_of
 
@@ -19,6 +21,7 @@ DRAWN = 2_000
 """Points of a cloud at most."""
 
 
+@checked
 def spectrum(
     data: Any,
     *,
@@ -40,17 +43,23 @@ def spectrum(
     ``{label: (eigenvalues, densities)}``. The rest is as in :func:`survival`. Points with NaN are left out, and the figure
     says so. ValueError where nothing is left.
     """
+    if not is_whole(bins, 1, 100_000):
+        raise ValueError(f"spectrum(bins={told(bins)}): give a whole number from 1 to 100000.")
     given: dict[str, NDArray[np.float64]] = {}
     for name, one in sources(data):
         if isinstance(one, xr.Dataset):
             raise ValueError(
-                "spectrum: got the dataset of a run; give what statistics.spectrum(landscape, x) returned."
+                "spectrum(data=...): got the dataset of a run; give what statistics.spectrum(landscape, x) returned."
+            )
+        if not are_numbers(one):
+            raise ValueError(
+                f"spectrum(data={told(one)}): give eigenvalues (points, dim), or a mapping from label to such."
             )
         given[name or "all"] = np.atleast_2d(np.asarray(one, float))
     found = {name: one[np.isfinite(one).all(axis=1)] for name, one in given.items()}
     empty = [name for name, one in found.items() if one.ndim != 2 or not one.size]
     if empty:
-        raise ValueError(f"spectrum: {empty[0]!r} has no finite eigenvalues (points, dim); give some.")
+        raise ValueError(f"spectrum(data=...): {told(empty[0])} has no finite eigenvalues (points, dim); give some.")
     places = places or palette(found)
     everything = np.concatenate([one.ravel() for one in found.values()])
     low, high = limits or (float(everything.min()), float(everything.max()))
@@ -85,6 +94,7 @@ def spectrum(
     return remember(figure, rows)
 
 
+@checked
 def index_against_loss(
     data: Any,
     *,
@@ -105,7 +115,7 @@ def index_against_loss(
     2,000 points are drawn. ``laws``, dotted, are ``{label: (losses, shares)}``; the rest is as in :func:`survival`.
     ValueError where the statistics refuse the data.
     """
-    given = list(sources(data))
+    given = datasets("index_against_loss", data)
     binned = [(source, binned_index(one, bins=bins, confidence=confidence)) for source, one in given]
     found = curves_of(given, "saddle_index", {"instance"})
     means = curves_of(binned, "fraction", {"bin"})

@@ -10,14 +10,33 @@ import numpy as np
 import xarray as xr
 
 from ..results.result import load
+from ..words import told
+
+SOURCE = "give a result, its dataset, the name of its file, or a mapping from label to any of these"
 
 
 def sources(data: Any) -> Iterator[tuple[str, Any]]:
     """(label, dataset or array) of one source or of several."""
     given = data if isinstance(data, Mapping) and not isinstance(data, xr.Dataset) else {"": data}
     for name, one in given.items():
+        if not isinstance(name, str):
+            raise ValueError(f"the data have the label {told(name)}; give text as labels")
         found = load(one) if isinstance(one, (str, os.PathLike)) else one
         yield name, getattr(found, "dataset", found)
+
+
+def datasets(who: str, data: Any) -> list[tuple[str, xr.Dataset]]:
+    """(label, dataset) of one source or of several.
+
+    ValueError: there is none, or one is no dataset.
+    """
+    found = list(sources(data))
+    for _, one in found:
+        if not isinstance(one, xr.Dataset):
+            raise ValueError(f"{who}(data={told(one)}): {SOURCE}.")
+    if not found:
+        raise ValueError(f"{who}(data={told(data)}): {SOURCE}.")
+    return found
 
 
 def curves_of(

@@ -11,7 +11,9 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
-from .labels import curves_of, legible, sources
+from ..words import told
+from .arguments import are_numbers, checked
+from .labels import curves_of, datasets, legible, sources
 from .picture import STYLE, Picture, Rows
 from .style import (
     COLUMN,
@@ -35,6 +37,7 @@ FEW = 12
 """Up to so many points are drawn as points with error bars, more as a line with a band."""
 
 
+@checked
 def fan(
     data: Any,
     quantity: str,
@@ -59,7 +62,7 @@ def fan(
     the quantity; ``laws`` are dotted lines ``{label: (steps, values)}``; the rest is as in :func:`survival`. ValueError
     where the quantity was not recorded.
     """
-    summaries = [(source, _quantiles(runs, quantity, quantiles)) for source, runs in sources(data)]
+    summaries = [(source, _quantiles(runs, quantity, quantiles)) for source, runs in datasets("fan", data)]
     shown = curves_of(summaries, "fan", {"step", "quantile"})
     found = {name: one["fan"].transpose("quantile", "step") for name, one in shown.items()}
     places = places or palette(found)
@@ -102,6 +105,7 @@ def fan(
     return remember(figure, rows)
 
 
+@checked
 def curves(
     data: Any,
     variable: str = "y",
@@ -126,10 +130,13 @@ def curves(
     line with a band. ``note`` is added to n and confidence; ``limits`` of the variable; the rest is as in
     :func:`against`. ValueError where ``dim`` is no dimension of the variable with numbers.
     """
-    sets = [
-        (source, _as_dataset(source, given, variable, dim) if isinstance(given, tuple) else given)
-        for source, given in sources(data)
-    ]
+    sets = datasets(
+        "curves",
+        {
+            source: _as_dataset(source, given, variable, dim) if isinstance(given, tuple) else given
+            for source, given in sources(data)
+        },
+    )
     found = curves_of([(source, along("curves", one, variable, dim)) for source, one in sets], variable, {dim})
     places = places or palette(found)
     with rc_context(STYLE):
@@ -180,7 +187,7 @@ def _quantiles(runs: xr.Dataset, quantity: str, quantiles: Sequence[float]) -> x
     if quantity not in runs or not {who, "step"} <= set(runs[quantity].dims):
         has = ", ".join(str(v) for v in runs.data_vars if "step" in runs[v].dims) or "nothing"
         raise ValueError(
-            f"fan: {quantity!r} was not recorded (the data have {has}); run with record=Record([...], at=...)."
+            f"fan: {told(quantity)} was not recorded (the data have {has}); run with record=Record([...], at=...)."
         )
     if 0.5 not in quantiles:
         raise ValueError(f"fan(quantiles={tuple(quantiles)}): give quantiles with 0.5 among them.")
@@ -246,11 +253,13 @@ def _pairs(q: NDArray[Any]) -> list[tuple[int, int]]:
 
 def _as_dataset(label: str, given: tuple[ArrayLike, ...], variable: str, dim: str) -> xr.Dataset:
     """A curve out of arrays (x, y) or (x, y, lower, upper)."""
+    if not all(are_numbers(one) for one in given):
+        raise ValueError(f"curves(data={told(given)}): give arrays of numbers, (x, y) or (x, y, lower, upper).")
     arrays = [np.asarray(one, float) for one in given]
     if len(arrays) not in (2, 4) or any(one.shape != arrays[0].shape or one.ndim != 1 for one in arrays):
         shapes = ", ".join(str(one.shape) for one in arrays)
         raise ValueError(
-            f"curves: {label!r} has arrays of shapes {shapes}; give (x, y) or (x, y, lower, upper) of one length."
+            f"curves(data=...): {told(label)} has arrays of shapes {shapes}; give (x, y) or (x, y, lower, upper) of one length."
         )
     names = [variable, f"{variable}_lower", f"{variable}_upper"][: len(arrays) - 1]
     return xr.Dataset({name: (dim, one) for name, one in zip(names, arrays[1:], strict=True)}, {dim: arrays[0]})

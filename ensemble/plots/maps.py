@@ -12,11 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.colors import CenteredNorm, LogNorm, Normalize
 from numpy.typing import NDArray
 
-from .labels import curves_of, legible, numbers_as_text, sources
+from .arguments import checked
+from .labels import curves_of, datasets, legible, numbers_as_text
 from .picture import STYLE, Picture, Rows
 from .style import COLUMN, DOUBLE, described, limits_of, numbers_along, remember, stated
 
 
+@checked
 def heat_map(
     data: Any,
     x: str,
@@ -42,7 +44,7 @@ def heat_map(
     value; ``limits`` of the colours; ``note`` is added to n and confidence; ``width`` in inches, one column, or two for several panels.
     ValueError where ``x`` or ``y`` is no dimension of ``value``, or nothing is to be seen.
     """
-    given = list(sources(data))
+    given = datasets("heat_map", data)
     for _, one in given:
         for dim in (x, y):
             numbers_along("heat_map", one, value, dim, text=True)

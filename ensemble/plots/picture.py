@@ -13,6 +13,8 @@ from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from ..words import told
+
 STYLE: Any = {
     "font.size": 7.5,
     "axes.titlesize": 7.5,
@@ -79,13 +81,17 @@ def save(figure: Figure, path: str | os.PathLike[str], formats: str | Sequence[s
     else:
         wanted = (formats,) if isinstance(formats, str) else tuple(formats) if isinstance(formats, Iterable) else ()
     if not wanted or not all(isinstance(one, str) and one in known for one in wanted):
-        raise ValueError(f"save(formats={formats!r}): give formats out of {', '.join(known)}.")
+        raise ValueError(f"save(formats={told(formats)}): give formats out of {', '.join(known)}.")
     if ending in known:
         if ending not in wanted:
-            raise ValueError(f"save({str(path)!r}, formats={formats!r}): give one of the two, or the same in both.")
+            raise ValueError(
+                f"save({told(str(path))}, formats={told(formats)}): give one of the two, or the same in both."
+            )
         base = base.with_suffix("")
     if not base.parent.is_dir():
-        raise FileNotFoundError(f"save({str(path)!r}): the folder {str(base.parent)!r} does not exist; make it first.")
+        raise FileNotFoundError(
+            f"save({told(str(path))}): the folder {str(base.parent)!r} does not exist; make it first."
+        )
     written, engine = [base.with_name(f"{base.name}.{one}") for one in wanted], figure.get_layout_engine()
     with rc_context(STYLE):
         for file in written:
@@ -104,5 +110,5 @@ def save(figure: Figure, path: str | os.PathLike[str], formats: str | Sequence[s
 
 def _path(path: object) -> Path:
     if not isinstance(path, (str, os.PathLike)) or not Path(path).name:
-        raise TypeError(f"save({path!r}): give the path of a file.")
+        raise TypeError(f"save({told(path)}): give the path of a file.")
     return Path(path)

@@ -14,6 +14,8 @@ from matplotlib.colors import BoundaryNorm
 from numpy.typing import NDArray
 
 from ..landscapes import Landscape
+from ..words import told
+from .arguments import are_numbers, checked
 from .directions import Plane, values_at
 from .labels import legible, sources
 from .picture import STYLE, Picture, Rows
@@ -24,6 +26,7 @@ SIDE = 121
 Window = tuple[tuple[float, float], tuple[float, float]]
 
 
+@checked
 def paths(
     landscape: Landscape,
     tracks: Any,
@@ -55,6 +58,7 @@ def paths(
     return remember(figure, rows)
 
 
+@checked
 def plane(
     landscape: Landscape,
     plane: Plane,
@@ -75,6 +79,8 @@ def plane(
     dimensions differ.
     """
     dim = landscape.dimension
+    if not isinstance(plane, Plane):
+        raise ValueError(f"plane(plane={told(plane)}): give a Plane, such as Plane.random(center).")
     if plane.center.size != dim:
         raise ValueError(
             f"plane: the landscape has {dim} coordinates and the plane {plane.center.size}; give one of {dim}."
@@ -153,12 +159,18 @@ def tracks_of(who: str, name: str, one: Any, dim: int) -> NDArray[Any]:
     if isinstance(one, xr.Dataset):
         found = one.get("path", one.get("x"))
         if found is None or not {"step", "coordinate"} <= set(found.dims):
-            raise ValueError(f"{who}: {name or 'the data'} holds no paths; run with record=Record(['x'], at=...).")
+            raise ValueError(
+                f"{who}(tracks=...): {name or 'the data'} holds no paths; run with record=Record(['x'], at=...)."
+            )
         one = found.transpose(..., "step", "coordinate").to_numpy()
+    if not are_numbers(one):
+        raise ValueError(
+            f"{who}(tracks={told(one)}): give arrays of numbers (paths, steps, {dim}), or runs that recorded x."
+        )
     array = np.asarray(one, float)
     if array.ndim < 2 or array.shape[-1] != dim:
         raise ValueError(
-            f"{who}: {name or 'the data'} has shape {array.shape}; give (paths, steps, {dim}) or (steps, {dim})."
+            f"{who}(tracks=...): {name or 'the data'} has shape {array.shape}; give (paths, steps, {dim}) or (steps, {dim})."
         )
     return array.reshape(-1, *array.shape[-2:])
 

@@ -12,13 +12,16 @@ from matplotlib import rc_context
 from numpy.typing import NDArray
 from scipy.stats import gaussian_kde
 
-from .labels import curves_of, legible, sources
+from ..words import told
+from .arguments import checked
+from .labels import curves_of, datasets, legible
 from .picture import STYLE, Picture, Rows
 from .style import COLUMN, LAW, described, finish, limits_of, look, palette, remember, values_of
 
 QUARTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
+@checked
 def bars(
     data: Any,
     share: str = "share",
@@ -41,10 +44,12 @@ def bars(
     stand; those not among them are left out, and all are kept where None. The rest is as in :func:`survival`.
     ValueError where ``share`` has no dimension ``dim``, or ``names`` has what is not in it.
     """
-    given = list(sources(data))
+    given = datasets("bars", data)
     for _, one in given:
         if share not in one or dim not in one[share].dims:
-            raise ValueError(f"bars: the data have no {share!r} over {dim!r}; give shares, as statistics.shares makes.")
+            raise ValueError(
+                f"bars: the data have no {told(share)} over {told(dim)}; give shares, as statistics.shares makes."
+            )
     found = curves_of(given, share, {dim})
     members = list(dict.fromkeys(str(m) for one in found.values() for m in one[dim].to_numpy()))
     names = names or {member: member for member in members}
@@ -97,6 +102,7 @@ def bars(
     return remember(figure, rows)
 
 
+@checked
 def violins(
     data: Any,
     value: str,
@@ -119,10 +125,12 @@ def violins(
     ``laws`` are dotted lines ``{label: value}``; the rest is as in :func:`survival`. ValueError where the variable is
     missing or has nothing finite.
     """
-    given = list(sources(data))
-    for _, one in given:
-        if value not in one or "instance" not in one[value].dims:
-            raise ValueError(f"violins: the data have no {value!r} over instances; give the name of such a variable.")
+    given = datasets("violins", data)
+    for _, runs in given:
+        if value not in runs or "instance" not in runs[value].dims:
+            raise ValueError(
+                f"violins: the data have no {told(value)} over instances; give the name of such a variable."
+            )
     found = curves_of(given, value, {"instance"})
     samples = {name: values_of(one[value]) for name, one in found.items()}
     samples = {name: one[np.isfinite(one) & ((one > 0) | (not log))] for name, one in samples.items()}

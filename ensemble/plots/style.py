@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator, StrMethodFormatter
 from numpy.typing import ArrayLike, NDArray
 
+from ..words import told
 from .labels import legible, numbers_as_text
 from .picture import Picture, Rows
 
@@ -31,6 +32,9 @@ LEGEND_HEIGHT = 0.6
 
 def palette(labels: Iterable[str]) -> dict[str, int]:
     """A place in the order of colours for each label: give it to several figures, and a label looks the same in all."""
+    labels = list(labels) if isinstance(labels, Iterable) and not isinstance(labels, str) else [labels]
+    if not all(isinstance(label, str) for label in labels):
+        raise ValueError(f"palette(labels={told(labels)}): give a list of texts.")
     return {label: place for place, label in enumerate(dict.fromkeys(labels))}
 
 
@@ -116,10 +120,10 @@ def numbers_along(who: str, found: xr.Dataset, variable: str, dim: str, *, text:
     """Refuses a variable that is not there, or ``dim`` that is no dimension of it with numbers (or ``text``)."""
     if variable not in found:
         has = ", ".join(map(str, found.data_vars)) or "nothing"
-        raise ValueError(f"{who}: the data have no {variable!r} (they have {has}); give the name of a variable.")
+        raise ValueError(f"{who}: the data have no {told(variable)} (they have {has}); give the name of a variable.")
     if dim not in found[variable].dims or dim not in found.coords or found[dim].dtype.kind not in "iuf" + "UO" * text:
         raise ValueError(
-            f"{who}: {variable} has dimensions {tuple(map(str, found[variable].dims))}, not {dim!r} with numbers; "
+            f"{who}: {variable} has dimensions {tuple(map(str, found[variable].dims))}, not {told(dim)} with numbers; "
             f"give one of them."
         )
 

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from ..statistics.intervals import wilson
-from .labels import curves_of, legible, sources
+from ..words import told
+from .arguments import checked
+from .labels import curves_of, datasets, legible
 from .picture import STYLE, Picture, Rows
 from .style import (
     COLUMN,
@@ -33,6 +35,7 @@ DRAWN = 600
 """Steps of a curve at most."""
 
 
+@checked
 def ecdf(
     data: Any,
     variable: str = "event_step",
@@ -54,10 +57,12 @@ def ecdf(
     denominator. Bands are Wilson's, pointwise, right where all instances are watched to one horizon, to which a curve is
     drawn. The rest is as in :func:`survival`. ValueError where the variable is missing, or nobody was done.
     """
-    given = list(sources(data))
+    given = datasets("ecdf", data)
     for _, runs in given:
         if variable not in runs or "instance" not in runs[variable].dims:
-            raise ValueError(f"ecdf: the data have no {variable!r} over instances; give the name of such a variable.")
+            raise ValueError(
+                f"ecdf: the data have no {told(variable)} over instances; give the name of such a variable."
+            )
     found = curves_of(given, variable, {"instance"})
     places = places or palette(found)
     times = {name: _reached(one[variable].to_numpy().ravel()) for name, one in found.items()}
@@ -93,6 +98,7 @@ def ecdf(
     return remember(figure, rows)
 
 
+@checked
 def arrhenius(
     data: Any,
     temperature: str = "temperature",
@@ -114,10 +120,10 @@ def arrhenius(
     is no such dimension, or temperatures are not positive.
     """
     inverted: list[tuple[str, xr.Dataset]] = []
-    for source, one in sources(data):
+    for source, one in datasets("arrhenius", data):
         rates = along("arrhenius", _rates(one), "rate", temperature)
         if not (rates[temperature] > 0).all():
-            raise ValueError(f"arrhenius: {temperature!r} is not positive everywhere; give positive temperatures.")
+            raise ValueError(f"arrhenius: {told(temperature)} is not positive everywhere; give positive temperatures.")
         inverted.append((source, rates.assign_coords({temperature: 1.0 / rates[temperature]}).sortby(temperature)))
     found = curves_of(inverted, "rate", {temperature})
     places = places or palette(found)

@@ -121,7 +121,7 @@ def _check(law: TimeLaw) -> None:
     check_number("the law's mean", law.mean, "the mean of T in steps")
     check_number("the law's sd", law.sd, "the standard deviation of T in steps, at least 0")
     if law.sd < 0:
-        raise ValueError(f"the law's sd={law.sd!r}; give the standard deviation of T in steps, at least 0")
+        raise ValueError(f"the law's sd={told(law.sd)}; give the standard deviation of T in steps, at least 0")
     check_whole("the law's median", law.median, 1, "the first step t with P(T > t) <= 1/2")
 
 

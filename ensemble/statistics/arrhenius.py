@@ -69,7 +69,7 @@ def arrhenius(
     fine = np.all(duration > 0) and np.all(np.isfinite(duration))
     if duration.ndim > 1 or duration.size not in (1, kelvin.size) or not fine:
         raise ValueError(
-            f"time_per_step={told(time_per_step)}; give a positive number, or one for each member of {dim!r}"
+            f"time_per_step={told(time_per_step)}; give a positive number, or one for each member of {told(dim)}"
         )
     every, skipped = lives.check_every, -(-after // lives.check_every)
     sets = []
@@ -131,11 +131,11 @@ def _temperatures(given: ArrayLike, dim: str, members: int) -> FloatArray:
     kelvin = numbers_in(given)
     if kelvin.shape != (members,) or np.any(~(kelvin > 0)) or np.any(~np.isfinite(kelvin)):
         raise ValueError(
-            f"temperature={told(given)}; give a positive number for each of the {members} members of {dim!r}"
+            f"temperature={told(given)}; give a positive number for each of the {members} members of {told(dim)}"
         )
     if np.unique(kelvin).size < max(members, _FEWEST):
         raise ValueError(
-            f"{np.unique(kelvin).size} different temperatures along {dim!r}; a line and its fit need {_FEWEST} or more, each once"
+            f"{np.unique(kelvin).size} different temperatures along {told(dim)}; a line and its fit need {_FEWEST} or more, each once"
         )
     return kelvin
 

@@ -65,8 +65,8 @@ def highest(
     Each step takes the better of two points, if it is higher: where the linear part is largest (for a convex f it always
     rises), and a step along the gradient put back into the region, its length halved where it does not rise.
     """
-    check_whole("starts", starts, 0, "the whole number of random points to start from, 0 or more")
-    check_whole("steps", steps, 1, "a whole number of at least 1 step of ascent")
+    check_whole("starts", starts, 0, "the whole number of random points to start from, 0 to 10,000", 10_000)
+    check_whole("steps", steps, 1, "a whole number of 1 to 10,000 steps of ascent", 10_000)
     rise, settled = np.zeros(len(x)), np.ones(len(x), dtype=bool)
     for part in chunks(len(x), 8 * 16 * field.dim):
         here, local = x[part], region.part(part)

@@ -13,6 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.stats import chi2, t
 
+from ..words import told
 from .intervals import FEWEST, check_resamples, percentile_limits, skewed_limits
 from .lifetimes import FloatArray, Group, IntArray, Lifetimes, check_confidence, check_whole, read
 
@@ -37,10 +38,10 @@ def logrank(data: Any, dim: str, *, label: int | None = None) -> xr.Dataset:
     lives = read(data, label)
     table = lives.frame.members(dim)
     if lives.paired is None:
-        raise ValueError(f"attrs['paired'] is missing, so groups along {dim!r} may share their noise; {_DECLARE}")
+        raise ValueError(f"attrs['paired'] is missing, so groups along {told(dim)} may share their noise; {_DECLARE}")
     if lives.paired:
         raise ValueError(
-            f"the groups along {dim!r} are paired (same starts and noise for the same instance id), the log-rank test "
+            f"the groups along {told(dim)} are paired (same starts and noise for the same instance id), the log-rank test "
             "assumes independent groups; use compare_survival(), or run with paired=False"
         )
     _require_events(lives)
@@ -143,7 +144,7 @@ def compare_survival(
     if until is not None:
         check_whole("until", until, 1, f"a whole step from 1 to the smallest horizon, {ends.min()}")
         if not 1 <= until <= ends.min():
-            raise ValueError(f"until={until!r}; give a step from 1 to the smallest horizon, {ends.min()}")
+            raise ValueError(f"until={told(until)}; give a step from 1 to the smallest horizon, {ends.min()}")
         ends = np.full_like(ends, until)
     streams = np.random.SeedSequence(seed).spawn(len(table))
     results = []

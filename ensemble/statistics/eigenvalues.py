@@ -8,7 +8,7 @@ import numpy as np
 from scipy.linalg import eigh_tridiagonal
 
 from ..field import Field
-from .lifetimes import BoolArray, FloatArray, check_whole
+from .lifetimes import MOST_WORK, BoolArray, FloatArray, check_whole
 from .points import DENSE_DIM, Probes, check_flag, check_number, chunks, placed
 
 _LOOKS = (2, 4, 8, 12, 16, 24, 32, 48, 64, 96)
@@ -109,7 +109,7 @@ def extreme_pairs(
 
     Where one did not converge, its value is the Ritz value: the eigenvalue lies at it or further out.
     """
-    check_whole("iterations", iterations, 1, "a whole number of at least 1 product for each point")
+    check_whole("iterations", iterations, 1, f"a whole number of 1 to {MOST_WORK} products for each point", MOST_WORK)
     check_number("tolerance", tolerance, 0.0, 1.0, "a relative residual between 0 and 1, such as 1e-8")
     steps = min(field.dim, iterations)
     unit = float(np.finfo(field.dtype).eps)

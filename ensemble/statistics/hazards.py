@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from ..plain import array_of_numbers, is_whole
 from ..words import told
 from .escape import checks_at_risk
 from .intervals import modified_wilson
@@ -80,18 +80,15 @@ def _watched(checks: IntArray, ends: IntArray) -> IntArray:
 def _ends(bins: Any, events: IntArray, last: int, every: int) -> IntArray:
     """Return the ends of the stretches in checks, rising."""
     wanted = f"a number of stretches from 1 to {_MOST}, or their ends in rising steps, multiples of {every}"
-    if isinstance(bins, numbers.Integral) and not isinstance(bins, bool):
+    if is_whole(bins):
         if not 1 <= int(bins) <= _MOST:
-            raise ValueError(f"bins={bins!r}; give {wanted}")
+            raise ValueError(f"bins={told(bins)}; give {wanted}")
         if events.size == 0:
             return np.array([0, last])
         between = np.quantile(events, np.arange(1, int(bins)) / int(bins), method="inverted_cdf")
         return np.unique(np.concatenate([[0], between, [last]]).astype(np.int64))
-    try:
-        ends = np.asarray(bins)
-        fine = ends.ndim == 1 and ends.size > 1 and ends.dtype.kind in "iu"
-    except ValueError:
-        fine = False
-    if not fine or ends[0] < 0 or np.any(np.diff(ends) <= 0) or np.any(ends % every):
+    ends = array_of_numbers(bins)
+    fine = ends is not None and ends.ndim == 1 and ends.size > 1 and ends.dtype.kind in "iu"
+    if ends is None or not fine or ends[0] < 0 or np.any(np.diff(ends) <= 0) or np.any(ends % every):
         raise ValueError(f"bins={told(bins)}; give {wanted}")
     return ends.astype(np.int64) // every

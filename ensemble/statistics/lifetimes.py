@@ -5,8 +5,6 @@ Nothing here knows a backend or a result object: the input is a dataset, the out
 
 from __future__ import annotations
 
-import math
-import numbers
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +13,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ..plain import array_of_numbers, is_number, is_real, is_whole
 from ..words import told
 
 IntArray = NDArray[np.int64]
@@ -42,12 +41,12 @@ class Frame:
 
         ValueError where `dim` is no configuration dimension or has nothing to compare.
         """
-        if dim not in self.dims:
+        if not isinstance(dim, str) or dim not in self.dims:
             known = ", ".join(map(str, self.dims)) or "none, it is a single configuration"
-            raise ValueError(f"dim={dim!r} is not a configuration dimension of the dataset (it has: {known})")
+            raise ValueError(f"dim={told(dim)} is not a configuration dimension of the dataset (it has: {known})")
         axis = self.dims.index(dim)
         if self.shape[axis] < 2:
-            raise ValueError(f"dimension {dim!r} has one member; give a dataset with at least two groups along it")
+            raise ValueError(f"dimension {told(dim)} has one member; give a dataset with at least two groups along it")
         numbers = np.arange(np.prod(self.shape, dtype=int)).reshape(self.shape)
         return np.moveaxis(numbers, axis, -1).reshape(-1, self.shape[axis])
 
@@ -59,9 +58,8 @@ class Frame:
         if reference is None:
             return 0
         names = self.names(dim)
-        plain = isinstance(reference, str | numbers.Real) and not isinstance(reference, bool)
-        if not plain or reference not in names:
-            raise ValueError(f"reference={told(reference)} is not in {dim!r}; give one of {names}")
+        if not (isinstance(reference, str) or is_real(reference)) or reference not in names:
+            raise ValueError(f"reference={told(reference)} is not in {told(dim)}; give one of {names}")
         return names.index(reference)
 
     def without(self, dim: str) -> Frame:
@@ -143,13 +141,17 @@ class Lifetimes:
 
 def check_confidence(confidence: float) -> None:
     """Refuse a confidence that is no probability strictly between 0 and 1."""
-    if isinstance(confidence, bool) or not isinstance(confidence, numbers.Real) or not 0.0 < confidence < 1.0:
-        raise ValueError(f"confidence={confidence!r}; give a number between 0 and 1, such as 0.95")
+    if not is_number(confidence) or not 0.0 < confidence < 1.0:
+        raise ValueError(f"confidence={told(confidence)}; give a number between 0 and 1, such as 0.95")
 
 
-def check_whole(name: str, value: object, low: int, wanted: str) -> None:
-    """Refuse what is no whole number of at least `low`, by its name and with what is wanted."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < low:
+MOST_WORK = 1_000_000
+"""Draws, probes, resamples, products or bins that a statistic makes at most: more would not end."""
+
+
+def check_whole(name: str, value: object, low: int, wanted: str, high: int | None = None) -> None:
+    """Refuse what is no whole number from `low` to `high`, by its name and with what is wanted."""
+    if not is_whole(value, low, high):
         raise ValueError(f"{name}={told(value)}; give {wanted}")
 
 
@@ -157,27 +159,20 @@ def check_seed(seed: object) -> None:
     """Refuse a seed that Philox's key of 64 bits does not hold."""
     wanted = "a whole number from 0 to 2^64 - 1"
     check_whole("seed", seed, 0, wanted)
-    if isinstance(seed, numbers.Integral) and int(seed) >= 1 << 64:
+    if not is_whole(seed, 0, (1 << 64) - 1):
         raise ValueError(f"seed={seed}; give {wanted}")
 
 
 def check_number(name: str, value: object, wanted: str) -> None:
     """Refuse what is no finite number, by its name and with what is wanted."""
-    try:
-        fine = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:  # a whole number that no float holds
-        fine = False
-    if not fine:
+    if not is_number(value):
         raise ValueError(f"{name}={told(value)}; give {wanted}")
 
 
 def numbers_in(value: object) -> FloatArray:
     """Return a number or an array of them in float64: of one NaN where there is anything else in it."""
-    try:
-        array = np.asarray(value)
-    except ValueError:  # lists of several lengths
-        return np.array([np.nan])
-    return array.astype(float) if array.dtype.kind in "iuf" else np.array([np.nan])
+    array = array_of_numbers(value)
+    return np.array([np.nan]) if array is None else array.astype(float)
 
 
 def read(data: Any, label: int | None = None) -> Lifetimes:
@@ -190,9 +185,11 @@ def read(data: Any, label: int | None = None) -> Lifetimes:
     dataset = data if isinstance(data, xr.Dataset) else getattr(data, "dataset", None)
     if not isinstance(dataset, xr.Dataset):
         given = type(data).__name__
-        raise ValueError(f"got {given}; give an xarray.Dataset, or an object with one as `.dataset` such as a result")
-    if label is not None and (isinstance(label, bool) or not isinstance(label, int | np.integer) or label < 1):
-        raise ValueError(f"label={label!r}; give an event's label (1, 2, ...), or None to count every label")
+        raise ValueError(
+            f"data={told(data)} ({given}); give an xarray.Dataset, or an object with one as `.dataset` such as a result"
+        )
+    if label is not None and not is_whole(label, 1, 2**31 - 1):
+        raise ValueError(f"label={told(label)}; give an event's label (1, 2, ...), or None to count every label")
     needed = ("event_step", "event", "status", "diverged_step", "horizon")
     missing = [name for name in needed if name not in dataset]
     if missing:

@@ -61,7 +61,7 @@ def quench(
     """
     if lr is not None:
         check_number("lr", lr, 0.0, np.inf, "the rate of descent, a number above 0, or None for 1/L")
-    check_whole("steps", steps, 1, "a whole number of at least 1 step")
+    check_whole("steps", steps, 1, "a whole number of 1 to 2^31 - 2 steps", 2**31 - 2)
     check_number("gradient_tolerance", gradient_tolerance, 0.0, np.inf, "a norm above 0, such as 1e-6")
     if progress is not None:
         check_flag("progress", progress)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtri
 
+from ..words import told
 from .lifetimes import INSTANCE, FloatArray, Frame, IntArray, check_confidence
 from .minima import STATIONARY
 from .shares import share_variables
@@ -40,7 +41,9 @@ def occupancy_against_sharpness(found: Any, *, confidence: float = 0.95) -> xr.D
     check_confidence(confidence)
     needed = ("minimum", "stationary_curvature", "stationary_index")
     if not isinstance(found, xr.Dataset) or any(name not in found for name in needed):
-        raise ValueError(f"got {type(found).__name__} without minima; give what nearest_minimum() returned")
+        raise ValueError(
+            f"found={told(found)} ({type(found).__name__}) without minima; give what nearest_minimum() returned"
+        )
     dims = found["minimum"].dims[:-1]
     shape = tuple(found.sizes[d] for d in dims)
     frame = Frame(dims, shape, {n: c for n, c in found.coords.items() if set(c.dims) <= set(dims)})

@@ -5,7 +5,6 @@ Nothing here knows a backend: a field says values, gradients and Hessian-vector 
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..field import Field, field_of
+from ..plain import array_of_numbers, is_flag, is_number
 from ..random import Random, Stream, round_keys
+from ..words import told
 from .lifetimes import INSTANCE, BoolArray, FloatArray, Frame, check_seed
 
 HELD = 1 << 27
@@ -74,7 +75,7 @@ class Points:
         ValueError: a configuration dimension or coordinate has one of the names.
         """
         if clash := sorted(set(variables) & set(map(str, self.frame.coords))):
-            raise ValueError(f"{clash[0]!r} is a swept field's coordinate; give the dataset with it renamed")
+            raise ValueError(f"{told(clash[0])} is a swept field's coordinate; give the dataset with it renamed")
         made = {
             name: self.frame.variable(values, long_name, units, INSTANCE, *extra)
             for name, (values, long_name, units, extra) in variables.items()
@@ -90,7 +91,7 @@ def points_of(data: Any, dtype: str = "float64") -> Points:
     dataset = getattr(data, "dataset", None)
     if not isinstance(dataset, xr.Dataset) or not callable(getattr(data, "fields", None)):
         raise ValueError(
-            f"got {type(data).__name__}; give a result of simulate, compare or load, or what quench() returned: "
+            f"data={told(data)} ({type(data).__name__}); give a result of simulate, compare or load, or what quench() returned: "
             f"a dataset alone does not know its landscape"
         )
     if "x" not in dataset:
@@ -116,9 +117,11 @@ def placed(landscape: Any, x: Any) -> tuple[Field, FloatArray]:
     ValueError: no landscape, or points of another shape or not finite.
     """
     field = field_of(landscape)
-    points = np.asarray(x)
-    if points.dtype.kind not in "iuf" or points.ndim != 2 or points.shape[1] != field.dim or not len(points):
-        raise ValueError(f"x of shape {points.shape} and type {points.dtype}; give points (points, {field.dim})")
+    points = array_of_numbers(x)
+    if points is None:
+        raise ValueError(f"x={told(x)}; give numbers, points (points, {field.dim}) of the landscape")
+    if points.ndim != 2 or points.shape[1] != field.dim or not len(points):
+        raise ValueError(f"x of shape {points.shape}; give points (points, {field.dim}) of the landscape")
     points = points.astype(np.float64)
     if not np.isfinite(points).all():
         raise ValueError(f"x has {int((~np.isfinite(points)).any(axis=1).sum())} points not finite; leave them out")
@@ -127,14 +130,14 @@ def placed(landscape: Any, x: Any) -> tuple[Field, FloatArray]:
 
 def check_flag(name: str, value: object) -> None:
     """Refuse what is not True or False, by its name."""
-    if not isinstance(value, (bool, np.bool_)):
-        raise ValueError(f"{name}={value!r}; give True or False")
+    if not is_flag(value):
+        raise ValueError(f"{name}={told(value)}; give True or False")
 
 
 def check_number(name: str, value: object, low: float, high: float, wanted: str) -> None:
     """Refuse what is no number strictly between two, by its name and with what is wanted."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not low < float(value) < high:
-        raise ValueError(f"{name}={value!r}; give {wanted}")
+    if not is_number(value) or not low < float(value) < high:  # type: ignore[arg-type]
+        raise ValueError(f"{name}={told(value)}; give {wanted}")
 
 
 def chunks(count: int, bytes_each: int) -> Iterator[slice]:

@@ -84,13 +84,17 @@ def recorded(data: Any, quantity: str, dims: int = 0) -> Recorded:
             )
         known = [str(v) for v in dataset.data_vars if "step" in dataset[v].dims]
         has = ", ".join(known) or "nothing"
-        advice = f"give Record([{name!r}], at=...)" if name in QUANTITIES else "give the name of a recorded quantity"
+        advice = (
+            f"give Record([{told(name)}], at=...)" if name in QUANTITIES else "give the name of a recorded quantity"
+        )
         raise ValueError(f"quantity={told(quantity)} was not recorded (the dataset has {has}); {advice}")
     values = dataset[quantity]
     who = _SOME if _SOME in values.dims else INSTANCE
     wanted = {*lives.frame.dims, who, "step"}
     if not wanted <= set(values.dims) or values.ndim != len(wanted) + dims:
-        raise ValueError(f"{quantity} has dimensions {values.dims}; give one recorded over {INSTANCE!r} and 'step'")
+        raise ValueError(
+            f"quantity={told(quantity)} has dimensions {values.dims}; give one recorded over 'instance' and 'step'"
+        )
     extra = [d for d in values.dims if d not in wanted]
     ids = dataset[INSTANCE].values if INSTANCE in dataset.coords else np.arange(dataset.sizes[INSTANCE])
     if who == _SOME:

@@ -68,7 +68,7 @@ def time_to_tolerance(
     if tolerances is None:
         if optimum != 0.0 or quantity != "value":
             raise ValueError(
-                f"quantity={told(quantity)} and optimum={optimum!r} belong to tolerances; give tolerances, or leave both out"
+                f"quantity={told(quantity)} and optimum={told(optimum)} belong to tolerances; give tolerances, or leave both out"
             )
         lives = read(data, label)
         ids = np.arange(lives.instances)
@@ -78,7 +78,7 @@ def time_to_tolerance(
         source = "event"
     else:
         if label is not None:
-            raise ValueError(f"label={label!r} belongs to events; give tolerances or a label, not both")
+            raise ValueError(f"label={told(label)} belongs to events; give tolerances or a label, not both")
         levels = _levels(tolerances)
         found = recorded(data, quantity)
         lives, ids, source = found.lives, found.ids, quantity

@@ -9,9 +9,11 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from ..field import Field
+from ..plain import array_of_numbers
+from ..words import told
 from .eigenvalues import extreme_pairs, spectrum
 from .intervals import FEWEST, mean_interval, wilson
-from .lifetimes import INSTANCE, BoolArray, FloatArray, Frame, check_confidence, check_whole
+from .lifetimes import INSTANCE, MOST_WORK, BoolArray, FloatArray, Frame, check_confidence, check_whole
 from .points import check_number, points_of
 from .shares import OUTCOME, share_variables
 
@@ -77,7 +79,9 @@ def index_against_loss(found: Any, *, bins: int | ArrayLike = 20, confidence: fl
     """
     check_confidence(confidence)
     if not isinstance(found, xr.Dataset) or "saddle_index" not in found or "dim" not in found.attrs:
-        raise ValueError(f"got {type(found).__name__} without indices; give what saddle_index() returned")
+        raise ValueError(
+            f"found={told(found)} ({type(found).__name__}) without indices; give what saddle_index() returned"
+        )
     index = found["saddle_index"].transpose(..., INSTANCE)
     dims, shape = index.dims[:-1], index.shape[:-1]
     frame = Frame(dims, shape, {n: c for n, c in found.coords.items() if set(c.dims) <= set(dims)})
@@ -114,15 +118,15 @@ def index_against_loss(found: Any, *, bins: int | ArrayLike = 20, confidence: fl
 
 
 def _edges(bins: Any, value: FloatArray) -> FloatArray:
-    if np.ndim(bins) == 0:
-        check_whole("bins", bins, 1, "a whole number of at least 1, or the edges of the bins, ascending")
+    edges = array_of_numbers(bins)
+    if edges is None or edges.ndim == 0:
+        check_whole("bins", bins, 1, "a whole number from 1 to 10^6, or the edges of the bins, ascending", MOST_WORK)
         low, high = float(value.min()), float(value.max())
         if high <= low:  # one value: a bin around it
             low, high = low - 0.5 * max(abs(low), 1.0), high + 0.5 * max(abs(high), 1.0)
         return np.linspace(low, high, int(bins) + 1)
-    edges = np.asarray(bins)
     if edges.dtype.kind not in "iuf" or edges.ndim != 1 or edges.size < 2 or not np.all(np.diff(edges) > 0):
-        raise ValueError(f"bins={bins!r}; give a whole number of at least 1, or the edges of the bins, ascending")
+        raise ValueError(f"bins={told(bins)}; give a whole number of at least 1, or the edges of the bins, ascending")
     return edges.astype(np.float64)
 
 

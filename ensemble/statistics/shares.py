@@ -9,8 +9,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ..words import told
 from .intervals import wilson
-from .lifetimes import DIVERGED, Frame, IntArray, check_confidence, check_whole, read
+from .lifetimes import DIVERGED, MOST_WORK, Frame, IntArray, check_confidence, check_whole, read
 
 OUTCOME = "outcome"
 
@@ -62,11 +63,12 @@ def share_variables(frame: Frame, count: IntArray, n: IntArray, confidence: floa
 
 def _labels(labels: Any, seen: list[int]) -> list[int]:
     wanted = "event labels (1, 2, ...), each once, or None to list those that were seen"
-    if isinstance(labels, (str, bytes)) or not isinstance(labels, (Sequence, np.ndarray)) or len(labels) == 0:
-        raise ValueError(f"labels={labels!r}; give {wanted}")
+    listing = isinstance(labels, (list, tuple, range, np.ndarray)) and np.ndim(labels) == 1
+    if not listing or not 0 < len(labels) <= MOST_WORK:
+        raise ValueError(f"labels={told(labels)}; give {wanted}")
     for label in labels:
         check_whole("labels", label, 1, wanted)
     listed: NDArray[np.int64] = np.asarray(labels, dtype=np.int64)
     if np.unique(listed).size < listed.size or not set(seen) <= set(listed.tolist()):
-        raise ValueError(f"labels={list(labels)!r}, and events were {seen}; give {wanted}")
+        raise ValueError(f"labels={told(labels)}, and events were {seen}; give {wanted}")
     return listed.tolist()

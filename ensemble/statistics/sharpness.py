@@ -10,9 +10,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..field import Field
+from ..words import told
 from .ascent import Ball, Box, highest
 from .eigenvalues import Estimate, hessians, largest_eigenvalue, smallest_eigenvalue, spectrum
-from .lifetimes import FloatArray, check_whole
+from .lifetimes import MOST_WORK, FloatArray, check_whole
 from .points import DENSE_DIM, Probes, check_number, chunks, placed, points_of
 
 Measure = Callable[[Field, FloatArray], Any]
@@ -33,7 +34,9 @@ def trace(landscape: Any, x: Any, *, probes: int | None = None, seed: int = 0) -
     count = len(points)
     if probes is None:
         return Estimate(_diagonal_sums(field, points), np.zeros(count), np.ones(count, dtype=bool))
-    check_whole("probes", probes, 2, "a whole number of at least 2, for a standard error, or None for the exact trace")
+    check_whole(
+        "probes", probes, 2, "a whole number of at least 2 and at most 10^6, or None for the exact trace", MOST_WORK
+    )
     value, error = np.empty(count), np.empty(count)
     for part in chunks(count, 8 * (4 * field.dim + probes)):
         at, random = field.place(points[part]), Probes(seed, part.start, part.stop - part.start, field.dim)
@@ -91,7 +94,7 @@ def keskar(
     low = base < floor - 1e-9 * np.maximum(np.abs(base), 1.0)
     if low.any():
         raise ValueError(
-            f"f is {base[low].min():g} at {int(low.sum())} of {len(base)} points, below floor={floor!r}: relative to such a "
+            f"f is {base[low].min():g} at {int(low.sum())} of {len(base)} points, below floor={told(floor)}: relative to such a "
             f"loss the measure means nothing; give floor, the landscape's lowest value"
         )
     rise, settled = highest(field, points, Box(epsilon * (np.abs(points) + 1.0)), starts, steps, seed)
@@ -174,7 +177,7 @@ def sharpness(
                 number = np.asarray(made, dtype=np.float64)
                 if number.shape != (len(x),):
                     raise ValueError(
-                        f"measures: {name!r} gave shape {number.shape}; give ({len(x)},), one number a point"
+                        f"measures: {told(name)} gave shape {number.shape}; give ({len(x)},), one number a point"
                     )
                 made = Estimate(number, np.full(len(x), np.nan), np.isfinite(number))
             found |= {name: made.value, f"{name}_error": made.error, f"{name}_converged": made.converged}
@@ -198,6 +201,6 @@ def _measures(given: Any) -> dict[str, tuple[Measure, str, str]]:
     known = not isinstance(given, (str, Mapping)) and isinstance(given, Sequence) and len(given) > 0
     if not known or any(not isinstance(name, str) or name not in MEASURES for name in given):
         raise ValueError(
-            f"measures={given!r}; give names out of {', '.join(MEASURES)}, or a mapping from name to function of (field, x)"
+            f"measures={told(given)}; give names out of {', '.join(MEASURES)}, or a mapping from name to function of (field, x)"
         )
     return {name: MEASURES[name] for name in given}

@@ -16,7 +16,7 @@ from ..random import Random, round_keys
 from ..words import told
 from .configurations import alike, configurations
 from .intervals import median_interval
-from .lifetimes import FloatArray, check_confidence, check_seed, check_whole
+from .lifetimes import MOST_WORK, FloatArray, check_confidence, check_seed, check_whole
 from .recorded import Recorded, check_landscape, recorded
 
 
@@ -39,7 +39,7 @@ def noise_to_signal(
     a bad seed.
     """
     check_confidence(confidence)
-    check_whole("draws", draws, 2, "a whole number of draws, at least 2")
+    check_whole("draws", draws, 2, "a whole number of draws, at least 2 and at most 10^6", MOST_WORK)
     check_seed(seed)
     _check_noise(noise)
     found = recorded(data, "path", dims=1)
@@ -62,7 +62,7 @@ def _ratio(landscape: Any, noise: Any, found: Recorded, members: list[int], draw
     """Return the ratio (members, instances, steps) in the groups of one configuration of landscape and noise."""
     for part in nested(noise):
         if (isinstance(part, AlphaStable) and part.alpha < 2) or (isinstance(part, StudentT) and part.df <= 2):
-            raise ValueError(f"{part!r} has no finite variance, so there is no such ratio; give noise that has one")
+            raise ValueError(f"{told(part)} has no finite variance, so there is no such ratio; give noise that has one")
     values = found.values[members]
     dim, ids = values.shape[3], np.tile(found.ids, len(members)).astype(np.uint64)[:, None]
     seen, surface = seen_in_step(noise, dim), seen_in_step(landscape, dim)

@@ -17,6 +17,7 @@ from scipy.sparse import csc_array, eye_array
 from scipy.sparse.linalg import splu
 from scipy.special import ndtr
 
+from ..words import told
 from .exit_laws import FloatArray, Gradient, require_positive
 from .lifetimes import IntArray
 
@@ -117,10 +118,12 @@ def kramers_mean(barrier: float, temperature: float, minimum: Sequence[float], s
     low, high = np.asarray(minimum, float), np.asarray(saddle, float)
     if low.ndim != 1 or low.shape != high.shape or not np.all(low > 0):
         raise ValueError(
-            f"minimum={minimum!r}, saddle={saddle!r}; give all eigenvalues at both, positive at the minimum"
+            f"minimum={told(minimum)}, saddle={told(saddle)}; give all eigenvalues at both, positive at the minimum"
         )
     if np.sum(high < 0) != 1 or np.any(high == 0):
-        raise ValueError(f"saddle={saddle!r}; give the eigenvalues of a saddle with exactly one negative, none zero")
+        raise ValueError(
+            f"saddle={told(saddle)}; give the eigenvalues of a saddle with exactly one negative, none zero"
+        )
     # Ratios in pairs: determinants of many dimensions leave the range of floats.
     log_ratio = float(np.sum(np.log(np.abs(high)) - np.log(low)))
     return 2.0 * math.pi / -float(high.min()) * math.exp(0.5 * log_ratio + barrier / temperature)

@@ -17,7 +17,7 @@ import xarray as xr
 from scipy.special import ndtri
 
 from .intervals import skewed_limits
-from .lifetimes import BoolArray, FloatArray, Frame, Group, IntArray, check_confidence, check_whole, read
+from .lifetimes import MOST_WORK, BoolArray, FloatArray, Frame, Group, IntArray, check_confidence, check_whole, read
 
 QUANTILES = np.array([0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95])
 
@@ -149,7 +149,13 @@ def survival(data: Any, *, label: int | None = None, confidence: float = 0.95, m
     ValueError: confidence outside (0, 1), max_steps below 10, variables missing, no instances, contradicting times.
     """
     check_confidence(confidence)
-    check_whole("max_steps", max_steps, 10, "a whole number of at least 10 steps to list the curves at")
+    check_whole(
+        "max_steps",
+        max_steps,
+        10,
+        "a whole number of at least 10 steps, at most 10^6, to list the curves at",
+        MOST_WORK,
+    )
     lives = read(data, label)
     groups = [lives.group(number) for number in range(len(lives))]
     curves = [kaplan_meier(group.time, group.had, group.horizon, confidence) for group in groups]

@@ -1,0 +1,50 @@
+"""What counts as a number, a flag or an array of numbers in what somebody gives: one answer for parts, runs, statistics, pictures."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def is_flag(value: object) -> bool:
+    """Whether it is True or False."""
+    return isinstance(value, (bool, np.bool_))
+
+
+def is_real(value: object) -> bool:
+    """Whether it is a real number, finite or not; truth values, durations, fractions and decimals are none."""
+    number = isinstance(value, (int, float, np.integer, np.floating))
+    return number and not is_flag(value) and not isinstance(value, np.timedelta64)
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a finite real number that a float holds."""
+    with contextlib.suppress(OverflowError):
+        return is_real(value) and math.isfinite(float(value))  # type: ignore[arg-type]
+    return False
+
+
+def is_whole(value: object, low: int | None = None, high: int | None = None) -> bool:
+    """Whether it is a whole number from ``low`` to ``high``, both among them."""
+    if not is_real(value) or not isinstance(value, (int, np.integer)):
+        return False
+    return (low is None or int(value) >= low) and (high is None or int(value) <= high)
+
+
+def array_of_numbers(value: object) -> NDArray[Any] | None:
+    """Real numbers in an array, NaN and infinities among them; None where it is anything else, or masked."""
+    if is_real(value):
+        return np.asarray(float(value)) if is_number(value) or isinstance(value, (float, np.floating)) else None  # type: ignore[arg-type]
+    if isinstance(value, (str, bytes, Mapping, np.ma.MaskedArray)) or not isinstance(value, Iterable):
+        return None
+    if isinstance(value, range) and len(value) > 10**8:
+        return None
+    with contextlib.suppress(Exception):  # lists of several lengths, and objects that do not let themselves be read
+        array = np.asarray(value)
+        return array if array.dtype.kind in "iuf" else None
+    return None
