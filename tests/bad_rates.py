@@ -79,7 +79,7 @@ def curve(**changes):
 
 ROWS = [
     # what all of them take
-    *(r for f in ALL for r in given(f, "data", (None, 5, "run.nc"), "got (NoneType|int|str); give an xarray.Dataset")),
+    *(r for f in ALL for r in given(f, "data", (None, 5, "run.nc"), r"data=.* \((NoneType|int|str)\); give an xarray.Dataset")),
     *(r for f in ALL for r in given(f, "data", (RUNS.dataset.drop_vars("horizon"),), "lacks horizon; give")),
     *(r for f in ALL for r in given(f, "data", (RUNS.dataset.isel(instance=slice(0)),), "no instances; give at least one")),
     *(r for f in ALL if f is not OF_LAW

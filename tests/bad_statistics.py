@@ -53,7 +53,7 @@ ROWS = [
     *(row(f"{f.__name__}.landscape", partial(f, bad, POINTS), re.escape(repr(bad)[:12]), "give a landscape|ask a landscape")
       for f in AT_POINTS for bad in (None, "saddle", en.QuarticSaddle, en.Quadratic(en.grid(1.0, 2.0), dim=3))),
     *(row(f"{f.__name__}.x", partial(f, RUN["landscape"], bad), words, r"give points \(points, 3\)|leave them out")
-      for f in AT_POINTS for bad, words in ((None, "object"), ("x", "x of shape"), (np.zeros(3), r"shape \(3,\)"),
+      for f in AT_POINTS for bad, words in ((None, "x=None"), ("x", "x='x'"), (np.zeros(3), r"shape \(3,\)"),
                                             (np.zeros((2, 4)), r"\(2, 4\)"), (np.zeros((0, 3)), r"\(0, 3\)"),
                                             (POINTS + np.nan, "2 points not finite"))),
     *(row(f"{f.__name__}.{name}", partial(f, RUN["landscape"], POINTS, **{name: bad}), f"{name}={bad!r}", "give")

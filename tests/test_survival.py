@@ -235,7 +235,7 @@ GOOD = runs(geometric(0.1, (2, 50)), 30, dims=("lr", "instance"), coords={"lr": 
         (lambda: survival(GOOD, confidence=float("nan")), r"confidence=nan"),
         (lambda: survival(GOOD, max_steps=1), r"max_steps=1; give a whole number of at least 10"),
         (lambda: survival(GOOD, label=0), r"label=0; give an event's label"),
-        (lambda: survival([1, 2, 3]), r"got list; give an xarray.Dataset"),
+        (lambda: survival([1, 2, 3]), r"data=\[1, 2, 3\] \(list\); give an xarray.Dataset"),
         (lambda: survival(GOOD.drop_vars("event_step")), r"lacks event_step; give"),
         (lambda: survival(GOOD.isel(instance=slice(0, 0))), r"no instances"),
         (lambda: survival(GOOD.isel(lr=slice(0, 0))), r"at least one configuration"),

@@ -119,7 +119,7 @@ def placed(landscape: Any, x: Any) -> tuple[Field, FloatArray]:
     field = field_of(landscape)
     points = array_of_numbers(x)
     if points is None:
-        raise ValueError(f"x={told(x)}; give numbers, points (points, {field.dim}) of the landscape")
+        raise ValueError(f"x={told(x)}; give points (points, {field.dim}) of the landscape, in numbers")
     if points.ndim != 2 or points.shape[1] != field.dim or not len(points):
         raise ValueError(f"x of shape {points.shape}; give points (points, {field.dim}) of the landscape")
     points = points.astype(np.float64)
