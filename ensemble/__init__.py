@@ -13,6 +13,7 @@ from .noises import *
 from .optimizers import *
 from .records import Record, lin_spaced, log_spaced
 from .results.result import Result, load, replay
+from .running import UnfinishedError
 from .schedules import *
 from .simulate import compare, simulate
 from .starts import *
@@ -31,6 +32,7 @@ def __getattr__(name: str) -> _typing.Any:
 __all__ = [
     "Record",
     "Result",
+    "UnfinishedError",
     "compare",
     "grid",
     "lin_spaced",

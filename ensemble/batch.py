@@ -115,7 +115,6 @@ class Batch:
         for name in ("event_step", "event", "diverged_step"):
             getattr(state, name)[:] = to_device(getattr(earlier, name).reshape(rows))
         self.reached = earlier.reached
-        self.started_inside = earlier.started_inside
 
     def _shown(self) -> Any:
         """What records and the final x show: the iterate, or the average that the optimizer reports."""
@@ -204,7 +203,7 @@ class Batch:
         if not steps or steps[-1] < horizon:
             yield horizon
 
-    def run(self, reporter: Reporter, interrupt: Interrupt, offset: int, segment_steps: int | None) -> None:
+    def run(self, reporter: Reporter, interrupt: Interrupt, segment_steps: int | None) -> None:
         state, engine, xp, program = self.state, self.engine, self.engine.xp, self.program
         pace = paces(program)
         for stop in self._stops(self.setting.steps):
@@ -225,7 +224,7 @@ class Batch:
                     left = program.rows - diverged - (finished if program.stop else 0)
                     pace.took(last - self.reached, took, int(active.size), left)
                 self.reached = last
-                reporter.update(offset + last, int(active.size), finished, diverged)
+                reporter.update(last, int(active.size), finished, diverged)
             if self.reached == stop:
                 self._record_now()
             if interrupt.asked:
@@ -262,8 +261,7 @@ class Batch:
             diverged_step=host(state.diverged_step).reshape(shape),
             wall_time=self.wall_time,
             segments=self.segments,
-            started_inside=self.started_inside,
-            interrupted=self.reached < self.setting.steps,
+            inside=((program.instances, self.started_inside),),
             device=self.engine.describe(program),
         )
         if self.recorder is not None and self.recorder.taken:

@@ -150,7 +150,8 @@ def fields_of(
     engine, _ = choose(options["backend"], options["threads"], asked)
     made: dict[tuple[Part, int], Field] = {}
     fields = []
-    for name, setting in settings.items():
+    for name in outcomes:
+        setting = settings[name]
         for parts in setting.sweep().parts:
             key = parts["landscape"], outcomes[name].reached
             if key not in made:

@@ -146,8 +146,12 @@ class Memory:
         return max(self.running(instances), self.result() + self.program.instances * INSTANCE)
 
 
-def plan_run(setting: Setting, engine: Engine, keep_x: bool, beside: int | None = None) -> Plan:
-    """Cuts an ensemble into batches that fit, or refuses. ``beside``: bytes that the results of others will hold.
+def plan_run(
+    setting: Setting, engine: Engine, keep_x: bool, beside: int | None = None, at_most: int | None = None
+) -> Plan:
+    """Cuts an ensemble into batches that fit, or refuses.
+
+    ``beside``: bytes that the results of others will hold; ``at_most``: instances of a batch.
 
     Raises:
         MemoryError: it cannot fit, with the numbers.
@@ -168,6 +172,7 @@ def plan_run(setting: Setting, engine: Engine, keep_x: bool, beside: int | None 
             f"record less, or keep_x=False."
         )
     count = most if memory.needed(most) <= room else _largest(memory, most, room)
+    count = min(count, at_most or count)
     batches = -(-setting.instances // count)
     per_batch = -(-setting.instances // batches)
     return Plan(
@@ -197,7 +202,7 @@ def _limited_by(host: int) -> str:
 
 
 def plan_runs(settings: dict[str, Setting], engine: Engine, keep_x: bool) -> dict[str, Plan]:
-    """A plan for each of several runs, whose results are all held at the end."""
+    """A plan for each of several runs, whose results are all held at the end; all with batches of equally many instances."""
     if len(settings) == 1:
         return {name: plan_run(setting, engine, keep_x) for name, setting in settings.items()}
     sizes = {}
@@ -205,7 +210,12 @@ def plan_runs(settings: dict[str, Setting], engine: Engine, keep_x: bool) -> dic
         program = setting.program(setting.sweep().parts, 0, setting.instances)
         sizes[name] = Memory.of(setting, program, engine, keep_x, True).result()
     total = sum(sizes.values())
-    return {name: plan_run(setting, engine, keep_x, total - sizes[name]) for name, setting in settings.items()}
+    beside = {name: total - size for name, size in sizes.items()}
+    plans = {name: plan_run(setting, engine, keep_x, beside[name]) for name, setting in settings.items()}
+    fewest = min(plan.instances_per_batch for plan in plans.values())
+    if all(plan.instances_per_batch == fewest for plan in plans.values()):
+        return plans
+    return {name: plan_run(setting, engine, keep_x, beside[name], fewest) for name, setting in settings.items()}
 
 
 def _largest(memory: Memory, most: int, room: int) -> int:

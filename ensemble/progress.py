@@ -1,10 +1,11 @@
-"""Live progress and Ctrl-C."""
+"""Live progress, Ctrl-C and SIGTERM."""
 
 from __future__ import annotations
 
 import signal
 import sys
 import threading
+import time
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -14,11 +15,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 class Reporter:
     """A progress bar with the counts of running, finished and diverged instances; silent where nobody looks.
 
-    ``show`` None: only on a terminal.
+    ``show`` None: only on a terminal. ``begun`` and ``share`` of the whole: what was done before, and what this is.
     """
 
-    def __init__(self, show: bool | None, label: str, total: int) -> None:
-        visible = sys.stderr.isatty() if show is None else show
+    def __init__(self, show: bool | None, label: str, total: int, begun: float = 0.0, share: float = 1.0) -> None:
+        self._begun, self._share = begun * total, share
+        visible = _seen(sys.stderr) if show is None else show and sys.stderr is not None and not _closed(sys.stderr)
         self._progress: Progress | None = None
         if visible:
             from rich.console import Console
@@ -31,7 +33,7 @@ class Reporter:
                 console=Console(stderr=True),
                 transient=True,
             )
-            self._task = self._progress.add_task(label, total=total, counts="")
+            self._task = self._progress.add_task(label, total=total, completed=round(self._begun), counts="")
 
     def __enter__(self) -> Reporter:
         if self._progress:
@@ -45,26 +47,76 @@ class Reporter:
     def update(self, step: int, running: int, finished: int, diverged: int) -> None:
         if self._progress:
             counts = f"running {running:,}  finished {finished:,}  diverged {diverged:,}"
-            self._progress.update(self._task, completed=step, counts=counts)
+            self._progress.update(self._task, completed=round(self._begun + self._share * step), counts=counts)
+
+
+def _closed(stream: Any) -> bool:
+    return bool(getattr(stream, "closed", False))
+
+
+def _seen(stream: Any) -> bool:
+    """Whether a stream is a terminal: there may be none, a closed one, or one of the program's own that cannot say."""
+    try:
+        return stream is not None and not _closed(stream) and bool(stream.isatty())
+    except (AttributeError, OSError, ValueError):
+        return False
 
 
 class Interrupt:
-    """While entered, the first Ctrl-C asks the run to end after its segment; a second one raises KeyboardInterrupt."""
+    """While entered, a first Ctrl-C or SIGTERM asks what runs to end soon; a second Ctrl-C raises KeyboardInterrupt.
+
+    Only where nobody else has decided: a signal that is ignored (``command &`` in a script ignores Ctrl-C) stays ignored, and a
+    handler of the program's own stays in place and alone says what its signal does. Signals reach the main thread: in other
+    threads nothing is caught. A second SIGTERM within :data:`PATIENCE` seconds is taken for the first one, since some senders
+    signal a process and then its group; a later one does what it did before. What was there before is always put back.
+    """
+
+    PATIENCE = 1.0
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self) -> None:
-        self.asked = False
-        self._before: Any = None
+        self.by = ""
+        """The name of the signal that asked, such as SIGINT."""
+        self._when = 0.0
+        self._before: dict[signal.Signals, Any] = {}
+        self._late: int | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether what runs is to end."""
+        return bool(self.by)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if not self.by:
+            self.by, self._when = signal.Signals(number).name, time.monotonic()
+        elif frame is not None and frame.f_code is Interrupt.__exit__.__code__:
+            self._late = number  # nothing may be raised there: it would keep the handlers from being put back
+        elif number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.asked = True
+        elif time.monotonic() - self._when > self.PATIENCE:
+            signal.signal(number, self._before.pop(signal.Signals(number)))
+            signal.raise_signal(number)
 
     def __enter__(self) -> Interrupt:
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._handle)
+        if threading.current_thread() is not threading.main_thread():
+            return self
+        try:
+            for number in self.SIGNALS:
+                before = signal.getsignal(number)
+                if before is signal.SIG_DFL or before is signal.default_int_handler:
+                    self._before[number] = before
+                    signal.signal(number, self._handle)
+        except BaseException as error:
+            self.__exit__(None, None, None)
+            if not isinstance(error, ValueError):  # the main thread of another interpreter
+                raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
+        while self._before:
+            number, before = next(iter(self._before.items()))
+            signal.signal(number, before)
+            del self._before[number]
+        if self._late is not None:
+            late, self._late = self._late, None
+            signal.raise_signal(late)

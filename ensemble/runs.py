@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +10,13 @@ from numpy.typing import NDArray
 
 from .backends.program import Engine
 from .batch import Batch
-from .plan import Plan
+from .plan import Memory, Plan
 from .progress import Interrupt, Reporter
 from .records import summarise
 from .setting import Outcome, Setting
+
+HALVINGS = 10
+"""A batch that memory does not suffice for is halved so often, and then given up."""
 
 
 def execute(
@@ -25,34 +27,101 @@ def execute(
     label: str,
     before: Outcome | None = None,
     segment_steps: int | None = None,
-    interrupt: Interrupt | None = None,
-    keep_x: bool = True,
 ) -> Outcome:
-    """Runs a setting to its horizon, from the start or from ``before``, batch by batch.
+    """Runs a setting to its horizon, from the start or from ``before``; or to where an interrupt ends it."""
+    run = Run(setting, engine, plan, label, before, segment_steps=segment_steps)
+    with Interrupt() as interrupt:
+        while not run.over and not interrupt.asked:
+            run.next_batch(progress, interrupt)
+    return run.outcome()
 
-    After an interrupt the outcome is that of all instances to the step reached or, where there are several batches, of the
-    first instances to the horizon: an ensemble is its instances' sum, and fewer of them are an ensemble too.
+
+class Run:
+    """One optimizer's ensemble on its way: batch after batch, each the next instances from their start to the horizon.
+
+    ``before``: what an earlier run found of the first instances, or of all; those go on from there. What an interrupt leaves is the
+    instances that have reached the horizon or, where the first batch has not, that batch at the step it came to: an ensemble is its
+    instances' sum, and fewer of them are an ensemble too.
     """
-    configurations = setting.sweep().parts
-    gathered = _Gathered(setting, plan.batches)
-    watch = contextlib.nullcontext(interrupt) if interrupt else Interrupt()
-    with watch as asking, Reporter(progress, label, setting.steps * plan.batches) as reporter:
-        for b, first in enumerate(range(0, setting.instances, plan.instances_per_batch)):
-            count = min(plan.instances_per_batch, setting.instances - first)
-            program = setting.program(configurations, first, count)
-            earlier = None if before is None else before.part(first, count)
-            batch = Batch(setting, program, configurations, engine, earlier, first)
-            batch.run(reporter, asking, b * setting.steps, segment_steps)
-            if gathered.done and batch.reached < setting.steps:
-                break
-            gathered.add(batch.outcome(keep_x))
-            del batch  # before the next one takes its memory
-            if asking.asked:
-                break
-    if gathered.done < setting.instances:
-        setting = setting.first_only(gathered.done)
-        before = None if before is None else before.first_only(gathered.done)
-    return _finished(gathered.outcome(), setting, before)
+
+    def __init__(
+        self,
+        setting: Setting,
+        engine: Engine,
+        plan: Plan,
+        label: str = "",
+        before: Outcome | None = None,
+        keep_x: bool = True,
+        segment_steps: int | None = None,
+    ) -> None:
+        self.setting, self.engine, self.label, self.before, self.keep_x = setting, engine, label, before, keep_x
+        self.segment_steps = segment_steps
+        self.configurations = setting.sweep().parts
+        self.planned = self.size = plan.instances_per_batch
+        self._gathered = _Gathered(setting)
+
+    @property
+    def done(self) -> int:
+        """Instances of which there is an outcome."""
+        return self._gathered.done
+
+    @property
+    def over(self) -> bool:
+        return self.done == self.setting.instances
+
+    def next_batch(self, show: bool | None, interrupt: Interrupt) -> None:
+        """Runs the next instances: as many as were planned, or fewer if memory does not suffice for those.
+
+        Raises:
+            MemoryError: it suffices for hardly any, with the numbers.
+        """
+        first, old = self.done, 0 if self.before is None else self.before.instances
+        edge = old if first < old else self.setting.instances
+        while True:
+            count = min(self.size, edge - first)
+            why = self._tried(first, count, first < old, show, interrupt)
+            if why is None:
+                return
+            self.engine.release()  # here nothing holds on to the batch any longer
+            if count == 1 or count < self.planned >> HALVINGS:
+                raise self._too_little(count, why)
+            self.size = -(-count // 2)
+
+    def _tried(self, first: int, count: int, goes_on: bool, show: bool | None, interrupt: Interrupt) -> str | None:
+        """Runs a batch and keeps what it found; or says why there was no memory for it."""
+        try:
+            found = self._ran(first, count, goes_on, show, interrupt)
+            if found.reached == self.setting.steps or not first:
+                self._gathered.add(found)
+        except MemoryError as error:
+            return (str(error).splitlines() or ["no memory"])[0]
+        return None
+
+    def _ran(self, first: int, count: int, goes_on: bool, show: bool | None, interrupt: Interrupt) -> Outcome:
+        setting = self.setting
+        earlier = self.before.part(first, count) if self.before is not None and goes_on else None
+        program = setting.program(self.configurations, first, count)
+        batch = Batch(setting, program, self.configurations, self.engine, earlier, first)
+        shares = (first / setting.instances, count / setting.instances)
+        with Reporter(show, self.label, setting.steps, *shares) as reporter:
+            batch.run(reporter, interrupt, self.segment_steps)
+        found = batch.outcome(self.keep_x)
+        if earlier is not None and not earlier.summarised:
+            found = _with_earlier_records(found, earlier)
+        return found
+
+    def _too_little(self, count: int, why: str) -> MemoryError:
+        program = self.setting.program(self.configurations, 0, count)
+        needed = Memory.of(self.setting, program, self.engine, self.keep_x, False).running(count)
+        return MemoryError(
+            f"a batch of {count} instances x {len(self.configurations)} configurations x {program.dim} coordinates, about "
+            f"{needed / 2**20:.3g} MiB, found no memory ({why[:80]}); {self.planned} were planned, {self.done} are done. Take fewer "
+            f"instances or configurations, record less, or keep_x=False."
+        )
+
+    def outcome(self) -> Outcome:
+        """What was found so far: of the first :attr:`done` instances."""
+        return _finished(self._gathered.outcome(), self.setting, self.before)
 
 
 class _Gathered:
@@ -61,8 +130,8 @@ class _Gathered:
     BY_INSTANCE = ("x", "reported", "event_step", "event", "diverged_step")
     BY_SLOT = ("vectors", "integers")
 
-    def __init__(self, setting: Setting, batches: int) -> None:
-        self.instances, self.batches = setting.instances, batches
+    def __init__(self, setting: Setting) -> None:
+        self.instances = setting.instances
         self.recorded = 0 if setting.record is None else setting.record.places(setting.instances).size
         self.done = self.done_recorded = self.parts = 0
         self.found: Outcome | None = None
@@ -72,21 +141,22 @@ class _Gathered:
         here = slice(self.done, self.done + part.instances)
         width = next((a.shape[1] for a in part.records.values()), 0)
         recorded = slice(self.done_recorded, self.done_recorded + width)
-        self.done, self.done_recorded, self.parts = here.stop, recorded.stop, self.parts + 1
-        if self.batches == 1:
+        inside = tuple((self.done + end, count) for end, count in part.inside)
+        if part.instances == self.instances:
             self.found = part
-            return
-        if self.found is None:
+        elif self.found is None:
             wide: dict[str, Any] = {n: _wide(getattr(part, n), 1, self.instances) for n in self.BY_INSTANCE}
             wide |= {n: _wide(getattr(part, n), 2, self.instances) for n in self.BY_SLOT}
             records: dict[str, Any] = {n: _wide(a, 1, self.recorded) for n, a in part.records.items()}
             self.found = replace(part, **wide, records=records)
         else:
-            self.found.interrupted |= part.interrupted
+            self.found.inside += inside
             self.found.wall_time += part.wall_time
             self.found.segments += part.segments
-            self.found.started_inside += part.started_inside
             self.found.flushed += part.flushed
+        self.done, self.done_recorded, self.parts = here.stop, recorded.stop, self.parts + 1
+        if self.found is part:
+            return
         for n in self.BY_INSTANCE:
             if getattr(part, n) is not None:
                 getattr(self.found, n)[:, here] = getattr(part, n)
@@ -100,7 +170,7 @@ class _Gathered:
         assert self.found is not None
         found = replace(self.found, batches=self.parts)
         if self.done < self.instances:
-            found = replace(found.part(0, self.done), interrupted=True)
+            found = found.part(0, self.done)
             found.records = {n: a[:, : self.done_recorded] for n, a in found.records.items()}
         return found
 
@@ -113,20 +183,25 @@ def _wide(array: NDArray[Any] | None, axis: int, size: int) -> NDArray[Any] | No
 
 
 def _finished(found: Outcome, setting: Setting, before: Outcome | None) -> Outcome:
-    """With summaries in place of what they are of, and after what an earlier run found."""
+    """With summaries in place of what they are of, and with what an earlier run took."""
     record = setting.record
     if record is not None:
-        found.record_places = record.places(setting.instances)
-        if record.summary and found.records:
+        places = record.places(setting.instances)
+        found.record_places = places[: np.searchsorted(places, found.instances)]
+        if not found.record_places.size:
+            found.records, found.record_steps = {}, None
+        elif record.summary and found.records:
             raw = found.records
             found.records = {k: v for n in list(raw) for k, v in summarise(n, raw.pop(n), record.quantiles).items()}
     else:
         found.records, found.record_steps = {}, None
     if before is not None:
-        found = _with_earlier_records(found, before)
+        if before.summarised:
+            found = _with_earlier_records(found, before)
         found.wall_time += before.wall_time
         found.segments += before.segments
-        found.started_inside = before.started_inside
+        of_both = min(found.instances, before.instances)
+        found.inside = before.part(0, of_both).inside + tuple(i for i in found.inside if i[0] > of_both)
     return found
 
 
@@ -137,7 +212,7 @@ def _with_earlier_records(found: Outcome, before: Outcome) -> Outcome:
             return replace(found, records=before.records, record_steps=before.record_steps)
         return found
     new = found.record_steps > before.reached
-    axis = 1 if "value_n" in found.records or any(k.endswith("_n") for k in found.records) else 2
+    axis = 1 if found.summarised else 2
     records = {}
     for name, array in found.records.items():
         kept = np.take(array, np.flatnonzero(new), axis=axis)

@@ -71,14 +71,6 @@ class Setting:
     def __getstate__(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in fields(self)}  # not the configurations, which are made again
 
-    def first_only(self, count: int) -> Setting:
-        """The same of the first ``count`` instances: they do not know of the others."""
-        record = self.record
-        if record is not None and record.instances is not None:
-            places = [int(p) for p in record.places(self.instances) if p < count]
-            record = replace(record, instances=places) if places else None
-        return replace(self, instances=count, record=record)
-
     def program(self, configurations: tuple[Mapping[str, Part], ...], first: int, count: int) -> Program:
         return Program(
             configurations=tuple({role: c[role] for role in ROLES} for c in configurations),
@@ -110,10 +102,10 @@ class Outcome:
     wall_time: float = 0.0
     segments: int = 0
     batches: int = 1
-    started_inside: int = 0
+    inside: tuple[tuple[int, int], ...] = ()
+    """Starts that already satisfy the event, batch by batch: (instances up to the batch's end, how many in it)."""
     flushed: int = 0
     """Instances that float32 holds where the landscape would let them go."""
-    interrupted: bool = False
     device: dict[str, Any] = field(default_factory=dict)
     reported: NDArray[Any] | None = None
     """What is shown in place of x, where the optimizer averages."""
@@ -126,29 +118,43 @@ class Outcome:
     def instances(self) -> int:
         return int(self.event_step.shape[1])
 
+    @property
+    def started_inside(self) -> int:
+        """Starts that already satisfy the event."""
+        return sum(count for _, count in self.inside)
+
+    @property
+    def summarised(self) -> bool:
+        """Whether the records are moments and quantiles over instances, and not each instance's own."""
+        return any(name.endswith("_n") for name in self.records)
+
     def first_only(self, count: int) -> Outcome:
         """The same of the first ``count`` instances. Summaries stay those of all that were summarised."""
         found = self.part(0, count)
-        if self.record_places is not None and not any(name.endswith("_n") for name in self.records):
-            here = self.record_places < count
-            found.record_places = self.record_places[here]
-            found.records = {name: a[:, here] for name, a in self.records.items()} if here.any() else {}
-            found.record_steps = self.record_steps if here.any() else None
+        if found.record_places is not None and not found.record_places.size and not self.summarised:
+            found.records, found.record_steps = {}, None
         return found
 
     def part(self, first: int, count: int) -> Outcome:
-        """The same of some of the instances, records apart: views."""
+        """The same of some of the instances: views."""
         here = slice(first, first + count)
-        return replace(
+        found = replace(
             self,
-            x=self.x[:, here],
-            reported=None if self.reported is None else self.reported[:, here],
-            vectors=self.vectors[:, :, here],
-            integers=self.integers[:, :, here],
+            x=_cut(self.x, 1, here),
+            reported=None if self.reported is None else _cut(self.reported, 1, here),
+            vectors=_cut(self.vectors, 2, here),
+            integers=_cut(self.integers, 2, here),
             event_step=self.event_step[:, here],
             event=self.event[:, here],
             diverged_step=self.diverged_step[:, here],
+            inside=tuple((end - first, inside) for end, inside in self.inside if first < end <= first + count),
         )
+        if self.record_places is not None:
+            recorded = slice(*np.searchsorted(self.record_places, (first, first + count)))
+            found.record_places = self.record_places[recorded] - first
+            if not self.summarised:
+                found.records = {name: array[:, recorded] for name, array in self.records.items()}
+        return found
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -157,3 +163,27 @@ def _same(a: Any, b: Any) -> bool:
     if isinstance(a, dict) and isinstance(b, dict):
         return a.keys() == b.keys() and all(_same(a[k], b[k]) for k in a)
     return type(a) is type(b) and bool(a == b)
+
+
+def _cut(array: NDArray[Any], axis: int, here: slice) -> NDArray[Any]:
+    """Some of an array along one axis; all of one that was not kept."""
+    return array[(slice(None),) * axis + (here,)] if array.ndim > axis else array
+
+
+def standing(settings: Mapping[str, Setting], outcomes: Mapping[str, Outcome]) -> str:
+    """What is unfinished of what was asked, in words; nothing where all is done."""
+    lines = []
+    for name, setting in settings.items():
+        found, left = outcomes.get(name), []
+        if found is None:
+            left = ["not begun"]
+        else:
+            if found.instances < setting.instances:
+                left.append(f"{found.instances:,} of {setting.instances:,} instances")
+            if found.reached < setting.steps or left:
+                left.append(f"at step {found.reached:,} of {setting.steps:,}")
+        if left:
+            lines.append((f"{name}: " if name else "") + ", ".join(left))
+    if len(lines) > 3:
+        lines[2:] = [f"and {len(lines) - 2} more"]
+    return "; ".join(line if len(line) <= 60 else f"{line[:56]} ..." for line in lines)

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from .backends.choice import choose
-from .backends.program import Engine
 from .estimate import estimated
 from .events import Event, Never
-from .given import FLOAT32, MOST_STEPS, check_schedules, checked_setting, flag, one_of, whole
+from .given import MOST_STEPS, checked_setting, flag, one_of, whole
 from .landscapes.base import Landscape
 from .noises import Noise
 from .optimizers import Optimizer
 from .plan import Plan, plan_run, plan_runs
-from .progress import Interrupt
 from .records import Record
-from .results.result import Result, make_result
+from .results.result import Result
+from .running import carry_out
 from .runs import execute
-from .setting import Outcome, Setting
+from .setting import Setting
 from .starts import Start
 
 
@@ -195,95 +192,8 @@ def _run(
     if flag("plan_only", plan_only):
         plans = {name: estimated(plan, settings[name], engine) for name, plan in plans.items()}
         return plans.get("", plans)
-    _prepare(settings, engine)
-    outcomes: dict[str, Outcome] = {}
-    with Interrupt() as interrupt:
-        for name, setting in settings.items():
-            label = name or type(setting.optimizer).__name__
-            outcomes[name] = execute(setting, engine, plans[name], show, label, interrupt=interrupt, keep_x=keep)
-            if interrupt.asked:
-                break
-    outcomes[name].interrupted |= len(outcomes) < len(settings)
-    settings, outcomes = _in_step({name: settings[name] for name in outcomes}, outcomes)
-    inside = sum(o.started_inside for o in outcomes.values())
-    if inside:
-        warnings.warn(
-            f"{inside} of {sum(o.event_step.size for o in outcomes.values())} starts already satisfy the event. Starts are "
-            f"not tested: their event is recorded at the first step after which it holds.",
-            stacklevel=3,
-        )
-    _warn_of_underflow(outcomes)
     options = {"backend": engine.name, "backend_reason": reason, "keep_x": keep, "threads": count}
-    return make_result(settings, outcomes, options)
-
-
-def _warn_of_underflow(outcomes: dict[str, Outcome]) -> None:
-    count = sum(outcome.flushed for outcome in outcomes.values())
-    if count:
-        warnings.warn(
-            f"In {count} instances or more a coordinate was flushed to 0 where the landscape curves down: float32 ends at "
-            f"{FLOAT32.tiny:.3g}, and without noise nothing moves it again. That is arithmetic, not optimization; give "
-            f'dtype="float64".',
-            stacklevel=4,
-        )
-
-
-def _in_step(
-    settings: dict[str, Setting], outcomes: dict[str, Outcome]
-) -> tuple[dict[str, Setting], dict[str, Outcome]]:
-    """Equally many instances of every optimizer: as many as the one has that an interrupt left with the fewest."""
-    count = min(o.instances for o in outcomes.values())
-    settings = {name: s if s.instances == count else s.first_only(count) for name, s in settings.items()}
-    outcomes = {name: o if o.instances == count else o.first_only(count) for name, o in outcomes.items()}
-    return settings, outcomes
-
-
-def _prepare(settings: dict[str, Setting], engine: Engine) -> None:
-    """Compiles everything that will run, several programs at once."""
-    programs = [s.program(s.sweep().parts, 0, s.instances) for s in settings.values()]
-    with ThreadPoolExecutor(4) as pool:
-        for future in [pool.submit(engine.prepare, p) for p in programs]:
-            future.result()
-
-
-def resumed(result: Result, steps: object, progress: bool | None) -> Result:
-    """Takes a result on to ``steps`` in total; see :meth:`Result.resume`."""
-    options = result.options
-    reached = [o.reached for o in result.outcomes.values()]
-    horizon = whole("steps", steps, max(min(reached) + 1, max(reached)), MOST_STEPS)
-    show = None if progress is None else flag("progress", progress)
-    asked = [part for setting in result.settings.values() for part in setting.in_step()]
-    engine, _ = choose(options["backend"], options["threads"], asked)
-    settings, outcomes = {}, {}
-    with Interrupt() as interrupt:
-        for name, setting in result.settings.items():
-            longer = dataclasses.replace(setting, steps=horizon)
-            check_schedules(longer)
-            found = result.outcomes[name]
-            vectors, integers = setting.optimizer.state_slots()
-            has_state = found.x.size and (found.vectors.size or not vectors) and (found.integers.size or not integers)
-            if interrupt.asked and has_state:
-                settings[name], outcomes[name] = setting, dataclasses.replace(found, interrupted=True)
-                continue
-            before = found if has_state else None  # what was not kept is computed again: the same bits
-            settings[name] = longer
-            keep_x = options["keep_x"]
-            ran = longer if before else _with_records_of(found, longer)
-            plan = plan_run(ran, engine, keep_x)
-            label = name or type(setting.optimizer).__name__
-            outcomes[name] = execute(ran, engine, plan, show, label, before, interrupt=interrupt, keep_x=keep_x)
-    settings, outcomes = _in_step(settings, outcomes)
-    _warn_of_underflow(outcomes)
-    return make_result(settings, outcomes, options)
-
-
-def _with_records_of(found: Outcome, setting: Setting) -> Setting:
-    """The setting, recording where ``found`` was recorded, and after it where the setting says."""
-    if setting.record is None or found.record_steps is None:
-        return setting
-    steps = setting.record.steps(setting.steps)
-    at = np.concatenate([found.record_steps, steps[steps > found.reached]]).tolist()
-    return dataclasses.replace(setting, record=dataclasses.replace(setting.record, at=at))
+    return carry_out(settings, settings, engine, plans, options, show, {})
 
 
 def replayed(
@@ -306,9 +216,13 @@ def replayed(
     name = names[0] if optimizer is None else optimizer
     if name not in result.settings:
         raise ValueError(f"replay(optimizer={optimizer!r}): give one of {', '.join(names)}.")
+    if name not in result.outcomes:
+        raise ValueError(
+            f"replay(optimizer={name!r}): it had not begun when the run was ended; resume the result first."
+        )
     setting, outcome = result.settings[name], result.outcomes[name]
     first = setting.first_instance
-    place = whole("instance", instance, first, first + setting.instances - 1) - first
+    place = whole("instance", instance, first, first + outcome.instances - 1) - first
     sweep = setting.sweep()
     c = _configuration(configuration, sweep)
     horizon = outcome.reached if steps is None else whole("steps", steps, 1, outcome.reached)

@@ -81,7 +81,7 @@ class EmulatedEngine(DeviceEngine):
     def threads_per_block(self) -> int:
         return self.threads
 
-    def prepare(self, program: Program) -> None:
+    def prepare(self, program: Program, looks: bool = False) -> None:
         for entry in self.entries(program):
             build_emulated(self.source(program, entry), entry, self.compiler)
 

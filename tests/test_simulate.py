@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import signal
-import subprocess
 import sys
 import threading
 import warnings
@@ -20,8 +19,9 @@ from hypothesis import strategies as st
 import ensemble as en
 from ensemble.backends.numpy import NumpyEngine
 from ensemble.plan import MEMORY_SHARE
-from ensemble.progress import Interrupt, Reporter
+from ensemble.progress import Reporter
 from ensemble.records import QUANTITIES
+from ensemble.runs import Run
 
 HERE = {"instances": 6, "steps": 8, "backend": "numpy", "progress": False, "dtype": "float64"}
 SADDLE = {
@@ -493,50 +493,156 @@ def test_ctrl_c_leaves_a_valid_result_to_the_step_reached(interrupted):
     assert resumed.dataset.attrs["interrupted"] == 0
 
 
-def test_ctrl_c_among_batches_leaves_the_batches_that_were_finished(interrupted, monkeypatch):
-    whole = escape(**LONG)
-    at_once = escape(**LONG, plan_only=True).bytes_needed
-    monkeypatch.setattr(NumpyEngine, "memory_available", lambda self: 0.9 * at_once / MEMORY_SHARE)
-    assert escape(**LONG, plan_only=True).batches > 2
-    interrupted(70)
-    part = escape(**LONG)
+@pytest.fixture
+def interrupted_in_batch(monkeypatch):
+    """Presses Ctrl-C in the batch with this number, from 1; the list that is returned says which there were."""
+    begun = []
+    monkeypatch.setattr(Run, "next_batch", lambda run, *a: begun.append((run.label, run.done)) or NEXT_BATCH(run, *a))
+
+    def press(number):
+        begun.clear()
+        monkeypatch.setattr(Reporter, "update", lambda *_: len(begun) == number and os.kill(os.getpid(), signal.SIGINT))
+        return begun
+
+    return press
+
+
+NEXT_BATCH = Run.next_batch
+
+
+@pytest.fixture
+def in_batches(monkeypatch):
+    """Leaves NumPy as little memory as makes several batches of a run."""
+
+    def leave(share=0.9, **arguments):
+        at_once = escape(**arguments, plan_only=True).bytes_needed
+        monkeypatch.setattr(NumpyEngine, "memory_available", lambda self: share * at_once / MEMORY_SHARE)
+        assert escape(**arguments, plan_only=True).batches > 1
+
+    return leave
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        LONG["record"],
+        en.Record("value", at=en.log_spaced(9), instances=[1, 5, 22, 39]),
+        en.Record("value", at=en.log_spaced(9), summary=True),
+    ],
+)
+def test_ctrl_c_among_batches_leaves_the_batches_that_were_finished(
+    record, interrupted_in_batch, in_batches, monkeypatch
+):
+    arguments = LONG | {"record": record, "steps": 300}
+    whole, longer = escape(**arguments), escape(**arguments | {"steps": 400})
+    in_batches(**arguments)
+    interrupted_in_batch(2)
+    part = escape(**arguments)
     n = part.dataset.sizes["instance"]
     assert 0 < n < 40
     assert part.dataset.attrs["interrupted"] == 1
-    assert part.dataset.attrs["instances"] == n
-    assert part.dataset["horizon"] == 1500
-    assert part.dataset.equals(whole.dataset.isel(instance=slice(n)))
+    assert (part.dataset.attrs["instances"], part.dataset.attrs["instances_asked"]) == (n, 40)
+    assert part.dataset.attrs["unfinished"] == f"{n} of 40 instances, at step 300 of 300"
+    assert part.settings[""].instances == 40
+    assert part.settings[""].record == record
+    assert part.dataset["horizon"] == 300
+    if not record.summary:
+        first = {"instance": slice(n)}
+        if record.instances is not None:
+            first["recorded_instance"] = slice(sum(place < n for place in record.instances))
+        assert part.dataset.equals(whole.dataset.isel(first))
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="from 300 to"):
+        part.resume(299)
+    for resumed in (part.resume(), part.resume(300)):
+        assert resumed.dataset.equals(whole.dataset)
+        assert (resumed.dataset.attrs["interrupted"], resumed.dataset.attrs["unfinished"]) == (0, "")
+        assert resumed.dataset.attrs["started_inside"] == whole.dataset.attrs["started_inside"]
+    further = part.resume(400).dataset
+    assert np.array_equal(further["x"], longer.dataset["x"])
+    assert np.array_equal(further["event_step"], longer.dataset["event_step"])
+    with pytest.raises(ValueError, match="all that was asked is done"):
+        whole.resume()
 
 
-def test_ctrl_c_between_optimizers_keeps_those_that_ran(interrupted):
+def test_ctrl_c_in_the_first_of_several_batches_leaves_it_at_the_step_it_came_to(interrupted, in_batches, monkeypatch):
+    whole = escape(**LONG | {"steps": 300})
+    in_batches(**LONG | {"steps": 300})
+    interrupted(3)
+    part = escape(**LONG | {"steps": 300})
+    n, reached = part.dataset.sizes["instance"], int(part.dataset["horizon"])
+    assert n < 40
+    assert 0 < reached < 300
+    assert part.dataset.attrs["unfinished"] == f"{n} of 40 instances, at step {reached} of 300"
+    monkeypatch.undo()
+    assert part.resume().dataset.equals(whole.dataset)
+
+
+def test_ctrl_c_between_optimizers_keeps_those_that_ran(interrupted, tmp_path):
     optimizers = {"a": en.GradientDescent(0.1), "b": en.HeavyBall(0.02), "c": en.Adam(0.01)}
-    whole = compare(optimizers, **LONG).dataset
+    whole = compare(optimizers, **LONG | {"steps": 300}).dataset
     segments = len(np.unique(whole["step"]))
     interrupted(segments + 20)
-    part = compare(optimizers, **LONG)
+    part = compare(optimizers, **LONG | {"steps": 300})
     assert part.dataset["optimizer"].to_numpy().tolist() == ["a", "b"]
     assert part.dataset.attrs["interrupted"] == 1
     reached = part.dataset["horizon"].to_numpy()
-    assert reached[0] == 1500 > reached[1] > 0
+    assert reached[0] == 300 > reached[1] > 0
     assert part.dataset.sel(optimizer="a")["distance"].equals(whole.sel(optimizer="a")["distance"])
     told = part.dataset["distance"].sel(optimizer="b")
     assert np.isnan(told.where(told["step"] > reached[1], drop=True)).all()
     assert np.isfinite(told.where(told["step"] <= reached[1], drop=True)).all()
+    assert list(part.settings) == ["a", "b", "c"]
+    assert part.dataset.attrs["unfinished"] == f"b: at step {reached[1]} of 300; c: not begun"
+    with pytest.raises(ValueError, match="had not begun"):
+        en.replay(part, 0, optimizer="c")
+    assert len(part.fields()) == 2
 
-    resumed = part.resume(1500).dataset
-    assert resumed.equals(whole.sel(optimizer=["a", "b"]))
+    part.save(tmp_path / "part.nc")
+    for kept in (part, en.load(tmp_path / "part.nc")):
+        resumed = kept.resume(300)
+        assert resumed.dataset.equals(whole)
+        assert resumed.dataset.attrs["interrupted"] == 0
+        assert kept.resume().dataset.equals(whole)
 
 
-def test_a_second_ctrl_c_raises_and_the_handler_is_put_back():
-    before = signal.getsignal(signal.SIGINT)
-    with Interrupt() as interrupt:
-        os.kill(os.getpid(), signal.SIGINT)
-        assert interrupt.asked
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
-    assert signal.getsignal(signal.SIGINT) is before
-    escape()
-    assert signal.getsignal(signal.SIGINT) is before
+def test_records_of_optimizers_that_came_differently_far_go_on_at_the_same_steps(interrupted):
+    """Logarithmic steps of 700 are others than those of 300: each row of the table must be of the step it names."""
+    optimizers = {"a": en.GradientDescent(0.1), "b": en.HeavyBall(0.02)}
+    arguments = LONG | {"record": en.Record("x", at=en.log_spaced(40)), "steps": 300}
+    interrupted(len(en.log_spaced(40).steps(300)) + 20)
+    part = compare(optimizers, **arguments)
+    assert part.dataset["horizon"].to_numpy()[1] < 300
+    resumed = part.resume(700)
+    for name, setting in resumed.settings.items():
+        record = en.Record("x", at=resumed.dataset["step"].to_numpy().tolist())
+        alone = escape(**LONG | {"steps": 700, "optimizer": setting.optimizer, "record": record}).dataset
+        assert np.array_equal(resumed.dataset["path"].sel(optimizer=name), alone["path"])
+
+
+def test_compared_optimizers_take_turns_so_that_an_interrupt_leaves_equally_many_instances(
+    interrupted_in_batch, monkeypatch, tmp_path
+):
+    optimizers = {"a": en.GradientDescent(0.1), "b": en.Adam(0.02), "c": en.HeavyBall(0.02)}
+    arguments = LONG | {"record": None, "steps": 400}
+    whole = compare(optimizers, **arguments)
+    at_once = compare(optimizers, **arguments, plan_only=True)
+    results = sum(plan.bytes_of_results for plan in at_once.values())
+    room = results + 0.3 * (at_once["b"].bytes_needed - at_once["b"].bytes_of_results)
+    monkeypatch.setattr(NumpyEngine, "memory_available", lambda self: room / MEMORY_SHARE)
+    plans = compare(optimizers, **arguments, plan_only=True)
+    assert len({plan.instances_per_batch for plan in plans.values()}) == 1
+    assert plans["a"].batches > 2
+    done = interrupted_in_batch(5)
+    part = compare(optimizers, **arguments)
+    n = plans["a"].instances_per_batch
+    assert done == [("a", 0), ("b", 0), ("c", 0), ("a", n), ("b", n)]
+    assert part.dataset.sizes["instance"] == n
+    assert part.dataset.attrs["unfinished"].startswith(f"a: {n} of 40 instances, at step 400 of 400; b: {n} of 40")
+    monkeypatch.undo()
+    part.save(tmp_path / "part.nc")
+    for kept in (part, en.load(tmp_path / "part.nc")):
+        assert kept.resume().dataset.equals(whole.dataset)
 
 
 def test_a_simulation_runs_in_a_thread_where_no_signal_can_be_caught():
@@ -545,34 +651,6 @@ def test_a_simulation_runs_in_a_thread_where_no_signal_can_be_caught():
     thread.start()
     thread.join()
     assert found[0].equals(escape().dataset)
-
-
-SCRIPT = """
-import sys, ensemble as en
-print("running", flush=True)
-en.simulate(
-    landscape=en.QuarticSaddle(dim=3), optimizer=en.GradientDescent(lr=0.1), noise=en.Gaussian(sigma=0.2),
-    start=en.NormalCloud(scale=0.1), event=en.LeftBall(radius=1.6), instances=40, steps=10**8, backend="numpy",
-    dtype="float64",
-).save(sys.argv[1])
-"""
-
-
-def test_ctrl_c_from_outside_ends_a_run_that_then_saves_and_resumes(tmp_path):
-    running = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, tmp_path / "part.nc"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert running.stdout.readline() == "running\n"
-    threading.Event().wait(0.5)
-    running.send_signal(signal.SIGINT)
-    out, err = running.communicate(timeout=60)
-    assert running.returncode == 0, err
-    assert (out, err) == ("", "")
-    part = en.load(tmp_path / "part.nc")
-    reached = int(part.dataset["horizon"])
-    assert 0 < reached < 10**8
-    whole = escape(event=en.LeftBall(radius=1.6), steps=reached + 20)
-    assert part.resume(reached + 20).dataset.equals(whole.dataset)
 
 
 # ---- plans and memory
@@ -612,8 +690,9 @@ def test_records_count_towards_memory(monkeypatch):
 
 ATTRIBUTES = {
     "backend", "backend_reason", "batches", "check_every", "Conventions", "coordinate_steps", "coordinate_steps_per_second",
-    "created", "device", "dim", "dtype", "event_stops", "format", "instances", "interrupted", "launch", "math", "options", "paired", "seed",
-    "segments", "settings", "source", "started_inside", "steps", "title", "versions", "wall_time",
+    "created", "device", "dim", "dtype", "event_stops", "format", "instances", "instances_asked", "interrupted",
+    "interrupted_by", "launch", "math", "options", "paired", "seed",
+    "segments", "settings", "source", "started_inside", "steps", "title", "unfinished", "versions", "wall_time",
 }  # fmt: skip
 
 

@@ -87,9 +87,11 @@ class CpuEngine(Engine):
                 getattr(library, name).restype = ctypes.c_longlong
         return library
 
-    def prepare(self, program: Program) -> None:
+    def prepare(self, program: Program, looks: bool = False) -> None:
         self._library(program, "advance")
         self._library(program, "draw")
+        if looks:
+            self._library(program, "observe")
 
     def _check(self, library: ctypes.CDLL, launch: NDArray[Any], layout: Layout | None) -> None:
         if library.size_of_launch() != launch.itemsize:

@@ -82,8 +82,8 @@ class CudaEngine(DeviceEngine):
                 self._kernels[source] = self.xp.RawModule(code=source, options=self.options).get_function(entry)
             return self._kernels[source]
 
-    def prepare(self, program: Program) -> None:
-        for entry in (*self.entries(program), "draw"):
+    def prepare(self, program: Program, looks: bool = False) -> None:
+        for entry in (*self.entries(program), "draw", *("observe",) * looks):
             self.kernel(self.source(program, entry), entry)
 
     def launch(self, source: str, entry: str, blocks: int, threads: int, launch: NDArray[Any]) -> None:
@@ -127,6 +127,10 @@ class CudaEngine(DeviceEngine):
     def memory_available(self) -> int:
         with self._on_device() as device:
             return int(device.mem_info[0]) + int(self.xp.get_default_memory_pool().free_bytes())
+
+    def release(self) -> None:
+        with self._on_device():
+            self.xp.get_default_memory_pool().free_all_blocks()
 
     def thread_instructions(self) -> float | None:
         return self._instructions

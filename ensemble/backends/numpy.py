@@ -85,7 +85,7 @@ class NumpyEngine(Engine):
     def __init__(self, chunk_elements: int = CHUNK_ELEMENTS) -> None:
         self.chunk_elements = chunk_elements
 
-    def prepare(self, program: Program) -> None:
+    def prepare(self, program: Program, looks: bool = False) -> None:
         """Nothing to compile."""
 
     def other_bytes(self, program: Program, rows: int, looks: bool = True) -> int:

@@ -165,8 +165,8 @@ class Engine(ABC):
     xp: Any = np
 
     @abstractmethod
-    def prepare(self, program: Program) -> None:
-        """Compiles what the program needs, so that the first segment is not slow."""
+    def prepare(self, program: Program, looks: bool = False) -> None:
+        """Compiles what the program needs, before anything runs. ``looks``: values or gradients are recorded along the way."""
 
     @abstractmethod
     def normals(self, program: Program, step: int, stream: int, ids: NDArray[np.uint32]) -> Any:
@@ -228,6 +228,9 @@ class Engine(ABC):
     def host_memory_available(self) -> int:
         """Bytes that results may use, where the state lies elsewhere."""
         return self.memory_available()
+
+    def release(self) -> None:  # noqa: B027
+        """Gives back memory that nobody holds, after an allocation failed."""
 
     def streams(self, program: Program) -> bool:
         """Whether a device reads the program's instances from memory again and again, since its registers do not suffice."""

@@ -110,14 +110,15 @@ class _Stack:
 
 
 def assemble(settings: dict[str, Setting], outcomes: dict[str, Outcome], keep_x: bool) -> xr.Dataset:
-    """The dataset of one run, or of several that are compared."""
+    """The dataset of one run, or of several that are compared: of those of which there are outcomes."""
+    settings = {name: settings[name] for name in outcomes}
     stack = _Stack(settings)
     found = list(outcomes.values())
-    first_setting = next(iter(settings.values()))
+    first_setting, instances = next(iter(settings.values())), found[0].instances
     dims = (*stack.dims, "instance")
     coords, variables = stack.coordinates()
     first = first_setting.first_instance
-    ids = np.arange(first, first + first_setting.instances, dtype=np.int64)
+    ids = np.arange(first, first + instances, dtype=np.int64)
     coords["instance"] = ("instance", ids, {"long_name": "instance id"})
 
     def add(name: str, dims: tuple[str, ...], arrays: list[NDArray[Any]], **attrs: Any) -> None:
@@ -180,7 +181,7 @@ def _add_records(
     assert first.record_steps is not None  # of the run that got furthest; one that Ctrl-C ended has fewer
     coords["step"] = ("step", first.record_steps, {"long_name": "steps taken", "units": "steps"})
     places = first.record_places
-    everyone = places is None or places.size == setting.instances
+    everyone = places is None or places.size == first.instances
     who = "instance" if everyone else "recorded_instance"
     if places is not None and not everyone and not record.summary:
         coords[who] = (who, places + setting.first_instance, {"long_name": "instance id"})
@@ -222,7 +223,11 @@ def _extended(outcome: Outcome, name: str, first: Outcome, axis: int) -> NDArray
 
 def disassemble(dataset: xr.Dataset, settings: dict[str, Setting]) -> dict[str, Outcome]:
     """The outcomes that :func:`assemble` was given, without the optimizers' memory."""
+    if "optimizer" in dataset.coords:  # those that had begun
+        begun = set(dataset["optimizer"].to_numpy().tolist())
+        settings = {name: setting for name, setting in settings.items() if name in begun}
     stack = _Stack(settings)
+    instances = dataset.sizes["instance"]
 
     def parts(name: str) -> list[NDArray[Any]]:
         return stack.split(dataset[name].to_numpy())
@@ -243,6 +248,7 @@ def disassemble(dataset: xr.Dataset, settings: dict[str, Setting]) -> dict[str, 
             for v in record_names
             if taken.size
         }
+        places = None if setting.record is None else setting.record.places(setting.instances)
         outcome = Outcome(
             reached=reached,
             x=x,
@@ -253,11 +259,10 @@ def disassemble(dataset: xr.Dataset, settings: dict[str, Setting]) -> dict[str, 
             diverged_step=parts("diverged_step")[k].astype(np.int32),
             records=records,
             record_steps=taken if records else None,
-            record_places=None if setting.record is None else setting.record.places(setting.instances),
-            interrupted=reached < setting.steps,
+            record_places=None if places is None else places[: np.searchsorted(places, instances)],
             wall_time=float(dataset.attrs["wall_time"]) if k == 0 else 0.0,
             segments=int(dataset.attrs["segments"]) if k == 0 else 0,
-            started_inside=int(dataset.attrs["started_inside"]) if k == 0 else 0,
+            inside=((instances, int(dataset.attrs["started_inside"]) if k == 0 else 0),),
         )
         outcomes[name] = outcome
     return outcomes

@@ -19,13 +19,15 @@ from ..cost import ceiling
 from ..grids import Grid
 from ..part import Part, plain
 from ..records import Record, Spaced
-from ..setting import Outcome, Setting
+from ..setting import Outcome, Setting, standing
 from ..twins import full_name, unlike
 
 FORMAT = "descent-ensemble 1"
 
 
-def provenance(settings: dict[str, Setting], outcomes: dict[str, Outcome], options: dict[str, Any]) -> dict[str, Any]:
+def provenance(
+    settings: dict[str, Setting], outcomes: dict[str, Outcome], options: dict[str, Any], ended_by: str
+) -> dict[str, Any]:
     import scipy
 
     from .. import __version__
@@ -68,9 +70,12 @@ def provenance(settings: dict[str, Setting], outcomes: dict[str, Outcome], optio
         "event_stops": int(first.event.stop),  # type: ignore[attr-defined]
         "paired": int(first.paired),
         "dim": first.landscape.dimension,  # type: ignore[attr-defined]
-        "instances": first.instances,
+        "instances": next(iter(outcomes.values())).instances,
+        "instances_asked": first.instances,
         "steps": max(o.reached for o in outcomes.values()),
-        "interrupted": int(any(o.interrupted for o in outcomes.values())),
+        "interrupted": int(bool(missing := standing(settings, outcomes))),
+        "interrupted_by": ended_by,
+        "unfinished": missing,
         "segments": sum(o.segments for o in outcomes.values()),
         "batches": max(o.batches for o in outcomes.values()),
         "started_inside": sum(o.started_inside for o in outcomes.values()),

@@ -26,12 +26,15 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class Result:
-    """A finished (or interrupted) ensemble.
+    """An ensemble: finished, or as much of it as there was when a signal or an error ended it.
 
     ``dataset`` is an :class:`xarray.Dataset` that needs nothing of this package: dimensions are the swept fields in the
     order written (``optimizer`` first for :func:`ensemble.compare`), then ``instance`` and ``coordinate``; see its
     variables' ``long_name`` and ``units``. ``settings`` and ``outcomes`` have one entry for each optimizer compared, and
-    one, under the empty name, otherwise.
+    one, under the empty name, otherwise. Settings say what was asked, outcomes what was found: of a run that was ended early,
+    those may be of fewer steps and fewer instances, equally many of each optimizer, and of an optimizer that had not begun there
+    is none. ``dataset`` holds what was found; its attributes say what was asked (``instances_asked``), what is missing
+    (``unfinished``) and why (``interrupted_by``: SIGINT, SIGTERM or an error's name).
     """
 
     dataset: xr.Dataset
@@ -80,16 +83,20 @@ class Result:
         write_whole(target, made.size, made.blocks())
         return target
 
-    def resume(self, steps: int, *, progress: bool | None = None) -> Result:
+    def resume(self, steps: int | None = None, *, progress: bool | None = None) -> Result:
         """The same ensemble taken on to ``steps`` in total: equal, bit for bit, to one run of that length.
+
+        What a signal or an error kept a run from doing is done: steps, instances and optimizers that are missing. ``steps`` None:
+        what was asked, and no more.
 
         Records made so far stay. Those of :func:`ensemble.log_spaced` and :func:`ensemble.lin_spaced` are continued with
         the steps that belong to the longer run.
 
         Raises:
-            ValueError: ``steps`` is not beyond the steps already taken.
+            ValueError: ``steps`` is not beyond the steps already taken, or nothing is left to do.
+            UnfinishedError: an error came after something had been finished, and has the result of that.
         """
-        from ..simulate import resumed
+        from ..running import resumed
 
         return resumed(self, steps, progress)
 
@@ -121,10 +128,12 @@ def summary(result: Result) -> str:
     )
 
 
-def make_result(settings: dict[str, Setting], outcomes: dict[str, Outcome], options: dict[str, Any]) -> Result:
-    """Assembles the dataset and its provenance."""
+def make_result(
+    settings: dict[str, Setting], outcomes: dict[str, Outcome], options: dict[str, Any], ended_by: str
+) -> Result:
+    """Assembles the dataset and its provenance. ``ended_by``: the signal or the error that ended the run early, if one did."""
     dataset = assemble(settings, outcomes, keep_x=options["keep_x"])
-    dataset.attrs |= provenance(settings, outcomes, options)
+    dataset.attrs |= provenance(settings, outcomes, options, ended_by)
     if not options["keep_x"]:
         empty = {"x": np.empty(0), "reported": None, "vectors": np.empty(0), "integers": np.empty(0)}
         outcomes = {name: dataclasses.replace(o, **empty) for name, o in outcomes.items()}  # type: ignore[arg-type]

@@ -1,0 +1,171 @@
+"""Runs taken to their ends, together, and what there is when something ended them early."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from .backends.choice import choose
+from .backends.program import Engine
+from .given import FLOAT32, MOST_STEPS, check_schedules, flag, whole
+from .plan import Plan, plan_runs
+from .progress import Interrupt
+from .results.result import Result, make_result
+from .runs import Run
+from .setting import Outcome, Setting, standing
+
+LOOKED_AT = frozenset({"value", "gradient_norm"})
+"""Recorded quantities that a kernel of their own finds."""
+
+
+class UnfinishedError(RuntimeError):
+    """A run was ended by an error after some of it had been finished.
+
+    ``result`` is the :class:`~ensemble.Result` of what was finished: instances that have reached the horizon, optimizers that were
+    compared before. It is as valid as any, says in its attributes what is missing, and its ``resume()`` does the rest. The error
+    itself is the cause (``__cause__``). An error before anything was finished is raised as it is.
+    """
+
+    def __init__(self, message: str, result: Result) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+def carry_out(
+    settings: Mapping[str, Setting],
+    ran: Mapping[str, Setting],
+    engine: Engine,
+    plans: Mapping[str, Plan],
+    options: dict[str, Any],
+    show: bool | None,
+    found: Mapping[str, Outcome],
+) -> Result:
+    """Runs every setting to its horizon, or to where a signal or an error ends that.
+
+    ``ran``: the settings as they are run, which may record at other steps. ``found``: what earlier runs found.
+
+    Raises:
+        UnfinishedError: an error came after something had been finished.
+    """
+    _prepare(ran, engine, plans)
+    runs = {}
+    for name, setting in ran.items():
+        label = name or type(setting.optimizer).__name__
+        before = found.get(name)
+        before = before if before is not None and _goes_on(before, setting) else None
+        runs[name] = Run(setting, engine, plans[name], label, before, options["keep_x"])
+    late: Exception | None = None
+    with Interrupt() as interrupt:
+        try:
+            while not interrupt.asked and (left := [run for run in runs.values() if not run.over]):
+                min(left, key=lambda run: run.done).next_batch(
+                    show, interrupt
+                )  # so that all have about as many instances
+        except Exception as error:
+            late = error
+    if late is not None and not any(run.done for run in runs.values()):
+        raise late
+    outcomes = {}
+    for name, run in runs.items():
+        there = [outcome for outcome in (found.get(name), run.outcome() if run.done else None) if outcome is not None]
+        if there:
+            outcomes[name] = max(there, key=lambda o: (o.instances * o.reached, o.instances, o is not found.get(name)))
+    count = min(outcome.instances for outcome in outcomes.values())
+    outcomes = {name: o if o.instances == count else o.first_only(count) for name, o in outcomes.items()}
+    _warn_of_starts_inside(outcomes, found)
+    _warn_of_underflow(outcomes)
+    ended_by = interrupt.by if late is None else type(late).__name__
+    missing = standing(settings, outcomes)
+    result = make_result(dict(settings), outcomes, options, ended_by if missing else "")
+    if late is not None:
+        raise UnfinishedError(
+            f"{type(late).__name__} ({(str(late).splitlines() or [''])[0][:100]}) after part of the run was finished; missing: "
+            f"{missing[:80]}. This error's .result holds what there is, and its resume() does the rest.",
+            result,
+        ) from late
+    if missing:
+        warnings.warn(
+            f"This run was ended early by {ended_by} ({missing}). Its result holds what there is; its resume() does the rest.",
+            stacklevel=4,
+        )
+    return result
+
+
+def _goes_on(found: Outcome, setting: Setting) -> bool:
+    """Whether a run can go on from ``found``: what was not kept is computed again, the same bits."""
+    vectors, integers = setting.optimizer.state_slots()
+    kept = found.x.size and (found.vectors.size or not vectors) and (found.integers.size or not integers)
+    return bool(kept) and not (found.summarised and found.instances < setting.instances)  # moments are of all, or none
+
+
+def _prepare(settings: Mapping[str, Setting], engine: Engine, plans: Mapping[str, Plan]) -> None:
+    """Compiles everything that will run, several programs at once: the last batch, too, which may be small."""
+    with ThreadPoolExecutor(4) as pool:
+        compiled = []
+        for name, setting in settings.items():
+            looks = setting.record is not None and not LOOKED_AT.isdisjoint(setting.record.quantities)
+            size = plans[name].instances_per_batch
+            for count in {size, setting.instances % size or size}:
+                program = setting.program(setting.sweep().parts, 0, count)
+                compiled.append(pool.submit(engine.prepare, program, looks))
+        for future in compiled:
+            future.result()
+
+
+def _warn_of_starts_inside(outcomes: Mapping[str, Outcome], found: Mapping[str, Outcome]) -> None:
+    inside = sum(o.started_inside for o in outcomes.values())
+    if inside > sum(o.started_inside for o in found.values()):
+        warnings.warn(
+            f"{inside} of {sum(o.event_step.size for o in outcomes.values())} starts already satisfy the event. Starts are "
+            f"not tested: their event is recorded at the first step after which it holds.",
+            stacklevel=5,
+        )
+
+
+def _warn_of_underflow(outcomes: Mapping[str, Outcome]) -> None:
+    count = sum(outcome.flushed for outcome in outcomes.values())
+    if count:
+        warnings.warn(
+            f"In {count} instances or more a coordinate was flushed to 0 where the landscape curves down: float32 ends at "
+            f"{FLOAT32.tiny:.3g}, and without noise nothing moves it again. That is arithmetic, not optimization; give "
+            f'dtype="float64".',
+            stacklevel=5,
+        )
+
+
+def resumed(result: Result, steps: object, progress: object) -> Result:
+    """Takes a result on to ``steps`` in total; see :meth:`Result.resume`."""
+    options, found = result.options, result.outcomes
+    show = None if progress is None else flag("progress", progress)
+    reached = [o.reached for o in found.values()]
+    missing = standing(result.settings, found)
+    if steps is None:
+        if not missing:
+            raise ValueError(f"resume(steps=None): all that was asked is done; give steps beyond {max(reached)}.")
+        settings = dict(result.settings)
+    else:
+        fewer = any(name not in found or found[name].instances < s.instances for name, s in result.settings.items())
+        least = max(reached) if fewer else max(min(reached) + 1, max(reached))
+        horizon = whole("steps", steps, max(1, least), MOST_STEPS)
+        settings = {name: dataclasses.replace(s, steps=horizon) for name, s in result.settings.items()}
+    furthest = max(found.values(), key=lambda o: o.reached)
+    ran = {name: _with_records_of(furthest, setting) for name, setting in settings.items()}
+    for setting in settings.values():
+        check_schedules(setting)
+    asked = [part for setting in settings.values() for part in setting.in_step()]
+    engine, _ = choose(options["backend"], options["threads"], asked)
+    return carry_out(settings, ran, engine, plan_runs(ran, engine, options["keep_x"]), options, show, found)
+
+
+def _with_records_of(found: Outcome, setting: Setting) -> Setting:
+    """The setting, recording where ``found`` was recorded, and after it where the setting says."""
+    if setting.record is None or found.record_steps is None:
+        return setting
+    steps = setting.record.steps(setting.steps)
+    at = np.concatenate([found.record_steps, steps[steps > found.reached]]).tolist()
+    return dataclasses.replace(setting, record=dataclasses.replace(setting.record, at=at))

@@ -1,0 +1,203 @@
+"""Ctrl-C and SIGTERM, sent for real: a run ends soon with a valid result and says so, or goes on where they are ignored."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import warnings
+
+import pytest
+
+import ensemble as en
+from ensemble.progress import Interrupt, Reporter
+
+ESCAPE = {
+    "landscape": en.QuarticSaddle(dim=3),
+    "optimizer": en.GradientDescent(lr=0.1),
+    "noise": en.Gaussian(sigma=0.2),
+    "start": en.NormalCloud(scale=0.1),
+    "event": en.LeftBall(radius=1.6),
+    "instances": 40,
+    "backend": "numpy",
+    "dtype": "float64",
+}
+BEGINNING = """
+import sys, signal, ensemble as en
+def run(**more):
+    return en.simulate(**dict(
+        landscape=en.QuarticSaddle(dim=3), optimizer=en.GradientDescent(lr=0.1), noise=en.Gaussian(sigma=0.2),
+        start=en.NormalCloud(scale=0.1), event=en.LeftBall(radius=1.6), instances=40, steps=10**8, backend="numpy",
+        dtype="float64") | more)
+run(steps=2)
+"""
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """Sends a signal to this process when so many segments have been reported."""
+
+    def after(segments, number=signal.SIGINT):
+        count = iter(range(10**9))
+        monkeypatch.setattr(
+            Reporter, "update", lambda *_: os.kill(os.getpid(), number) if next(count) == segments - 1 else None
+        )
+
+    return after
+
+
+def started(script, before=None, arguments=()):
+    running = subprocess.Popen(
+        [sys.executable, "-c", BEGINNING + script, *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=before,
+    )
+    assert running.stdout.readline() == "running\n"
+    threading.Event().wait(0.2)
+    return running
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_from_outside_ends_a_run_which_is_then_saved_and_resumed(name, tmp_path):
+    running = started(
+        "print('running', flush=True)\nresult = run()\nresult.save(sys.argv[1])\n"
+        "print(result.dataset.attrs['interrupted'], result.dataset.attrs['interrupted_by'])",
+        arguments=[tmp_path / "part.nc"],
+    )
+    running.send_signal(signal.Signals[name])
+    out, err = running.communicate(timeout=60)
+    assert running.returncode == 0, err
+    assert out == f"1 {name}\n"
+    assert f"ended early by {name}" in err
+    assert "resume()" in err
+    part = en.load(tmp_path / "part.nc")
+    reached = int(part.dataset["horizon"])
+    assert 0 < reached < 10**8
+    whole = en.simulate(**ESCAPE, steps=reached + 20)
+    assert part.resume(reached + 20).dataset.equals(whole.dataset)
+
+
+def ignored():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def test_a_run_whose_parent_ignores_ctrl_c_runs_on():
+    """As `command &` in a script does: such a process never sees the Ctrl-C that is meant for what runs in front."""
+    running = started(
+        "print('running', flush=True)\nresult = run(steps=5_000, event=en.Never(), instances=1)\n"
+        "print(int(result.dataset['horizon']), result.dataset.attrs['interrupted'])\n"
+        "print(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)",
+        before=ignored,
+    )
+    assert running.poll() is None
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=120)
+    assert running.returncode == 0, err
+    assert out == "5000 0\nTrue\n"
+    assert err == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_handler_of_ones_own_is_called_and_decides(number, sent):
+    called = []
+    before = signal.signal(number, lambda *_: called.append(1))
+    try:
+        sent(2, number)
+        result = en.simulate(**ESCAPE, steps=200)
+    finally:
+        own = signal.signal(number, before)
+    assert called == [1]
+    assert own is not before
+    assert result.dataset.attrs["interrupted"] == 0
+    assert int(result.dataset["horizon"]) == 200
+
+
+def test_every_interrupted_run_warns_and_says_what_there_is(sent):
+    sent(3)
+    with pytest.warns(UserWarning, match=r"ended early by SIGINT \(at step [\d,]+ of 3,000\).*resume\(\)"):
+        part = en.simulate(**ESCAPE, steps=3_000)
+    sent(2, signal.SIGTERM)
+    with pytest.warns(UserWarning, match="ended early by SIGTERM"):
+        part = part.resume(3_100)
+    assert part.dataset.attrs["interrupted_by"] == "SIGTERM"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        whole = part.resume(3_100)
+    assert (whole.dataset.attrs["interrupted"], whole.dataset.attrs["interrupted_by"]) == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_handlers_are_put_back_after_a_run_an_interrupt_and_an_error(number, sent):
+    before = signal.getsignal(number)
+    en.simulate(**ESCAPE, steps=5)
+    assert signal.getsignal(number) is before
+    sent(1, number)
+    with pytest.warns(UserWarning, match="ended early"):
+        en.simulate(**ESCAPE, steps=500)
+    assert signal.getsignal(number) is before
+    with pytest.raises(ZeroDivisionError), Interrupt():
+        raise ZeroDivisionError
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_ctrl_c_stops_at_once_and_later_ones_act_as_ever():
+    running = started(
+        "print('running', flush=True)\n"
+        "from ensemble.progress import Reporter\nimport os\n"
+        "Reporter.update = lambda *_: [os.kill(os.getpid(), signal.SIGINT) for _ in range(2)]\n"
+        "try:\n    run()\nexcept KeyboardInterrupt:\n"
+        "    print('stopped', signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    )
+    out, err = running.communicate(timeout=60)
+    assert (out, err) == ("stopped True\n", "")
+
+
+def test_a_repeated_sigterm_is_one_and_a_late_one_ends_the_process():
+    with Interrupt() as interrupt:
+        for _ in range(3):
+            signal.raise_signal(signal.SIGTERM)
+        assert interrupt.by == "SIGTERM"
+    running = started(
+        "import time\nfrom ensemble.progress import Interrupt\n"
+        "with Interrupt():\n    print('running', flush=True)\n    time.sleep(60)"
+    )
+    running.send_signal(signal.SIGTERM)
+    threading.Event().wait(Interrupt.PATIENCE + 0.3)
+    assert running.poll() is None
+    running.send_signal(signal.SIGTERM)
+    running.communicate(timeout=30)
+    assert running.returncode == -signal.SIGTERM
+
+
+def test_signals_while_handlers_are_set_and_put_back_are_not_lost():
+    """A thread fires all the while: whatever happens, the handler is the old one afterwards."""
+    before, raised, over = signal.getsignal(signal.SIGINT), 0, threading.Event()
+
+    def fire():
+        for _ in range(150):
+            os.kill(os.getpid(), signal.SIGINT)
+            over.wait(2e-3)
+        over.set()
+
+    def enter_and_leave():
+        while not over.is_set():
+            with Interrupt():
+                pass
+
+    firing = threading.Thread(target=fire)
+    try:
+        firing.start()
+    except KeyboardInterrupt:
+        raised += 1
+    while not over.is_set():
+        try:
+            enter_and_leave()
+        except KeyboardInterrupt:
+            raised += 1
+    firing.join()
+    assert raised > 0
+    assert signal.getsignal(signal.SIGINT) is before
