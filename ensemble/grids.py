@@ -1,4 +1,4 @@
-"""grid and zipped: sweeps over the fields of parts, and the list of configurations they make."""
+"""grid and zipped: values that fields of parts take in turn."""
 
 from __future__ import annotations
 
@@ -125,31 +125,6 @@ def zipped(**values: Any) -> Zipped:
     return Zipped({name: Grid(v, group, order) for name, v in lists.items()})
 
 
-@dataclasses.dataclass(frozen=True)
-class Axis:
-    """One dimension of a sweep.
-
-    ``coordinates`` maps a coordinate's name to its values (length of the axis); ``vectors`` those that are vectors.
-    """
-
-    name: str
-    size: int
-    coordinates: dict[str, tuple[Any, ...]]
-    vectors: dict[str, np.ndarray]
-
-
-@dataclasses.dataclass(frozen=True)
-class Sweep:
-    """All configurations of an experiment: ``parts[c]`` maps role to concrete part; C order over ``axes``."""
-
-    axes: tuple[Axis, ...]
-    parts: tuple[dict[str, Part], ...]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(axis.size for axis in self.axes)
-
-
 def grids_of(part: Part, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Grid]]:
     """Every grid in a part and in the parts it holds, with the names of the fields that lead to it from `path` on."""
     from .part import Part
@@ -160,66 +135,3 @@ def grids_of(part: Part, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
             yield (*path, f.name), value
         elif isinstance(value, Part):
             yield from grids_of(value, (*path, f.name))
-
-
-def substituted(part: Part, path: tuple[str, ...], chosen: dict[tuple[str, ...], Any]) -> Part:
-    """The part with other values in the fields that `chosen` names by the names that lead to them from `path` on."""
-    from .part import Part
-
-    changes: dict[str, Any] = {}
-    for f in dataclasses.fields(part):
-        here, value = (*path, f.name), getattr(part, f.name)
-        if here in chosen:
-            changes[f.name] = chosen[here]
-        elif isinstance(value, Part):
-            changes[f.name] = substituted(value, here, chosen)
-    return dataclasses.replace(part, **changes) if changes else part
-
-
-RESERVED = frozenset(
-    "configuration coordinate diverged_step event event_step horizon instance optimizer path quantile recorded_instance "
-    "status step x".split()
-)
-"""Names that a result's own variables and dimensions have; a swept field called so is named ``role_field``."""
-
-
-def sweep(roles: dict[str, Part], reserved: frozenset[str] = RESERVED) -> Sweep:
-    """The configurations that the grids in ``roles`` (role -> part) span; no dimension has a ``reserved`` name."""
-    found = [item for role, part in roles.items() for item in grids_of(part, (role,))]
-    groups: dict[str, list[tuple[tuple[str, ...], Grid]]] = {}
-    for path, g in sorted(found, key=lambda item: item[1].order):
-        groups.setdefault(g.group, []).append((path, g))
-    short = [path[-1] for path, _ in found]
-    taken: set[str] = set()
-
-    def label(path: tuple[str, ...]) -> str:
-        alone = short.count(path[-1]) == 1 and path[-1] not in reserved
-        name = path[-1] if alone else f"{path[0]}_{path[-1]}"
-        return name if name not in taken else "_".join(path)
-
-    axes, choices = [], []
-    for members in groups.values():
-        names = []
-        for path, _ in members:
-            names.append(label(path))
-            taken.add(names[-1])
-        name = names[0] if len(names) == 1 else "_".join(names)
-        size = len(members[0][1].values)
-        coordinates: dict[str, tuple[Any, ...]] = {}
-        vectors: dict[str, np.ndarray] = {}
-        for own, (_, g) in zip(names, members, strict=True):
-            if all(isinstance(v, (int, float)) for v in g.values):
-                coordinates[own] = g.values
-            elif any(isinstance(v, tuple) for v in g.values):
-                length = max(len(v) for v in g.values if isinstance(v, tuple))
-                vectors[own] = np.array([np.broadcast_to(v, (length,)) for v in g.values], dtype=np.float64)
-                coordinates[own] = tuple(range(size))
-            else:
-                coordinates[own] = tuple(str(v) for v in g.values)
-        axes.append(Axis(name, size, coordinates, vectors))
-        choices.append([{path: g.values[i] for path, g in members} for i in range(size)])
-    parts = []
-    for combination in itertools.product(*choices):
-        chosen = {path: value for choice in combination for path, value in choice.items()}
-        parts.append({role: substituted(part, (role,), chosen) for role, part in roles.items()})
-    return Sweep(tuple(axes), tuple(parts))

@@ -116,6 +116,18 @@ class Part:
         self.validate()
         self._lock_arrays()
 
+    def with_checked(self, changes: Mapping[str, Any]) -> Self:
+        """This part with some fields changed to what their own grids hold, which was checked: many of a sweep are made like that."""
+        own = {f.name: f.metadata.get("kind") for f in fields(self)}
+        numbers_inside = any(own[name] == "inner" and not isinstance(value, Part) for name, value in changes.items())
+        if numbers_inside or type(self).__post_init__ is not Part.__post_init__:
+            return dataclasses.replace(self, **changes)
+        made = object.__new__(type(self))
+        made.__dict__.update({name: self.__dict__[name] for name in own} | {**changes})
+        made.validate()
+        made._lock_arrays()
+        return made
+
     def _checked_grid(self, f: dataclasses.Field[Any], grid: Grid) -> Grid:
         owner, kind = type(self).__name__, f.metadata.get("kind")
         if kind == "outside":

@@ -246,5 +246,8 @@ class FromFunction(Schedule):
     def __repr__(self) -> str:
         return f"FromFunction({self.name})"
 
+    def __str__(self) -> str:
+        return self.name
+
     def describe(self) -> dict[str, Any]:
         return {"part": "FromFunction", "function": self.name}

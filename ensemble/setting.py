@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .backends.program import ROLES, Program
-from .grids import RESERVED, Sweep, grids_of, sweep
+from .grids import grids_of
 from .part import Part, nested
 from .records import Record
+from .sweep import RESERVED, Sweep, sweep
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,12 @@ class Setting:
 
     @cached_property
     def _sweep(self) -> Sweep:
-        return sweep(self.roles(), RESERVED if self.record is None else RESERVED | set(self.record.quantities))
+        return sweep(self.roles(), self.reserved)
+
+    @property
+    def reserved(self) -> frozenset[str]:
+        """Names that the result's own variables and dimensions have."""
+        return RESERVED if self.record is None else RESERVED | set(self.record.quantities)
 
     def sweep(self) -> Sweep:
         return self._sweep

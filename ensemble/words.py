@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 import reprlib
 import sys
 import types
@@ -13,6 +14,7 @@ import numpy as np
 
 MOST = 80
 """Letters of a value in a message, at most."""
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 class _Short(reprlib.Repr):
@@ -104,3 +106,11 @@ def _content(value: Any, depth: int = 0) -> str:
     if callable(value) and depth < 4:
         return name_of(value)
     return type(value).__qualname__ + (_content(vars(value), deeper) if hasattr(value, "__dict__") else "")
+
+
+def stable(value: Any) -> str:
+    """What a value is called among others of a sweep: the same in every process, and another for another value."""
+    words = " ".join(str(value).split())
+    if "..." in words or _ADDRESS.search(words):  # it does not say all that it holds, or where it lies
+        return f"{_ADDRESS.sub('', words)[:MOST]}-{hashlib.sha256(_content(value).encode()).hexdigest()[:8]}"
+    return words

@@ -8,9 +8,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..grids import Axis, Sweep
 from ..records import QUANTITIES
 from ..setting import Outcome, Setting
+from ..sweep import Axis
+from .columns import Place, columns, place_of
 
 STATUS = {"censored": 0, "event": 1, "diverged": 2}
 
@@ -20,13 +21,19 @@ def _same_axis(a: Axis, b: Axis) -> bool:
     return same and all(np.array_equal(a.vectors[field], b.vectors[field]) for field in a.vectors)
 
 
-def _common_axes(sweeps: dict[str, Sweep]) -> tuple[Axis, ...] | None:
-    """The axes that all runs share, or None if they differ."""
-    first, *others = sweeps.values()
+def _common_axes(settings: dict[str, Setting]) -> tuple[Axis, ...] | None:
+    """The axes that all runs share, of the same fields in the same places, or None if they differ."""
+
+    def places(setting: Setting) -> list[list[Place]]:
+        return [[place_of(setting, path) for path in axis.paths.values()] for axis in setting.sweep().axes]
+
+    first, *others = settings.values()
+    axes = first.sweep().axes
     for other in others:
-        if len(other.axes) != len(first.axes) or not all(map(_same_axis, other.axes, first.axes)):
+        its = other.sweep().axes
+        if len(its) != len(axes) or not all(map(_same_axis, its, axes)) or places(other) != places(first):
             return None
-    return first.axes
+    return axes
 
 
 def status_of(outcome: Outcome) -> NDArray[np.int8]:
@@ -45,7 +52,7 @@ class _Stack:
         self.names = list(settings)
         self.sweeps = {name: s.sweep() for name, s in settings.items()}
         self.single = self.names == [""]
-        self.axes = _common_axes(self.sweeps)
+        self.axes = _common_axes(settings)
         if self.axes is None:
             self.dims: tuple[str, ...] = ("configuration",)
         else:
@@ -73,28 +80,9 @@ class _Stack:
         coords: dict[str, Any] = {}
         variables: dict[str, Any] = {}
         if self.axes is None:
-            fields: dict[str, list[Any]] = {}
-            vectors: dict[str, NDArray[Any]] = {}
-            owners: list[str] = []
-            total = sum(len(s.parts) for s in self.sweeps.values())
-            names = [f for s in self.sweeps.values() for a in s.axes for f in a.coordinates]
-            for name, s in self.sweeps.items():
-                fixed = {f: getattr(self.settings[name].optimizer, f, None) for f in names}
-                for index in np.ndindex(*s.shape):
-                    at = len(owners)
-                    owners.append(name)
-                    for f, value in fixed.items():  # what is swept for one optimizer may be fixed for another
-                        if isinstance(value, (int, float)):
-                            fields.setdefault(f, [np.nan] * total)[at] = value
-                    for axis, i in zip(s.axes, index, strict=True):
-                        for field, values in axis.coordinates.items():
-                            fields.setdefault(field, [np.nan] * total)[at] = values[i]
-                        for field, rows in axis.vectors.items():
-                            vectors.setdefault(field, np.full((total, rows.shape[1]), np.nan))[at] = rows[i]
-            coords["optimizer"] = ("configuration", owners)
+            coords["optimizer"] = ("configuration", [n for n, s in self.sweeps.items() for _ in s.parts])
+            fields, vectors = columns(self.settings)
             for field, column in fields.items():
-                if any(isinstance(v, str) for v in column):
-                    column = [v if isinstance(v, str) else "" if v != v else str(v) for v in column]
                 coords[field] = ("configuration", column)
             for field, rows in vectors.items():
                 variables[f"{field}_vector"] = (("configuration", "coordinate"), rows)

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..grids import Grid, grids_of, substituted
+from ..grids import Grid, grids_of
 from ..part import Part
-from ..words import told
+from ..sweep import substituted
+from ..words import stable, told
 from .lifetimes import Frame
 
 Path = tuple[str, ...]
@@ -94,7 +95,7 @@ def _member(grid: Grid, value: Any, part: Part, path: Path) -> Any:
 def _same(member: Any, value: Any) -> bool:
     """Whether a part's value is what a coordinate says: a number, a tuple for all coordinates, or words for the rest."""
     if isinstance(value, str):
-        return str(member) == value
+        return stable(member) == value
     if isinstance(value, tuple) and isinstance(member, tuple):
         return member == value
     if isinstance(value, tuple):  # one number for all coordinates
