@@ -198,7 +198,12 @@ class PerBatch(Schedule):
     batch: Schedule = inner(domain=POSITIVE)
 
     def __call__(self, t: Steps) -> Steps:
-        return self.sigma / np.sqrt(self.batch(t))
+        size = self.batch(t)
+        if not (size > 0).all():
+            raise ValueError(
+                f"PerBatch(batch={told(self.batch)}): the batch is {size.min():g}; give a size above 0 at every step."
+            )
+        return self.sigma / np.sqrt(size)
 
     def range(self, first: int, last: int) -> Range | None:
         batch = self.batch.range(first, last)
