@@ -101,6 +101,8 @@ def checked_setting(
         record=record if isinstance(record, Record) else None,
     )
     check_schedules(setting)
+    for parts in setting.sweep().parts:
+        cast(Start, parts["start"]).check_ids(dim, first + count - 1)
     if setting.dtype == "float32":
         for part in {id(part): part for parts in setting.sweep().parts for part in parts.values()}.values():
             _fits_float32(part)

@@ -87,6 +87,9 @@ class Start(Part):
     at_once: ClassVar[bool] = False
     """Whether all instances are drawn in one call, because drawing some of them costs as much."""
 
+    def check_ids(self, dim: int, last: int) -> None:
+        """Asked before a run whose largest instance id is ``last``: refuses, with ValueError, what it cannot draw in the end."""
+
     def draw(self, source: Source) -> Any:
         """Starting points (ids, dim), an array of the engine's library in the ensemble's dtype."""
         raise TypeError(f"{type(self).__name__} does not say where to start; define draw(self, source).")
@@ -263,19 +266,24 @@ class Sobol(_Box):
     low: Any = vector()
     high: Any = vector()
 
-    def draw(self, source: Source) -> Any:
+    def check_ids(self, dim: int, last: int) -> None:
         from scipy.stats import qmc
 
-        dim, ids = source.program.dim, source.ids.astype(np.int64)
         if dim > qmc.Sobol.MAXDIM:
             raise ValueError(
                 f"Sobol: at most {qmc.Sobol.MAXDIM} coordinates, not {dim}; use UniformBox or LatinHypercube."
             )
-        if ids.max() >= SOBOL_POINTS:
+        if last >= SOBOL_POINTS:
             raise ValueError(
-                f"Sobol: instance ids below {SOBOL_POINTS:,} have a point, not {ids.max():,}: reaching a later one takes as long as "
+                f"Sobol: instance ids below {SOBOL_POINTS:,} have a point, not {last:,}: reaching a later one takes as long as "
                 f"drawing all before it. Use UniformBox."
             )
+
+    def draw(self, source: Source) -> Any:
+        from scipy.stats import qmc
+
+        dim, ids = source.program.dim, source.ids.astype(np.int64)
+        self.check_ids(dim, int(ids.max()))
         block, words = 1 << 10, np.empty((ids.size, dim), dtype=np.uint32)
         sequence = qmc.Sobol(d=dim, scramble=False, bits=32)
         for b in np.unique(ids // block):
