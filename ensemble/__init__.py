@@ -6,6 +6,7 @@ import importlib as _importlib
 import typing as _typing
 
 from . import events, landscapes, noises, optimizers, schedules, starts
+from .checks.check import check
 from .events import *
 from .grids import grid, zipped
 from .landscapes import *
@@ -33,6 +34,7 @@ __all__ = [
     "Record",
     "Result",
     "UnfinishedError",
+    "check",
     "compare",
     "grid",
     "lin_spaced",

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .backends.choice import choose
 from .backends.numpy import seen_by_kernel
 from .backends.program import Engine, Program
+from .checks.first_use import engine_for, first_use
 from .events import Never
 from .landscapes.base import Landscape
 from .noises import NoNoise
@@ -20,6 +21,7 @@ from .optimizers import GradientDescent
 from .part import Part, nested
 from .progress import Reporter
 from .setting import Outcome, Setting
+from .twins import in_library
 from .words import told
 
 SHORTEST, LONGEST = 32, 8192
@@ -146,8 +148,7 @@ def fields_of(
     settings: Mapping[str, Setting], outcomes: Mapping[str, Outcome], options: Mapping[str, Any], dtype: str
 ) -> tuple[Field, ...]:
     """The field of every configuration, in the dataset's order; the same object where landscapes are equal."""
-    asked = [part for setting in settings.values() for part in nested(setting.landscape)]
-    engine, _ = choose(options["backend"], options["threads"], asked)
+    engine, _ = engine_for(options["backend"], options["threads"], settings.values())
     made: dict[tuple[Part, int], Field] = {}
     fields = []
     for name in outcomes:
@@ -172,4 +173,7 @@ def field_of(given: Any) -> Field:
     if not isinstance(given, Landscape):
         raise ValueError(f"landscape={told(given)}: give a landscape, or one of a result's fields()")
     given._one_configuration("its Hessian")
-    return Field(given.at_dim(given.dimension), choose("numpy")[0])
+    engine, _ = choose("numpy")
+    if not all(in_library(type(part)) for part in nested(given)):
+        first_use(given, given, "float64", engine)
+    return Field(given.at_dim(given.dimension), engine)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .backends.choice import choose
 from .backends.program import Engine
+from .checks.first_use import engine_for
 from .given import FLOAT32, MOST_STEPS, check_schedules, flag, whole
 from .plan import Plan, plan_runs
 from .progress import Interrupt
@@ -157,8 +157,7 @@ def resumed(result: Result, steps: object, progress: object) -> Result:
     ran = {name: _with_records_of(furthest, setting) for name, setting in settings.items()}
     for setting in settings.values():
         check_schedules(setting)
-    asked = [part for setting in settings.values() for part in setting.in_step()]
-    engine, _ = choose(options["backend"], options["threads"], asked)
+    engine, _ = engine_for(options["backend"], options["threads"], result.settings.values())
     return carry_out(settings, ran, engine, plan_runs(ran, engine, options["keep_x"]), options, show, found)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .backends.choice import choose
+from .checks.first_use import engine_for
 from .estimate import estimated
 from .events import Event, Never
 from .given import MOST_STEPS, checked_setting, flag, one_of, whole
@@ -183,11 +183,7 @@ def _run(
     keep = flag("keep_x", keep_x)
     count = None if threads is None else whole("threads", threads, 1, 4096)
     show = None if progress is None else flag("progress", progress)
-    engine, reason = choose(
-        one_of("backend", backend, ("auto", "cuda", "cpu", "numpy")),
-        count,
-        [p for s in settings.values() for p in s.in_step()],
-    )
+    engine, reason = engine_for(one_of("backend", backend, ("auto", "cuda", "cpu", "numpy")), count, settings.values())
     plans = plan_runs(settings, engine, keep)
     if flag("plan_only", plan_only):
         plans = {name: estimated(plan, settings[name], engine) for name, plan in plans.items()}
@@ -241,7 +237,7 @@ def replayed(
         steps=last,
         record=Record(["x", "value", "gradient_norm"], at=range(last + 1)),
     )
-    engine, _ = choose(result.options["backend"], result.options["threads"], alone.in_step())
+    engine, _ = engine_for(result.options["backend"], result.options["threads"], [alone])
     found = execute(alone, engine, plan_run(alone, engine, True), False, "replay")
     assert found.record_steps is not None
     path = {name: values[0 if parts else c, 0] for name, values in found.records.items()}

@@ -73,7 +73,7 @@ def twin_of(kind: type) -> Twin:
     """
     for base in kind.__mro__:
         header: str = getattr(base, "kernel_header", "")
-        if not in_library(base) and vars(base).get("kernel"):
+        if vars(base).get("kernel"):
             twin = Twin(base, _text(base), header)
             break
         if in_library(base) and header and base.__name__ in sources.headers():

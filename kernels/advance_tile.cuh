@@ -136,6 +136,19 @@ void advance_tile(const Launch& launch, int tile) {
     write_out(running);
 }
 
+// How many vectors and whole numbers a state visits: as many as Python has made room for.
+struct Counter {
+    int* counts;
+    void operator()(Vec&) { ++counts[0]; }
+    void operator()(integer&) { ++counts[1]; }
+};
+template <class State>
+void count_state(int dim, char* arena, long long bytes, int* counts) {
+    open_workspace(dim, arena, bytes);
+    State state;
+    state.each(Counter{counts});
+}
+
 template <class P>
 int advance_tiles(const Launch& launch, int first_tile, int last_tile, char* arena, long long arena_bytes) {
     FlushSubnormals flush;
@@ -146,6 +159,9 @@ int advance_tiles(const Launch& launch, int first_tile, int last_tile, char* are
 #define ENSEMBLE_ADVANCE(...)                                                                                   \
     extern "C" int advance(const Launch* launch, int first_tile, int last_tile, char* arena, long long bytes) { \
         return advance_tiles<Parts<__VA_ARGS__>>(*launch, first_tile, last_tile, arena, bytes);                 \
+    }                                                                                                           \
+    extern "C" void state_slots(int dim, char* arena, long long bytes, int* counts) {                           \
+        count_state<typename decltype(Parts<__VA_ARGS__>::optimizer)::State>(dim, arena, bytes, counts);        \
     }                                                                                                           \
     extern "C" long long size_of_parts() { return sizeof(Parts<__VA_ARGS__>); }                                 \
     extern "C" long long size_of_launch() { return sizeof(Launch); }

@@ -62,7 +62,10 @@ def test_every_module_says_what_it_is_and_names_what_it_exports(module):
 
 
 def test_every_part_is_public():
-    assert {part.__name__ for part in leaves(Part)} <= set(en.__all__)
+    parts = [
+        part for part in leaves(Part) if not part.__module__.startswith("ensemble.checks.")
+    ]  # a probe: no part to run
+    assert {part.__name__ for part in parts} <= set(en.__all__)
 
 
 def test_the_public_names_are_no_others_than_those_listed():

@@ -35,7 +35,7 @@ def choose(name: str, threads: int | None = None, parts: Iterable[Part] = ()) ->
     if name != "auto":
         return _made(name, threads), f"backend={name!r} was asked for"
     if lacking:
-        warnings.warn(f"backend='auto' takes numpy: {lacking}", stacklevel=4)
+        warnings.warn(f"backend='auto' takes numpy: {lacking}", stacklevel=5)
         return _made("numpy", threads), f"only numpy can: {lacking}"
     reasons = []
     for candidate in ("cuda", "cpu", "numpy"):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from .. import sources
 from ..part import nested
 from . import compiler
+from .complaints import explained
 from .launch import advance_launch, draw_launch, look_launch, roles_of, table_rows, twins_of, types_of
 from .layout import Layout, tiles_of, values_of
 from .memory import available_memory
@@ -81,7 +82,10 @@ class CpuEngine(Engine):
         return sources.program_source(types_of(program, entry), macros, entry, twins_of(program, entry))
 
     def _library(self, program: Program, entry: str) -> ctypes.CDLL:
-        library = compiler.library(self.source(program, entry))
+        try:
+            library = compiler.library(self.source(program, entry))
+        except RuntimeError as error:
+            raise explained(error, twins_of(program, entry)) from error
         for name in ("size_of_parts", "size_of_launch"):
             if hasattr(library, name):
                 getattr(library, name).restype = ctypes.c_longlong

@@ -1,0 +1,71 @@
+"""What a run uses of a user's own is looked at when it is first used in a process, and refused where it would make the run wrong.
+
+The library's own parts are not looked at: the tests do that.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+from ..backends.choice import choose
+from ..backends.program import ROLES, Engine
+from ..backends.trial import TrialEngine
+from ..landscapes import Landscape
+from ..part import Part, nested
+from ..setting import Setting
+from ..twins import in_library
+from .companions import program_of, role_of
+from .python import derivatives, python_faults
+from .structs import struct_fault
+
+
+class PartError(ValueError):
+    """A part of a user's own cannot be run as it is."""
+
+
+_used: set[tuple[Any, ...]] = set()
+
+
+def engine_for(backend: str, threads: int | None, settings: Iterable[Setting]) -> tuple[Engine, str]:
+    """The engine for settings, and why it was taken, after a look at every user's part that is used for the first time.
+
+    Raises:
+        PartError: one cannot be run as it is.
+        RuntimeError, NoTwinError: as :func:`~ensemble.backends.choice.choose`.
+    """
+    settings = tuple(settings)
+    engine, reason = choose(backend, threads, [part for setting in settings for part in setting.in_step()])
+    for setting in settings:
+        for role in ROLES:
+            part = getattr(setting, role)
+            if not all(in_library(type(p)) for p in nested(part)):
+                first_use(part, setting.landscape, setting.dtype, engine)
+    return engine, reason
+
+
+def first_use(part: Part, landscape: Any, dtype: str, engine: Engine) -> None:
+    """A look at a part with a user's own in it, unless this process has looked at the like: what is wrong raises PartError."""
+    compiled = engine.name != "numpy"
+    program = program_of(part, landscape, dtype)
+    structs = program.cpp_type(role_of(part)) if compiled else ""
+    key = (structs, compiled and dtype, *(type(p) for p in nested(part)))
+    if key in _used:
+        return
+    name = " in ".join(type(p).__name__ for p in reversed([*nested(part)]) if not in_library(type(p)) or p is part)
+    faults, _ = python_faults(program, part)
+    if faults:
+        raise PartError(f"{faults[0]}; ensemble.check(part) says more."[:300])
+    if isinstance(part, Landscape):
+        wrong = [finding for finding in derivatives(part, program.dim) if finding.holds is False]
+        if wrong:
+            warnings.warn(f"{name}.{wrong[0].what}: {wrong[0].seen}; ensemble.check(part) says more.", stacklevel=5)
+    if compiled:
+        try:
+            trial: Engine = TrialEngine()
+        except RuntimeError:  # no compiler: on the device itself
+            trial = engine
+        if wrong_struct := struct_fault(program, part, trial):
+            raise PartError(f"{name}: {wrong_struct}; ensemble.check(part) says more."[:300])
+    _used.add(key)
