@@ -232,6 +232,13 @@ class Batch:
 
     # ---- end
 
+    def _ended(self, a: int, b: int) -> Any:
+        """Which of rows a to b have come to their end: bool (b - a,), on the host."""
+        ended = self.state.diverged_step[a:b] >= 0
+        if self.program.stop:
+            ended |= self.state.event_step[a:b] >= 0
+        return self.engine.to_numpy(ended)
+
     def outcome(self, keep_x: bool) -> Outcome:
         """What was found; without ``keep_x`` the iterates and the optimizers' memory have no width."""
         self._note()
@@ -239,7 +246,7 @@ class Batch:
         shape, kept, (vectors, integers) = (len(self.configurations), program.instances), program.dim, program.slots
         shown, reported = self._shown(), None
         starts = [parts["start"] for parts in self.configurations]
-        flushed = flushed_to_zero(program, starts, lambda a, b: host(state.x[a:b]), self.reached)  # type: ignore[arg-type]
+        flushed = flushed_to_zero(program, starts, lambda a, b: host(state.x[a:b]), self._ended, self.reached)  # type: ignore[arg-type]
         if keep_x:
             x, found_vectors, found_integers = host(state.x), host(state.vectors), host(state.integers)
             reported = None if shown is state.x else host(shown).reshape(*shape, kept)

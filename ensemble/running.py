@@ -12,7 +12,7 @@ import numpy as np
 
 from .backends.program import Engine
 from .checks.first_use import engine_for
-from .given import FLOAT32, MOST_STEPS, check_schedules, flag, whole
+from .given import MOST_STEPS, check_schedules, flag, whole
 from .plan import Plan, plan_runs
 from .progress import Interrupt
 from .results.result import Result, make_result
@@ -78,7 +78,7 @@ def carry_out(
     count = min(outcome.instances for outcome in outcomes.values())
     outcomes = {name: o if o.instances == count else o.first_only(count) for name, o in outcomes.items()}
     _warn_of_starts_inside(outcomes, found)
-    _warn_of_underflow(outcomes)
+    _warn_of_underflow(settings, outcomes)
     ended_by = interrupt.by if late is None else type(late).__name__
     missing = standing(settings, outcomes)
     result = make_result(dict(settings), outcomes, options, ended_by if missing else "")
@@ -127,13 +127,15 @@ def _warn_of_starts_inside(outcomes: Mapping[str, Outcome], found: Mapping[str, 
         )
 
 
-def _warn_of_underflow(outcomes: Mapping[str, Outcome]) -> None:
+def _warn_of_underflow(settings: Mapping[str, Setting], outcomes: Mapping[str, Outcome]) -> None:
     count = sum(outcome.flushed for outcome in outcomes.values())
     if count:
+        dtype = next(iter(settings.values())).dtype
+        later = ', or dtype="float64", which ends later' if dtype == "float32" else ""
         warnings.warn(
-            f"In {count} instances or more a coordinate was flushed to 0 where the landscape curves down: float32 ends at "
-            f"{FLOAT32.tiny:.3g}, and without noise nothing moves it again. That is arithmetic, not optimization; give "
-            f'dtype="float64".',
+            f"In {count} instances or more a coordinate was flushed to 0 where the landscape curves down: {dtype} ends at "
+            f"{np.finfo(dtype).tiny:.3g}, and no step moves it again. That is arithmetic, not optimization; give a little noise, "
+            f"such as noise=Gaussian(1e-6), or PerturbedGD{later}.",
             stacklevel=5,
         )
 

@@ -111,7 +111,7 @@ class Outcome:
     inside: tuple[tuple[int, int], ...] = ()
     """Starts that already satisfy the event, batch by batch: (instances up to the batch's end, how many in it)."""
     flushed: int = 0
-    """Instances that float32 holds where the landscape would let them go."""
+    """Instances that arithmetic holds where the landscape would let them go."""
     device: dict[str, Any] = field(default_factory=dict)
     reported: NDArray[Any] | None = None
     """What is shown in place of x, where the optimizer averages."""

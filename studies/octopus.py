@@ -10,7 +10,8 @@ as the one before. Between tau and 2 tau the step is a scalar map: every passage
 uniform in a ball gives every coordinate the same size at every saddle: perturbed gradient descent (radius tau/100, at gradients
 up to gamma tau/100, every second step) spends one and the same time at each; and after a single kick at any saddle,
 P(T > t) = P(|x_1| <= tau (1 + gamma/(2L))^-t) exactly, with x_1 a coordinate of the ball. In float32 a coordinate is zero
-after some 130 halvings, in float64 after some 1,070: the saddle whose turn comes later is never passed. That is arithmetic.
+after some 130 halvings, in float64 after some 1,070: the saddle whose turn comes later is never passed. That is arithmetic, in both
+precisions, and the run says so.
 
 Found. All 46 comparisons with laws hold (seed 0, 20,000 instances). From 1/2 in every coordinate gradient descent passes at
 steps 6, 21, 62, 173, 472, 1,284 (L = gamma) and 14, 89, 495, 2,732 (L = 3 gamma), and 500 random starts pass as the law says, to the
@@ -122,19 +123,22 @@ def descend(
     kicked = en.PerturbedGD(both.lr, radius=KICK, g_thres=QUIET, t_thres=1)
     ends = np.eye(dim)[[*range(dim), dim - 1]]
     gone = en.zipped(normal=[tuple(row) for row in ends], half_width=[2 * TAU] * dim + [ARRIVED])
-    return en.simulate(
-        landscape=en.Octopus(dim=dim, L=both.L, gamma=GAMMA, tau=TAU),
-        optimizer=kicked if name == "perturbed GD" else en.GradientDescent(both.lr),
-        start=start,
-        event=en.LeftSlab(normal=gone.normal, half_width=gone.half_width),
-        record=en.Record(["value"], at=en.lin_spaced(POINTS), summary=True),
-        instances=instances,
-        steps=steps,
-        seed=study.seed,
-        backend=study.backend if dtype == "float64" else "numpy",  # few, and nothing to compile
-        dtype=dtype,
-        keep_x=dtype == "float32" or instances == 1,
-    )
+    with warnings.catch_warnings():
+        if dtype == "float64":  # where that ends is known, and compared with the law
+            warnings.filterwarnings("ignore", "In .* a coordinate was flushed to 0")
+        return en.simulate(
+            landscape=en.Octopus(dim=dim, L=both.L, gamma=GAMMA, tau=TAU),
+            optimizer=kicked if name == "perturbed GD" else en.GradientDescent(both.lr),
+            start=start,
+            event=en.LeftSlab(normal=gone.normal, half_width=gone.half_width),
+            record=en.Record(["value"], at=en.lin_spaced(POINTS), summary=True),
+            instances=instances,
+            steps=steps,
+            seed=study.seed,
+            backend=study.backend if dtype == "float64" else "numpy",  # few, and nothing to compile
+            dtype=dtype,
+            keep_x=dtype == "float32" or instances == 1,
+        )
 
 
 def kicked_once(study: report.Study[Size], dim: int, saddles: Sequence[int]) -> xr.Dataset:

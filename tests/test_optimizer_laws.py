@@ -354,7 +354,10 @@ def test_a_descent_that_float32_has_ended_is_reported_with_its_remedy():
             **DOUBLE | {"dtype": dtype, "keep_x": keep_x},
         )  # fmt: skip
 
-    with pytest.warns(UserWarning, match=r'In 3 instances .* flushed to 0 .* give dtype="float64"'):
+    with pytest.warns(
+        UserWarning,
+        match=r'In 3 instances .* float32 ends at .* noise.* PerturbedGD, or dtype="float64", which ends later',
+    ):
         result = ended()
     assert (np.abs(result.dataset["x"][:, -1]) < np.finfo(np.float32).tiny).all()
     with warnings.catch_warnings():
