@@ -62,7 +62,7 @@ def against_law(data: Any, law: TimeLaw | LawOf, *, label: int | None = None) ->
         _check(one)
     rows = [_scores(lives, number, one) for number, one in enumerate(found)]
     variables = {name: frame.variable([row[name] for row in rows], *words) for name, words in _WORDS.items()}
-    return xr.Dataset(variables, frame.coords, {"label": "any" if label is None else int(label)})
+    return frame.dataset(variables, attrs={"label": "any" if label is None else int(label)})
 
 
 _WORDS = {

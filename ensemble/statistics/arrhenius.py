@@ -118,13 +118,12 @@ def arrhenius(
         rate = alone[f"rate{end}"].values.reshape(-1)[table] / duration
         variables[f"rate{end}"] = rest.variable(rate, f"{which}escape rate", "per unit of time", dim)
     coords = {
-        **rest.coords,
         dim: frame.names(dim),
         "temperature": (dim, kelvin, {"long_name": "temperature", "units": "units of f"}),
     }
     method = "influence of instances, paired" if lives.paired else "influence of instances, independent"
     attrs = {"method": method, "confidence": confidence, "after": skipped * every}
-    return xr.Dataset(variables, coords, attrs)
+    return rest.dataset(variables, coords, attrs, dim)
 
 
 def _temperatures(given: ArrayLike, dim: str, members: int) -> FloatArray:

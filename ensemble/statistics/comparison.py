@@ -6,6 +6,7 @@ Configurations and optimizers share starts and noise by default: instance i is t
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def logrank(data: Any, dim: str, *, label: int | None = None) -> xr.Dataset:
         "observed": rest.variable(observed, "events seen", "1", dim),
         "expected": rest.variable(expected, "events expected if all groups share one law", "1", dim),
     }
-    return xr.Dataset(variables, {**rest.coords, dim: names}, {"note": _note(observed.sum(axis=1) == 0)})
+    return rest.dataset(variables, {dim: names}, {"note": _note(observed.sum(axis=1) == 0)}, dim)
 
 
 def _logrank(groups: list[Group]) -> tuple[FloatArray, FloatArray, float, int]:
@@ -191,7 +192,7 @@ def compare_survival(
         "label": "any" if label is None else int(label),
         "note": _note(np.isnan(found[:, 1, base])),
     }
-    return xr.Dataset(variables, coords, attrs)
+    return replace(frame, coords=coords).dataset(variables, attrs=attrs)
 
 
 def _capped(lives: Lifetimes, number: int, end: int) -> IntArray:

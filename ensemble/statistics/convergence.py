@@ -189,7 +189,7 @@ def _dataset(
     for name, values in zip(("share", "share_lower", "share_upper"), wilson(counts, fitted, confidence), strict=True):
         variables[name] = frame.variable(values, "share of the instances fitted, by regime", "1", "regime_name")
     seen = [f"{REGIMES[code]} in {np.sum(regime == code)}" for code in range(len(REGIMES)) if np.any(regime == code)]
-    coords = {**frame.coords, "regime_name": list(REGIMES), "instance": found.ids}
+    coords = {"regime_name": list(REGIMES), "instance": found.ids}
     attrs = {
         "quantity": quantity,
         "optimum": optimum,
@@ -198,4 +198,4 @@ def _dataset(
         "seed": seed,
         "note": f"the median's regime: {', '.join(seen)} of {regime.size} groups",
     }
-    return xr.Dataset(variables, coords, attrs)
+    return frame.dataset(variables, coords, attrs)

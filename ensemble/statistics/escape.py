@@ -96,7 +96,7 @@ def escape_rate(data: Any, *, label: int | None = None, confidence: float = 0.95
         "after": skipped * every,
         "note": "; ".join(notes),
     }
-    return xr.Dataset(variables, frame.coords, attrs)
+    return frame.dataset(variables, attrs=attrs)
 
 
 def checks_at_risk(group: Group, horizon: IntArray, every: int, skipped: int) -> tuple[IntArray, BoolArray]:

@@ -61,12 +61,11 @@ def hazard(
         variables[f"hazard{end}"] = frame.variable(values, f"{which}chance per step at risk", "1/step", "bin")
     steps = {"units": "step"}
     coords = {
-        **frame.coords,
         "first": ("bin", ends[:-1] * every + 1, {"long_name": "first step of the stretch", **steps}),
         "last": ("bin", ends[1:] * every, {"long_name": "last step of the stretch", **steps}),
     }
     attrs = {"confidence": confidence, "label": "any" if label is None else int(label), "check_every": every}
-    return xr.Dataset(variables, coords, attrs)
+    return frame.dataset(variables, coords, attrs)
 
 
 def _watched(checks: IntArray, ends: IntArray) -> IntArray:

@@ -68,6 +68,34 @@ class Frame:
         coords = {name: c for name, c in self.coords.items() if dim not in c.dims}
         return Frame(tuple(d for d, _ in left), tuple(n for _, n in left), coords)
 
+    def dataset(
+        self,
+        variables: Mapping[str, xr.Variable],
+        coords: Mapping[str, Any] | None = None,
+        attrs: Mapping[str, Any] | None = None,
+        dim: str | None = None,
+    ) -> xr.Dataset:
+        """Put a statistic's variables and coordinates together with those of the configurations.
+
+        A swept field that has the name of one of them, such as the `probability` of `Spikes` in `escape_rate`, is called
+        `swept_probability`. `dim` is one that the statistic compared along, and that `coords` label: a swept one, too.
+        """
+        own = dict(coords or {})
+        ours = {*variables, *own} - {dim}
+        clash = [n for n in dict.fromkeys((*self.dims, *self.coords)) if n in ours] + [dim] * (dim in variables)
+        called: dict[Any, str] = {n: f"swept_{n}" for n in clash}
+
+        def variable(name: Any, given: Any) -> xr.Variable:
+            if isinstance(given, xr.DataArray | xr.Variable | tuple):
+                made = xr.as_variable(given)
+            else:
+                made = xr.Variable((name,), np.asarray(given))
+            return xr.Variable([called.get(d, d) for d in made.dims], made.values, made.attrs)
+
+        labels = {called.get(n, n): variable(n, c) for n, c in self.coords.items()}
+        labels |= {called[n] if n == dim and n in called else n: variable(n, c) for n, c in own.items()}
+        return xr.Dataset({n: variable(n, v) for n, v in variables.items()}, labels, attrs)
+
     def variable(self, values: Any, long_name: str, units: str = "1", *extra: str) -> xr.Variable:
         """Shape values (groups, ...extra) into a variable over the configuration dimensions and the extra ones."""
         array = np.asarray(values)

@@ -83,8 +83,8 @@ def occupancy_against_sharpness(found: Any, *, confidence: float = 0.95) -> xr.D
     }
     lost = int(np.isnan(fits[:, 0]).sum())
     note = f"no exponent in {lost} of {len(fits)} configurations: too few in minima, or all at one end" if lost else ""
-    coords = {**frame.coords, "minimum": columns}
-    return xr.Dataset(variables, coords, {"confidence": confidence, "note": note})
+    coords = {"minimum": columns}
+    return frame.dataset(variables, coords, {"confidence": confidence, "note": note})
 
 
 def _column(

@@ -62,8 +62,8 @@ def regret(data: Any, landscape: Landscape, best: ArrayLike | None = None, *, co
     for end, values in (("lower", lower), ("upper", upper)):
         words = f"{end} {percent} limit of the mean regret per round"
         variables[f"mean_{end}"] = frame.variable(values, words, "units of f", "round")
-    coords = {**frame.coords, "round": np.arange(1, rounds + 1), "instance": found.ids}
-    return xr.Dataset(variables, coords, {"confidence": confidence})
+    coords = {"round": np.arange(1, rounds + 1), "instance": found.ids}
+    return frame.dataset(variables, coords, {"confidence": confidence})
 
 
 def _regret(landscape: Any, x: FloatArray, best: ArrayLike | None) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -101,7 +102,7 @@ def paired_difference(
         "reference": str(names[base]),
         "confidence": confidence,
     }
-    return xr.Dataset(variables, coords, attrs)
+    return replace(frame, coords=coords).dataset(variables, attrs=attrs)
 
 
 _WORDS = {

@@ -70,17 +70,12 @@ class Points:
     def dataset(
         self, variables: Mapping[str, tuple[NDArray[Any], str, str, tuple[str, ...]]], **attrs: Any
     ) -> xr.Dataset:
-        """Name -> (values (groups, instances, ...), long name, units, further dimensions), as a dataset.
-
-        ValueError: a configuration dimension or coordinate has one of the names.
-        """
-        if clash := sorted(set(variables) & set(map(str, self.frame.coords))):
-            raise ValueError(f"{told(clash[0])} is a swept field's coordinate; give the dataset with it renamed")
+        """Name -> (values (groups, instances, ...), long name, units, further dimensions), as a dataset."""
         made = {
             name: self.frame.variable(values, long_name, units, INSTANCE, *extra)
             for name, (values, long_name, units, extra) in variables.items()
         }
-        return xr.Dataset(made, {**self.frame.coords, INSTANCE: self.instances}, attrs)
+        return self.frame.dataset(made, {INSTANCE: self.instances}, attrs)
 
 
 def points_of(data: Any, dtype: str = "float64") -> Points:

@@ -189,6 +189,5 @@ def _dataset(
         if empty
         else "",
     }
-    who = lives.frame.coords
-    coords = {**who, "tolerance": levels, "step": steps, "fate": list(FATES), "instance": ids}
-    return xr.Dataset(variables, coords, attrs)
+    coords = {"tolerance": levels, "step": steps, "fate": list(FATES), "instance": ids}
+    return lives.frame.dataset(variables, coords, attrs)

@@ -109,12 +109,11 @@ def index_against_loss(found: Any, *, bins: int | ArrayLike = 20, confidence: fl
             which = f"{end[1:]} {percent} limit of the " if end else ""
             variables[name + end] = frame.variable(np.where(empty, np.nan, row), which + words, "1", "bin")
     coords = {
-        **frame.coords,
         "bin": ("bin", (edges[:-1] + edges[1:]) / 2, {"long_name": "middle of the bin", "units": "units of f"}),
         "bin_lower": ("bin", edges[:-1], {"units": "units of f"}),
         "bin_upper": ("bin", edges[1:], {"units": "units of f"}),
     }
-    return xr.Dataset(variables, coords, {"confidence": confidence, "dim": found.attrs["dim"]})
+    return frame.dataset(variables, coords, {"confidence": confidence, "dim": found.attrs["dim"]})
 
 
 def _edges(bins: Any, value: FloatArray) -> FloatArray:
@@ -188,4 +187,4 @@ def second_order_stationarity(
         "gradient_tolerance": gradient_tolerance,
         "curvature_tolerance": curvature_tolerance,
     }
-    return xr.Dataset(variables, {**points.frame.coords, OUTCOME: list(STATIONARITY)}, attrs)
+    return points.frame.dataset(variables, {OUTCOME: list(STATIONARITY)}, attrs)

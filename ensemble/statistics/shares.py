@@ -44,8 +44,8 @@ def shares(data: Any, *, labels: Sequence[int] | None = None, confidence: float 
     count = np.stack([(code == k).sum(axis=1) for k in codes], axis=1)
     n = np.full(len(lives), lives.instances)
     variables = share_variables(lives.frame, count, n, confidence, OUTCOME)
-    coords = {**lives.frame.coords, OUTCOME: names, "label": (OUTCOME, np.array(codes), {"long_name": "event's label"})}
-    return xr.Dataset(variables, coords, {"confidence": confidence})
+    coords = {OUTCOME: names, "label": (OUTCOME, np.array(codes), {"long_name": "event's label"})}
+    return lives.frame.dataset(variables, coords, {"confidence": confidence})
 
 
 def share_variables(frame: Frame, count: IntArray, n: IntArray, confidence: float, dim: str) -> dict[str, xr.Variable]:

@@ -54,8 +54,8 @@ def noise_to_signal(
     for i, end in enumerate(("", "_lower", "_upper")):
         which = f"{end[1:]} {percent} limit of the " if end else ""
         variables[f"median{end}"] = frame.variable(table[:, :, i], f"{which}median ratio", "1", "step")
-    coords = {**frame.coords, "step": found.step, "instance": found.ids}
-    return xr.Dataset(variables, coords, {"confidence": confidence, "draws": draws, "seed": seed})
+    coords = {"step": found.step, "instance": found.ids}
+    return frame.dataset(variables, coords, {"confidence": confidence, "draws": draws, "seed": seed})
 
 
 def _ratio(landscape: Any, noise: Any, found: Recorded, members: list[int], draws: int, seed: int) -> FloatArray:

@@ -170,7 +170,6 @@ def survival(data: Any, *, label: int | None = None, confidence: float = 0.95, m
         "note": f"no events in {empty} of {len(groups)} groups: {missing}" if empty else "",
     }
     coords = {
-        **lives.frame.coords,
         "step": ("step", steps, {"long_name": "step", "units": "step"}),
         "q": ("q", QUANTILES, {"long_name": "probability that the event has happened", "units": "1"}),
     }
@@ -178,7 +177,7 @@ def survival(data: Any, *, label: int | None = None, confidence: float = 0.95, m
         **_curves(lives.frame, groups, curves, steps, confidence),
         **_summaries(lives.frame, groups, curves, confidence),
     }
-    return xr.Dataset(variables, coords, attrs)
+    return lives.frame.dataset(variables, coords, attrs)
 
 
 def _listed_steps(groups: list[Group], most: int) -> tuple[IntArray, bool]:
