@@ -54,6 +54,10 @@ class Twin:
         return f"{self.space}::{self.kind.__name__}" if self.text else self.kind.__name__
 
 
+OWN: dict[str, Twin] = {}
+"""Every struct of a user's that was asked for in this process, by its namespace: what compilers speak of."""
+
+
 def in_library(kind: type) -> bool:
     """Whether a class is the library's own."""
     return kind.__module__.startswith(f"{__package__}.")
@@ -75,6 +79,7 @@ def twin_of(kind: type) -> Twin:
         header: str = getattr(base, "kernel_header", "")
         if vars(base).get("kernel"):
             twin = Twin(base, _text(base), header)
+            OWN[twin.space] = twin
             break
         if in_library(base) and header and base.__name__ in sources.headers():
             twin = Twin(base, "", sources.headers()[base.__name__])

@@ -9,6 +9,7 @@
 //   ENSEMBLE_MIXED    CPU: 1: the instances of a tile may belong to different configurations
 //   ENSEMBLE_STREAMED device: 1: Vecs lie in memory and every step streams through them; 0: in registers
 //   ENSEMBLE_WINDOW   device: blocks of a lane where the windows of an instance are advanced each by itself; 0: instances whole
+//   ENSEMBLE_REPORTS  device: 1: the optimizer reports another point than the iterate, and events of it ask for its state (check.cuh)
 //   ENSEMBLE_EMULATED the device path executed on the CPU, one thread per lane (tests only)
 //
 // Coordinates come in blocks of four: block q owns 4q ... 4q+3 and lies whole in lane q mod lanes. On the device a

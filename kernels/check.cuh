@@ -25,7 +25,7 @@ HD void check_group(const Launch& launch) {
     load_row(x, launch.x + row * dim());
     int label = 0;
     using State = typename decltype(parts.optimizer)::State;
-    if constexpr (reports_average<State>) {
+    if constexpr (ENSEMBLE_REPORTS) {
         State state;
         state.each(Loader{launch, row});
         EventNow<P::event_at, P::columns> now(clock, reported(state, x));

@@ -32,6 +32,7 @@ class HeavyBall(en.Optimizer):
     lr: Any = scheduled(domain=NOT_NEGATIVE)
     beta: float = number(0.9, FRACTION)
     vectors = ("v",)
+    pointwise = True
     kernel = f"""
 struct HeavyBall {{
     number beta;{VELOCITY}{STEP}
@@ -118,6 +119,7 @@ class Gaussian(en.Noise):
     """Always the same pull, and no noise."""
 
     sigma: Any = scheduled(domain=NOT_NEGATIVE)
+    pointwise = True
     kernel = """
 struct Gaussian {
     enum Column { sigma, columns };

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import platform
+import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +13,15 @@ from typing import Any
 import numpy as np
 import own_parts
 import pytest
+from cubin import CompilationError, compile_cubin
+from device_runs import differences, program, run
+from emulated import COMPILERS, EmulatedEngine
 from parts import ROLES, kinds
 
 import ensemble as en
+from ensemble import sources
+from ensemble.backends.complaints import KernelError, explained
+from ensemble.backends.numpy import NumpyEngine
 from ensemble.cost import ceiling, instructions
 from ensemble.part import number
 from ensemble.twins import NoTwinError, full_name, twin_of
@@ -254,3 +263,35 @@ def test_a_class_that_has_changed_since_is_told_when_its_file_is_read(tmp_path, 
     monkeypatch.setattr(kind, "kernel", kind.kernel.replace("-", "+"))
     with pytest.warns(UserWarning, match=r"own_parts:Quartic has changed since the file was made \(its kernel\)"):
         en.load(place)
+
+
+# ---- on the device
+
+
+@pytest.mark.skipif(not COMPILERS, reason="no C++ compiler on PATH")
+@pytest.mark.parametrize("window", [0, 2])
+def test_the_device_path_runs_a_user_s_own_structs(window):
+    """Without windows and with them, where another kernel asks the event."""
+    parts = own_parts.Quartic(dim=21), own_parts.HeavyBall(0.01), own_parts.Never(), own_parts.Gaussian(0.1)
+    p, engine = program(*parts), EmulatedEngine(2, window=window)
+    assert engine.entries(p) == (("advance", "check") if window else ("advance",))
+    found = run(engine, p, 3)
+    assert differences(found, run(NumpyEngine(), p, 3)) == []
+    assert (found.event_step == 1).all()
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or platform.machine() != "x86_64", reason="NVRTC's wheel is for Linux x86-64"
+)
+def test_nvrtc_compiles_a_user_s_own_structs_and_its_complaints_are_led_to_their_lines(monkeypatch):
+    parts = own_parts.Quartic(dim=21), own_parts.HeavyBall(0.01), own_parts.Never(), own_parts.Gaussian(0.1)
+    engine = EmulatedEngine(2)
+    assert compile_cubin(engine.source(program(*parts), "advance"), sources.kernels())
+    monkeypatch.setattr(own_parts.HeavyBall, "kernel", own_parts.HeavyBall.kernel.replace("gradient(x)", "gradiant(x)"))
+    with pytest.raises(CompilationError) as log:
+        compile_cubin(engine.source(program(*parts), "advance"), sources.kernels())
+    error = explained(log.value)
+    assert isinstance(error, KernelError)
+    assert re.match(r'HeavyBall.kernel does not compile, line 14: identifier "gradiant" is undefined', str(error)), (
+        error
+    )

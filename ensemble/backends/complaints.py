@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
-from ..twins import Twin, file_of
+from ..twins import OWN, Twin, file_of
 
 _ERROR = re.compile(
     r"^(?P<place>.*?)[:(](?P<line>\d+)\)?(?::\d+)?: (?:fatal |catastrophic )?error\s*(?:#\d+-D\s*)?: (?P<says>.*)$",
     re.MULTILINE,
 )
+_SPACE = re.compile(r"own_[0-9a-f]{12}")
+_LINE = re.compile(r"(own_[0-9a-f]{12})[:(](\d+)")
 
 
 class KernelError(ValueError):
@@ -23,21 +24,19 @@ class KernelError(ValueError):
         self.log = log
 
 
-def explained(error: Exception, twins: Sequence[Twin]) -> Exception:
-    """The error to raise where a program with ``twins`` did not compile: the same, unless a struct in it is a user's own."""
-    own = {twin.space: twin for twin in twins if twin.text}
+def explained(error: Exception) -> Exception:
+    """The error to raise where a program did not compile: the same, unless the compiler speaks of a user's own struct."""
     log = str(getattr(error, "log", error))
     found = _ERROR.search(log)
-    if not own or found is None:
+    own = [OWN[space] for space in dict.fromkeys(_SPACE.findall(log)) if space in OWN]
+    if found is None or not own:
         return error
-    at = re.search(rf"({'|'.join(own)})[:(](\d+)", log[found.start() :]) or re.search(
-        rf"({'|'.join(own)})[:(](\d+)", log
-    )
     says = re.sub(r"own_[0-9a-f]{12}::", "", found["says"]).strip()
-    names = " or ".join(dict.fromkeys(twin.kind.__name__ for twin in own.values()))
-    if at is None:
+    at = _LINE.search(log, found.start()) or _LINE.search(log)
+    if at is None or at[1] not in OWN:
+        names = " or ".join(dict.fromkeys(twin.kind.__name__ for twin in own))
         return KernelError(f"The kernel of {names} does not compile with the rest of its program: {says}"[:300], log)
-    twin = own[at[1]]
+    twin = OWN[at[1]]
     return KernelError(
         f"{twin.kind.__name__}.kernel does not compile, line {at[2]}{_place(twin, int(at[2]))}: {says}"[:300], log
     )

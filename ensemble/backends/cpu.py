@@ -85,7 +85,7 @@ class CpuEngine(Engine):
         try:
             library = compiler.library(self.source(program, entry))
         except RuntimeError as error:
-            raise explained(error, twins_of(program, entry)) from error
+            raise explained(error) from error
         for name in ("size_of_parts", "size_of_launch"):
             if hasattr(library, name):
                 getattr(library, name).restype = ctypes.c_longlong

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .. import sources
 from ..cost import INSTRUCTIONS_PER_CLOCK
+from .complaints import explained
 from .device import DeviceEngine
 from .memory import available_memory
 from .program import Program
@@ -79,7 +80,10 @@ class CudaEngine(DeviceEngine):
         """The compiled kernel of a program's source; CuPy keeps it on disk under the source's digest."""
         with self._lock, self._on_device():
             if source not in self._kernels:  # get_function compiles
-                self._kernels[source] = self.xp.RawModule(code=source, options=self.options).get_function(entry)
+                try:
+                    self._kernels[source] = self.xp.RawModule(code=source, options=self.options).get_function(entry)
+                except Exception as error:  # CuPy's own, with the log of the compiler
+                    raise explained(error) from error
             return self._kernels[source]
 
     def prepare(self, program: Program, looks: bool = False) -> None:

@@ -119,6 +119,8 @@ class DeviceEngine(Engine):
             "PARTS_BYTES": Layout(program, roles_of(entry)).itemsize,
             "LAUNCH_BYTES": launch.itemsize,
         }
+        if entry == "check":
+            macros["REPORTS"] = int(program.part("optimizer").reported() is not None)  # type: ignore[attr-defined]
         if group.streamed:
             macros["STREAMED"] = 1
         if group.window:

@@ -11,8 +11,6 @@ template <class State>
 HD const Vec& reported(const State&, const Vec& x) {
     return x;
 }
-template <class State>
-constexpr bool reports_average = false;
 template <class E>
 HD auto sign(E&& e) {
     return where(e > real(0), real(1), where(e < real(0), real(-1), real(0) * e));

@@ -28,8 +28,6 @@ template <class Base>
 HD const Vec& reported(const BaseState<Base>& s, const Vec& x) {
     return reported(s.base, x);
 }
-template <class Base>
-constexpr bool reports_average<BaseState<Base>> = reports_average<typename Base::State>;
 
 template <class Gradient>
 struct ClippedByNorm : Passed<Gradient> {
@@ -145,8 +143,6 @@ template <class Base>
 HD const Vec& reported(const AverageState<Base>& s, const Vec&) {
     return s.mean;
 }
-template <class Base>
-constexpr bool reports_average<AverageState<Base>> = true;
 // Average and EMA differ in the weight of the newest iterate, which is a column.
 template <class Base>
 struct Averaged {
