@@ -86,7 +86,7 @@ def fail(owner: str, name: str, given: object, wanted: str) -> NoReturn:
 
 def checked_number(owner: str, name: str, value: object, domain: Domain) -> float:
     """``value`` as a float in ``domain``."""
-    several = isinstance(value, (list, tuple, range, np.ndarray)) and np.shape(value) != ()
+    several = isinstance(value, (list, tuple, range)) or (isinstance(value, np.ndarray) and value.ndim > 0)
     if several:
         fail(owner, name, value, f"{domain.words}, not several; to sweep over them give en.grid(...)")
     if isinstance(value, (bool, np.bool_, np.timedelta64)) or not isinstance(value, (numbers.Real, np.number)):
@@ -102,7 +102,7 @@ def checked_number(owner: str, name: str, value: object, domain: Domain) -> floa
 def checked_array(owner: str, name: str, value: object, wanted: str) -> NDArray[np.float64]:
     """``value`` as finite float64 numbers of any shape, read only; text, truth values and ragged lists are refused."""
     values = np.full(1, np.nan)
-    with contextlib.suppress(TypeError, ValueError, OverflowError):
+    with contextlib.suppress(TypeError, ValueError, OverflowError, MemoryError):
         given = np.ma.filled(np.ma.asarray(value, dtype=np.float64), np.nan) if np.ma.isMA(value) else np.asarray(value)
         if given.dtype.kind in "iuf" or all(
             isinstance(v, numbers.Real) and not isinstance(v, bool) for v in given.flat

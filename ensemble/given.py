@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import numbers
 from typing import Any, cast
 
 import numpy as np
@@ -15,9 +14,11 @@ from .landscapes.base import Landscape
 from .noises import Noise, NoNoise
 from .optimizers import Optimizer
 from .part import Part
+from .plain import is_flag, is_whole
 from .records import Record
 from .setting import Setting
 from .starts import Start
+from .words import told
 
 MOST_STEPS = 2**31 - 2
 MOST_INSTANCES = 2**32 - 1
@@ -26,25 +27,25 @@ FLOAT32 = np.finfo(np.float32)
 
 def is_kind(name: str, value: object, kind: type, example: str) -> None:
     if not isinstance(value, kind):
-        given = f"the class {value.__name__}" if isinstance(value, type) else f"{value!r} ({type(value).__name__})"
+        given = f"the class {value.__name__}" if isinstance(value, type) else f"{told(value)} ({type(value).__name__})"
         raise TypeError(f"{name} must be {kind.__name__.lower()} made like {example}; {given} was given.")
 
 
 def whole(name: str, value: object, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or not low <= int(value) <= high:
-        raise ValueError(f"{name}={value!r}: give a whole number from {low} to {high}.")
-    return int(value)
+    if not is_whole(value, low, high):
+        raise ValueError(f"{name}={told(value)}: give a whole number from {low} to {high}.")
+    return int(value)  # type: ignore[call-overload]
 
 
 def one_of(name: str, value: object, choices: tuple[str, ...]) -> str:
     if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name}={value!r}: give one of {', '.join(repr(c) for c in choices)}.")
+        raise ValueError(f"{name}={told(value)}: give one of {', '.join(repr(c) for c in choices)}.")
     return value
 
 
 def flag(name: str, value: object) -> bool:
-    if not isinstance(value, (bool, np.bool_)):
-        raise ValueError(f"{name}={value!r}: give True or False.")
+    if not is_flag(value):
+        raise ValueError(f"{name}={told(value)}: give True or False.")
     return bool(value)
 
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from .words import told
+
 if TYPE_CHECKING:
     from .part import Part
 
@@ -92,7 +94,7 @@ class Zipped:
     def __getattr__(self, name: str) -> Any:
         grids = self.__dict__.get("_grids", {})  # a copy is asked for names before it has any
         if name not in grids:
-            raise AttributeError(f"zipped(...) has no field {name!r}; it was given {', '.join(grids)}.")
+            raise AttributeError(f"zipped(...) has no field {told(name)}; it was given {', '.join(grids)}.")
         return grids[name]
 
     def __repr__(self) -> str:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import numbers
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .plain import array_of_numbers, is_flag, is_whole
+from .words import told
 
 QUANTITIES: dict[str, tuple[str, str]] = {
     "value": ("f(x), without noise", "units of f"),
@@ -18,6 +19,10 @@ QUANTITIES: dict[str, tuple[str, str]] = {
     "x": ("iterate", "units of x"),
 }
 """Name -> (long name, units) of what can be recorded."""
+
+
+MOST_RECORDS = 10_000_000
+"""Steps that are recorded at most."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,11 @@ class Spaced:
 
 
 def _count(name: str, count: object) -> int:
-    if isinstance(count, bool) or not isinstance(count, numbers.Integral) or int(count) < 2:
-        raise ValueError(f"{name}({count!r}): give a whole number of at least 2 steps.")
-    return int(count)
+    if not is_whole(count, 2, MOST_RECORDS):
+        raise ValueError(
+            f"{name}(count={told(count)}): give a whole number of steps, at least 2 and at most {MOST_RECORDS:,}."
+        )
+    return int(count)  # type: ignore[call-overload]
 
 
 def log_spaced(count: int) -> Spaced:
@@ -53,19 +60,15 @@ def lin_spaced(count: int) -> Spaced:
 
 def _numbers(given: object) -> NDArray[np.float64] | None:
     """``given`` as an array of numbers, or None if it is none."""
-    with contextlib.suppress(TypeError, ValueError):
-        values = np.asarray(given)
-        if values.dtype.kind in "iuf":
-            return values.astype(np.float64)
-    return None
+    values = array_of_numbers(given)
+    return None if values is None else values.astype(np.float64)
 
 
 def _whole_numbers(given: object) -> tuple[int, ...] | None:
     """``given``, whole numbers of at least 0, sorted and each once; None if it is anything else."""
-    with contextlib.suppress(TypeError, ValueError):
-        values = np.asarray(given)
-        if values.ndim == 1 and (values.size == 0 or (values.dtype.kind in "iu" and values.min() >= 0)):
-            return tuple(sorted({int(v) for v in values}))
+    values = array_of_numbers(given)
+    if values is not None and values.ndim == 1 and values.dtype.kind in "iu" and values.size and values.min() >= 0:
+        return tuple(sorted(set(values.tolist())))
     return None
 
 
@@ -99,34 +102,34 @@ class Record:
 
     def __post_init__(self) -> None:
         given = self.quantities
-        names = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, Iterable) else ()
+        names = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, (list, tuple)) else ()
         if not names or not all(isinstance(name, str) and name in QUANTITIES for name in names):
-            raise ValueError(f"Record(quantities={given!r}): give names out of {', '.join(QUANTITIES)}.")
+            raise ValueError(f"Record(quantities={told(given)}): give names out of {', '.join(QUANTITIES)}.")
         object.__setattr__(self, "quantities", tuple(dict.fromkeys(names)))
         for name in ("summary", "survivors"):
-            if not isinstance(getattr(self, name), (bool, np.bool_)):
-                raise ValueError(f"Record({name}={getattr(self, name)!r}): give True or False.")
+            if not is_flag(getattr(self, name)):
+                raise ValueError(f"Record({name}={told(getattr(self, name))}): give True or False.")
         quantiles = _numbers(self.quantiles)
         if quantiles is None or quantiles.ndim != 1 or not ((quantiles >= 0) & (quantiles <= 1)).all():
-            raise ValueError(f"Record(quantiles={self.quantiles!r}): give a list of numbers from 0 to 1.")
+            raise ValueError(f"Record(quantiles={told(self.quantiles)}): give a list of numbers from 0 to 1.")
         object.__setattr__(self, "quantiles", tuple(quantiles.tolist()))
         point = _numbers(self.point)
         if point is None or point.ndim > 1 or not np.isfinite(point).all():
-            raise ValueError(f"Record(point={self.point!r}): give one finite number, or one for each coordinate.")
+            raise ValueError(f"Record(point={told(self.point)}): give one finite number, or one for each coordinate.")
         object.__setattr__(self, "point", point.item() if point.ndim == 0 else tuple(point.tolist()))
         if not isinstance(self.at, Spaced):
             steps = _whole_numbers(self.at)
-            if steps is None or not len(steps):
+            if steps is None:
                 raise ValueError(
-                    f"Record(at={self.at!r}): give log_spaced(n), lin_spaced(n) or a list of steps from 0 on."
+                    f"Record(at={told(self.at)}): give log_spaced(n), lin_spaced(n) or a list of steps from 0 on."
                 )
             object.__setattr__(self, "at", steps)
         if self.instances is not None:
-            lone = isinstance(self.instances, numbers.Integral) and not isinstance(self.instances, bool)
+            lone = is_whole(self.instances)
             places = _whole_numbers([self.instances] if lone else self.instances)
             if not places or (lone and not places[0]):
                 raise ValueError(
-                    f"Record(instances={self.instances!r}): give None for all, a number n of at least 1 for the first n, "
+                    f"Record(instances={told(self.instances)}): give None for all, a number n of at least 1 for the first n, "
                     f"or a list of places from 0 on."
                 )
             object.__setattr__(self, "instances", places[0] if lone else places)
@@ -156,7 +159,7 @@ class Record:
             places = np.array(self.instances, dtype=np.int64)
         if places[-1] >= instances:
             raise ValueError(
-                f"Record(instances={self.instances!r}): place {places[-1]} was asked for, and the run has {instances} "
+                f"Record(instances={told(self.instances)}): place {places[-1]} was asked for, and the run has {instances} "
                 f"instances; give places from 0 to {instances - 1}."
             )
         return places

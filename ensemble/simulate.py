@@ -12,7 +12,7 @@ import xarray as xr
 from .checks.first_use import engine_for
 from .estimate import estimated
 from .events import Event, Never
-from .given import MOST_STEPS, checked_setting, flag, one_of, whole
+from .given import MOST_STEPS, checked_setting, flag, is_kind, one_of, whole
 from .landscapes.base import Landscape
 from .noises import Noise
 from .optimizers import Optimizer
@@ -23,6 +23,7 @@ from .running import carry_out
 from .runs import execute
 from .setting import Setting
 from .starts import Start
+from .words import told
 
 
 def simulate(
@@ -133,15 +134,17 @@ def compare(
         ValueError, TypeError, RuntimeError, MemoryError: as :func:`simulate`.
     """
     if not isinstance(optimizers, Mapping) or not optimizers:
-        raise ValueError(f"compare(optimizers={optimizers!r}): give a mapping from name to optimizer.")
+        raise ValueError(f"compare(optimizers={told(optimizers)}): give a mapping from name to optimizer.")
     bad = [name for name in optimizers if not isinstance(name, str) or not name]
     if bad:
-        raise ValueError(f"compare(optimizers=...): names must be non-empty text, not {bad!r}.")
+        raise ValueError(f"compare(optimizers=...): names must be non-empty text, not {told(bad)}.")
+    for name, optimizer in optimizers.items():
+        is_kind(f"optimizers[{told(name)}]", optimizer, Optimizer, "Adam(lr=1e-3)")
     horizons: dict[str, Any]
     if isinstance(steps, Mapping):
         if set(steps) != set(optimizers):
             raise ValueError(f"compare(steps=...): given for {list(steps)}; give one for each of {list(optimizers)}.")
-        horizons = {name: whole(f"steps[{name!r}]", steps[name], 1, MOST_STEPS) for name in optimizers}
+        horizons = {name: whole(f"steps[{told(name)}]", steps[name], 1, MOST_STEPS) for name in optimizers}
         if len(set(horizons.values())) > 1 and (event is None or type(event) is Never):
             raise ValueError(
                 "compare(steps=...): different horizons need an event; give event=, or one number of steps."
@@ -205,16 +208,18 @@ def replayed(
     names = list(result.settings)
     if optimizer is not None and names == [""]:
         raise ValueError(
-            f"replay(optimizer={optimizer!r}): one optimizer was run and has no name; leave optimizer out."
+            f"replay(optimizer={told(optimizer)}): one optimizer was run and has no name; leave optimizer out."
         )
     if optimizer is None and len(names) > 1:
-        raise ValueError(f"replay: {len(names)} optimizers were compared; give optimizer= one of {', '.join(names)}.")
+        raise ValueError(
+            f"replay(optimizer={told(optimizer)}): {len(names)} optimizers were compared in the result; give one of {told(names)}."
+        )
     name = names[0] if optimizer is None else optimizer
     if name not in result.settings:
-        raise ValueError(f"replay(optimizer={optimizer!r}): give one of {', '.join(names)}.")
+        raise ValueError(f"replay(optimizer={told(optimizer)}): give one of {told(names)}.")
     if name not in result.outcomes:
         raise ValueError(
-            f"replay(optimizer={name!r}): it had not begun when the run was ended; resume the result first."
+            f"replay(optimizer={told(name)}): it had not begun when the run was ended; resume the result first."
         )
     setting, outcome = result.settings[name], result.outcomes[name]
     first = setting.first_instance
@@ -269,7 +274,7 @@ def _configuration(given: Mapping[str, Any] | int | None, sweep: Any) -> int:
     unknown = sorted(map(str, set(given) - {field for a in sweep.axes for field in a.coordinates}))
     if unknown:
         raise ValueError(
-            f"replay(configuration={dict(given)!r}): {', '.join(unknown)} was not swept; give {axes or 'none'}."
+            f"replay(configuration={told(dict(given))}): {told(unknown)} were not swept; give {axes or 'none'}."
         )
     index = []
     for axis in sweep.axes:
@@ -279,7 +284,7 @@ def _configuration(given: Mapping[str, Any] | int | None, sweep: Any) -> int:
             if all(field not in given or values[i] == given[field] for field, values in axis.coordinates.items())
         ]
         if len(matching) != 1:
-            raise ValueError(f"replay(configuration={dict(given)!r}): give exactly one of {axes}.")
+            raise ValueError(f"replay(configuration={told(dict(given))}): give exactly one of {axes}.")
         index.append(matching[0])
     return int(np.ravel_multi_index(index, sweep.shape)) if index else 0
 

@@ -17,6 +17,7 @@ from .landscapes.base import Landscape
 from .part import NOT_NEGATIVE, POSITIVE, Part, array, number, structure, vector
 from .random import Random, Stream, philox, uniform
 from .vec import blocks, lengths
+from .words import told
 
 __all__ = [
     "Ball",
@@ -127,7 +128,9 @@ class _Box(Start):
             if low.ndim and high.ndim and low.shape != high.shape:
                 raise ValueError(f"{name}: low has {low.size} numbers and high {high.size}; give one or equally many.")
             if np.any(low > high):
-                raise ValueError(f"{name}(low={given.low}, high={given.high}): give low <= high in every coordinate.")
+                raise ValueError(
+                    f"{name}(low={told(given.low)}, high={told(given.high)}): give low <= high in every coordinate."
+                )
 
     def between(self, source: Source, shares: NDArray[np.float64]) -> Any:
         """The points at ``shares`` (ids, dim) of the way from low to high."""
@@ -226,7 +229,7 @@ class NearStationary(Start):
         if name not in points:
             known = ", ".join(repr(n) for n in reversed(points)) or "none"
             raise ValueError(
-                f"NearStationary.of({kind}, name={name!r}): the landscape lists no such point, but {known}; "
+                f"NearStationary.of({kind}, name={told(name)}): the landscape lists no such point, but {known}; "
                 f"give one of them or NearStationary(x, scale)."
             )
         x = points[name].x
@@ -238,7 +241,7 @@ class NearStationary(Start):
             off = np.abs(landscape.hessian_product(at, probe) - diagonal * probe).max()
             if off > 1e-9 * np.abs(diagonal * probe).max():
                 raise ValueError(
-                    f"NearStationary.of({kind}, {name!r}, stable_only=True): the Hessian there is not diagonal, so the "
+                    f"NearStationary.of({kind}, {told(name)}, stable_only=True): the Hessian there is not diagonal, so the "
                     f"stable directions are no coordinates; give points of that subspace as Points(points)."
                 )
         return cls(x, scale, tuple((diagonal[0] > 0).astype(float)))

@@ -117,7 +117,7 @@ TABLE = [
       for bad in ("origin", [[0.0]], float("nan"), [1, None], True)),
     row("Record.summary", record(summary=1), "summary=1", "True or False"),
     row("Record.survivors", record(survivors="yes"), "survivors='yes'", "True or False"),
-    *(row(f"{f.__name__}.count", partial(f, bad), rf"{f.__name__}\({bad!r}\)", "whole number of at least 2")
+    *(row(f"{f.__name__}.count", partial(f, bad), rf"{f.__name__}\(count={bad!r}\)", "whole number of steps, at least 2")
       for f in (en.log_spaced, en.lin_spaced) for bad in (1, 0, 2.5, "60", None, True)),
     # results
     *(row("load.path", partial(en.load, bad), re.escape(repr(bad)), "the path of a file")

@@ -102,7 +102,7 @@ def refused_well(error, names, values):
     assert len(message) <= MOST_LETTERS, f"{len(message)} letters: {message}"
     known = [*names]
     for value in values:
-        known += [told(value), str(value)[:60] if isinstance(value, (str, Path)) else told(value)]
+        known += [told(value), *((str(value)[:60], str(value)[-60:]) if isinstance(value, (str, Path)) else ())]
         data = getattr(value, "dataset", value)
         if isinstance(data, xr.Dataset):
             known += ["dataset", *map(str, [*data.variables, *data.dims, *data.attrs])]

@@ -11,7 +11,9 @@ from numpy.typing import ArrayLike
 from ..matrices import gram, gram_with, times, times_factor
 from ..matrices import transpose as transposed
 from ..part import array, structure
+from ..plain import array_of_numbers
 from ..vec import Array, total
+from ..words import told
 from .base import Box, Landscape, StationaryPoint, everywhere, numbers
 
 
@@ -181,7 +183,10 @@ class PhaseRetrieval(Landscape):
         object.__setattr__(self, "dim", a.shape[1])
         object.__setattr__(self, "measurements", a.shape[0])
         if self.signal is not None:
-            signal = numbers(self.signal)
+            given = array_of_numbers(self.signal)
+            if given is None or given.ndim != 1:
+                raise ValueError(f"PhaseRetrieval(signal={told(self.signal)}): give a list of numbers, or None.")
+            signal = numbers(given)
             if len(signal) != self.dim:
                 raise ValueError(f"PhaseRetrieval(signal of {len(signal)} numbers): give {self.dim}, or None.")
             object.__setattr__(self, "signal", signal)

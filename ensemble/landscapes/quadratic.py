@@ -10,6 +10,7 @@ import numpy as np
 from ..grids import Grid
 from ..part import structure, vector
 from ..vec import Array, total
+from ..words import told
 from .base import Box, Landscape, Picture, StationaryPoint, everywhere, numbers
 
 
@@ -65,7 +66,7 @@ class Quadratic(Landscape):
         if self.dim is None:
             if not lengths:
                 raise ValueError(
-                    f"Quadratic(curvature={self.curvature!r}): one number fixes no dimension; give dim as well, "
+                    f"Quadratic(curvature={told(self.curvature)}): one number fixes no dimension; give dim as well, "
                     f"or a list with one curvature per coordinate."
                 )
             object.__setattr__(self, "dim", lengths.pop())

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from ..part import inner
 from ..rotations import random_frame, rotate, rotate_back
 from ..vec import Array, dot
+from ..words import told
 from .base import Box, Landscape, Picture, StationaryPoint, derived_array, numbers
 from .slopes import unconstrained
 
@@ -31,7 +32,7 @@ class Rotated(Landscape):
     def validate(self) -> None:
         unconstrained(self, self.base)
         if isinstance(self.seed, bool) or not isinstance(self.seed, (int, np.integer)) or self.seed < 0:
-            raise ValueError(f"Rotated(seed={self.seed!r}): seed must be a whole number of at least 0.")
+            raise ValueError(f"Rotated(seed={told(self.seed)}): seed must be a whole number of at least 0.")
         object.__setattr__(self, "frame", random_frame(self.dimension, int(self.seed)))
 
     @property

@@ -12,6 +12,7 @@ from ..elementary import cos as cosine
 from ..elementary import exp, log, sin, tanh
 from ..part import POSITIVE, inner, number, structure
 from ..vec import Array, dot, total
+from ..words import told
 from .base import Box, Landscape, Picture, StationaryPoint, along_first, everywhere
 
 
@@ -142,7 +143,7 @@ def unconstrained(wrapper: Landscape, base: Landscape) -> None:
     """Raises unless ``base`` is a landscape on the whole space."""
     name = type(wrapper).__name__
     if not isinstance(base, Landscape):
-        raise ValueError(f"{name}(base={base!r}): base must be a landscape, such as Rosenbrock(dim=8).")
+        raise ValueError(f"{name}(base={told(base)}): base must be a landscape, such as Rosenbrock(dim=8).")
     if type(base).project is not Landscape.project:
         raise ValueError(
             f"{name}(base={type(base).__name__}(...)): {type(base).__name__} lives on a set and projects onto it, which {name} "

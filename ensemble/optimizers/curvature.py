@@ -12,6 +12,7 @@ import numpy as np
 from ..grids import Grid
 from ..part import ANY, NOT_NEGATIVE, POSITIVE, flag, number, scheduled, structure
 from ..vec import Array, dot
+from ..words import told
 from .base import Gradient, Optimizer
 
 __all__ = ["Newton", "Preconditioned", "SaddleFreeNewton"]
@@ -107,7 +108,7 @@ class SaddleFreeNewton(Optimizer):
             enough = "" if decay < 1e-9 else f"iterations of at least {math.ceil(-math.log(SHORTFALL) / decay) - 1} or "
             least = 1.01 * self.smoothness * math.sinh(-math.log(SHORTFALL) / (2 * self.iterations + 2))
             raise ValueError(
-                f"SaddleFreeNewton(damping={self.damping!r}, smoothness={self.smoothness!r}, "
+                f"SaddleFreeNewton(damping={told(self.damping)}, smoothness={told(self.smoothness)}, "
                 f"iterations={self.iterations}): along curvature 0 the step would be {short:.0%} short of g / damping; "
                 f"give {enough}a damping of at least {least:.3g}."
             )

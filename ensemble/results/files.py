@@ -17,6 +17,7 @@ try:
     import fcntl
 except ImportError:  # Windows, where a file that someone writes to cannot be removed anyway
     fcntl = None  # type: ignore[assignment]
+from ..words import told
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SEAL = b"descent-ensemble sha256 "
@@ -29,8 +30,8 @@ class UnreadableFileError(ValueError):
 
 
 def checked_path(function: str, path: object) -> Path:
-    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path):
-        raise TypeError(f"{function}({path!r}): give the path of a file.")
+    if not isinstance(path, (str, os.PathLike)) or not os.fspath(path) or "\0" in str(path):
+        raise TypeError(f"{function}(path={told(path)}): give the path of a file.")
     return Path(path)
 
 

@@ -15,6 +15,7 @@ import xarray as xr
 
 from ..part import Part
 from ..setting import Outcome, Setting
+from ..words import told
 from .dataset import assemble, disassemble
 from .files import UnreadableFileError, checked_path, opened, write_whole
 from .image import image
@@ -112,8 +113,8 @@ class Result:
         """
         from ..field import fields_of
 
-        if dtype not in ("float32", "float64"):
-            raise ValueError(f"fields(dtype={dtype!r}): give 'float32' or 'float64'.")
+        if not isinstance(dtype, str) or dtype not in ("float32", "float64"):
+            raise ValueError(f"fields(dtype={told(dtype)}): give 'float32' or 'float64'.")
         return fields_of(self.settings, self.outcomes, self.options, dtype)
 
 
