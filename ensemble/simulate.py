@@ -212,11 +212,11 @@ def replayed(
         )
     if optimizer is None and len(names) > 1:
         raise ValueError(
-            f"replay(optimizer={told(optimizer)}): {len(names)} optimizers were compared in the result; give one of {told(names)}."
+            f"replay(optimizer={told(optimizer)}): {len(names)} optimizers were compared; give optimizer= one of {', '.join(names)}."
         )
     name = names[0] if optimizer is None else optimizer
     if name not in result.settings:
-        raise ValueError(f"replay(optimizer={told(optimizer)}): give one of {told(names)}.")
+        raise ValueError(f"replay(optimizer={told(optimizer)}): give one of {', '.join(names)}.")
     if name not in result.outcomes:
         raise ValueError(
             f"replay(optimizer={told(name)}): it had not begun when the run was ended; resume the result first."
@@ -274,7 +274,7 @@ def _configuration(given: Mapping[str, Any] | int | None, sweep: Any) -> int:
     unknown = sorted(map(str, set(given) - {field for a in sweep.axes for field in a.coordinates}))
     if unknown:
         raise ValueError(
-            f"replay(configuration={told(dict(given))}): {told(unknown)} were not swept; give {axes or 'none'}."
+            f"replay(configuration={told(dict(given))}): {', '.join(map(str, unknown))[:80]} was not swept; give {axes or 'none'}."
         )
     index = []
     for axis in sweep.axes:

@@ -48,6 +48,7 @@ RUNNING = {
     "lin_spaced": of(en.lin_spaced, 5),
     "Record": of(en.Record, ["value"], at=[0, 1], instances=[0, 2], quantiles=[0.5], point=0.0),
     "load": of(en.load, "no such file"),
+    "check": of(en.check, en.HeavyBall(0.1), dim=3, landscape=en.QuarticSaddle(dim=3)),
 }
 STATISTICS = {
     "against_law": of(S.against_law, RUNS, LAW, label=1),

@@ -119,16 +119,22 @@ TABLE = [
     row("Record.survivors", record(survivors="yes"), "survivors='yes'", "True or False"),
     *(row(f"{f.__name__}.count", partial(f, bad), rf"{f.__name__}\(count={bad!r}\)", "whole number of steps, at least 2")
       for f in (en.log_spaced, en.lin_spaced) for bad in (1, 0, 2.5, "60", None, True)),
+    # parts of one's own
+    *(row("check.part", partial(en.check, bad), f"part={bad!r}", "give a landscape, an optimizer") for bad in (3, None, "Adam")),
+    *(row("check.dim", partial(en.check, en.Adam(), dim=bad), f"dim={bad!r}", "whole number from 1 to 4096") for bad in (0, "x", 10**9)),
+    *(row("check.landscape", partial(en.check, en.Adam(), landscape=bad), "landscape", r"made like QuarticSaddle\(dim=16\)")
+      for bad in (5, en.Adam())),
     # results
     *(row("load.path", partial(en.load, bad), re.escape(repr(bad)), "the path of a file")
       for bad in (None, 5, "", ["a.nc"])),
     row("load.path", lambda: en.load("/nowhere/at/all.nc"), "'/nowhere/at/all.nc'", "no such file"),
-    row("load.path", lambda: en.load("/"), "'/'", "no such file; give one that Result.save wrote"),
+    row("load.path", lambda: en.load("/"), "'/'", "not a file; give one that Result.save wrote"),
     *(row("Result.save.path", partial(RESULT.save, bad), re.escape(repr(bad)), "the path of a file") for bad in (None, "", 3)),
     row("Result.save.path", lambda: RESULT.save("/nowhere/run.nc"), "'/nowhere/run.nc'", "does not exist; make it first"),
     row("Result.save.path", lambda: RESULT.save("/"), "'/'", "this is a folder; give the name of a file"),
     row("Result.save.state", lambda: RESULT.save("/tmp/x.nc", state=1), "state=1", "True or False"),
-    *(row("Result.resume.steps", partial(RESULT.resume, bad), f"steps={bad!r}", "whole number from 31") for bad in (30, 1.5, None)),
+    *(row("Result.resume.steps", partial(RESULT.resume, bad), f"steps={bad!r}", "whole number from 31") for bad in (30, 1.5)),
+    row("Result.resume.steps", RESULT.resume, "steps=None", "all that was asked is done; give steps beyond 30"),
     row("Result.resume.progress", lambda: RESULT.resume(40, progress=2), "progress=2", "True or False"),
     row("replay.result", lambda: en.replay(RESULT.dataset, 0), "Dataset", "the Result of simulate, compare or load"),
     *(row("replay.instance", partial(en.replay, COMPARED, bad, optimizer="a"), f"instance={bad!r}", "from 0 to 11")
@@ -159,7 +165,7 @@ def test_a_wrong_argument_is_named_with_what_to_give(case):
 def public_arguments():
     """``function.argument`` of everything public that is not a part; parts have a table of their own below."""
     functions = {f.__name__: f for f in (en.simulate, en.compare, en.grid, en.zipped, en.log_spaced, en.lin_spaced)}
-    functions |= {"load": en.load, "replay": en.replay, "Record": en.Record}
+    functions |= {"check": en.check, "load": en.load, "replay": en.replay, "Record": en.Record}
     functions |= {"Result.save": en.Result.save, "Result.resume": en.Result.resume}
     functions |= {"Result.fields": en.Result.fields}
     functions |= {n: f for n in en.statistics.__all__ if inspect.isfunction(f := getattr(en.statistics, n))}
@@ -173,7 +179,7 @@ def test_the_table_has_a_row_for_every_public_argument():
 def test_what_is_public_is_known_to_the_table():
     """A new public name is either a part, found by itself, or needs rows here."""
     known = {a.split(".")[0] for a in public_arguments()} | {kind.__name__ for kind in all_kinds()}
-    bases = {"Landscape", "Optimizer", "Noise", "Start", "Event", "Schedule", "StationaryPoint"}
+    bases = {"Landscape", "Optimizer", "Noise", "Start", "Event", "Schedule", "StationaryPoint", "UnfinishedError"}
     assert set(en.__all__) - known - bases - {"Result", "statistics"} == set()
 
 

@@ -7,8 +7,10 @@ import dataclasses
 import numpy as np
 
 from ..events import Event
+from ..given import is_kind, whole
 from ..landscapes import Landscape, QuarticSaddle
 from ..part import Part, nested
+from ..words import told
 from .companions import program_of, role_of
 from .findings import Check, Finding
 from .python import derivatives, pointwise, python_faults, same_again
@@ -31,7 +33,11 @@ def check(part: Part, *, dim: int | None = None, landscape: Landscape | None = N
         TypeError: ``part`` is none of those.
     """
     if not isinstance(part, Part) or not role_of(part):
-        raise TypeError(f"check(part={part!r}): give a landscape, an optimizer, a noise or an event.")
+        raise TypeError(f"check(part={told(part)}): give a landscape, an optimizer, a noise or an event.")
+    if dim is not None:
+        whole("dim", dim, 1, 4096)
+    if landscape is not None:
+        is_kind("landscape", landscape, Landscape, "QuarticSaddle(dim=16)")
     if isinstance(part, Landscape):
         landscape = part
     elif landscape is None:

@@ -214,11 +214,12 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         ) from None
     except OSError as error:
         raise OSError(f"load({shown(path)}): it cannot be opened ({reason(error)}); give a file to read.") from error
+    kind = os.fstat(descriptor)
+    if not stat.S_ISREG(kind.st_mode):
+        os.close(descriptor)
+        raise OSError(f"load({shown(path)}): this is not a file; give one that Result.save wrote.")
     with os.fdopen(descriptor, "rb") as file:
         try:
-            kind = os.fstat(descriptor)
-            if not stat.S_ISREG(kind.st_mode):
-                raise OSError(f"load({shown(path)}): this is not a file; give one that Result.save wrote.")
             _check_seal(path, file, kind.st_size)
         except OSError as error:
             if error.errno is None:
