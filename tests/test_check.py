@@ -15,7 +15,7 @@ from parts import ROLES, example, kinds
 import ensemble as en
 from ensemble.checks import check as door
 from ensemble.checks.first_use import PartError
-from ensemble.part import NOT_NEGATIVE, number, scheduled
+from ensemble.part import NOT_NEGATIVE, number, scheduled, structure
 from ensemble.vec import dot, total
 
 RUN: dict[str, Any] = {"start": en.NormalCloud(1.0), "instances": 4, "steps": 5, "progress": False, "dtype": "float64"}
@@ -86,6 +86,28 @@ def test_what_is_no_part_of_a_step_is_refused():
             en.check(wrong)
     with pytest.raises(ValueError, match="the landscape has 3 coordinates"):
         en.check(en.Quadratic([1.0, 2.0, 3.0]), dim=4)
+    with pytest.raises(ValueError, match="dim=0: give a whole number"):
+        en.check(en.Adam(), dim=0)
+    with pytest.raises(TypeError, match="landscape must be landscape made like"):
+        en.check(en.Adam(), landscape=en.Adam())
+
+
+@dataclass(frozen=True)
+class Slopes(en.Landscape):
+    """A landscape that says its gradient alone, without a struct."""
+
+    dim: int = structure(3, low=1)
+
+    def gradient(self, x, now=None):
+        return 2.0 * x
+
+
+@pytest.mark.parametrize("dim", [1, 3, 20_000])
+def test_a_landscape_that_says_its_gradient_alone_is_asked_no_more(dim):
+    report = en.check(Slopes(dim))
+    assert report.ok, report
+    run = en.simulate(**RUN, landscape=Slopes(dim), optimizer=en.GradientDescent(0.1), backend="numpy")
+    assert np.isfinite(run.dataset["x"]).all()
 
 
 # ---- Python that is wrong

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import mmap
 import os
 import signal
@@ -32,11 +33,15 @@ class TrialError(RuntimeError):
 
 
 def in_child(work: Callable[[], int]) -> int:
-    """What ``work`` returns, a number from 0 to 255; it may write to shared memory alone, and call nothing but a kernel.
+    """What ``work`` returns, a number from 0 to 255, from a fork of this process.
+
+    It may write to shared memory alone, and call nothing but a kernel: whatever locks other threads held stay closed.
 
     Raises:
         TrialError: it crashed, or was ended after :data:`SECONDS`.
     """
+    import resource  # not on Windows, where nothing is compiled for the CPU
+
     sys.stdout.flush()
     sys.stderr.flush()
     with warnings.catch_warnings():
@@ -44,6 +49,8 @@ def in_child(work: Callable[[], int]) -> int:
         child = os.fork()
     if not child:
         try:
+            faulthandler.disable()
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is what the child is for
             os._exit(work() & 0xFF)
         finally:
             os._exit(255)
@@ -102,7 +109,9 @@ class TrialEngine(CpuEngine):
     def _run(self, count: int, arena_bytes: int, call: Callable[[int, int, int, int], int], *alive: Any) -> None:
         arena = aligned(arena_bytes)
         if call(0, count, arena.ctypes.data, arena.size):
-            raise TrialError("holds more vectors at once than there is room for")
+            raise TrialError(
+                "holds more vectors at once than there is room for; raise ensemble.backends.cpu.VECS_PER_PART"
+            )
 
     def new_state(self, program: Program) -> State:
         usual = super().new_state(program)

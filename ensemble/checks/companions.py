@@ -27,11 +27,12 @@ class Probe(Optimizer):
     """Gradient descent that keeps all that a landscape can be asked, at each step; ``direction`` is what its Hessian multiplies."""
 
     lr: Any = scheduled(domain=NOT_NEGATIVE)
+    levels: int = structure(1)
     products: int = structure(1)
     diagonals: int = structure(1)
     vectors = ("direction", "level", "slope", "product", "diagonal")
     kernel: ClassVar[str] = """
-template <int products, int diagonals>
+template <int levels, int products, int diagonals>
 struct Probe {
     enum Column { lr, columns };
     struct State {
@@ -41,7 +42,7 @@ struct Probe {
     };
     template <class Gradient, class Now>
     HD Vec step(const Vec& x, const Gradient& gradient, State& s, const Now& now) const {
-        s.level = make_operand(gradient.parts.landscape.value(x, now));
+        if constexpr (levels) s.level = make_operand(gradient.parts.landscape.value(x, now));
         s.slope = gradient(x);
         if constexpr (products) s.product = gradient.hessian_product(x, s.direction);
         if constexpr (diagonals) s.diagonal = gradient.hessian_diagonal(x);
@@ -51,7 +52,8 @@ struct Probe {
 """
 
     def step(self, x: Array, gradient: Any, state: Any, now: Any) -> Array:
-        state.level = np.broadcast_to(gradient.landscape.value(x, gradient.landscape_now), x.shape).copy()
+        if self.levels:
+            state.level = np.broadcast_to(gradient.landscape.value(x, gradient.landscape_now), x.shape).copy()
         state.slope = np.broadcast_to(gradient(x), x.shape).copy()
         if self.products:
             state.product = np.broadcast_to(gradient.hessian_product(x, state.direction), x.shape).copy()
@@ -80,7 +82,8 @@ def _companions(part: Part, landscape: Landscape) -> dict[str, Part]:
     }
     role = role_of(part)
     if role == "landscape":
-        roles["optimizer"] = Probe(1e-3, int(says(part, "hessian_product")), int(says(part, "hessian_diagonal")))
+        asked = (int(says(part, name)) for name in ("value", "hessian_product", "hessian_diagonal"))
+        roles["optimizer"] = Probe(1e-3, *asked)
     if role == "optimizer":
         roles["noise"] = Gaussian(0.1)
     return roles | {role: part}
@@ -112,7 +115,9 @@ def program_of(part: Part, landscape: Landscape, dtype: str, instances: int = 0)
     if configurations[1][role].state_slots() != configurations[0][role].state_slots():
         configurations[1] = configurations[0]
     real = np.dtype(dtype)
-    return Program(tuple(configurations), dim, instances or 35, 0, real, "precise", 1, 1, True)
+    return Program(
+        tuple(configurations), dim, instances or max(3, min(35, 40_000 // dim)), 0, real, "precise", 1, 1, True
+    )
 
 
 def points_of(program: Program, part: Part) -> tuple[NDArray[Any], NDArray[Any]]:
