@@ -13,7 +13,9 @@ from .landscapes import *
 from .noises import *
 from .optimizers import *
 from .records import Record, lin_spaced, log_spaced
-from .results.result import Result, load, replay
+from .results.files import UnreadableFileError
+from .results.loading import load
+from .results.result import Result, replay
 from .running import UnfinishedError
 from .schedules import *
 from .simulate import compare, simulate
@@ -34,6 +36,7 @@ __all__ = [
     "Record",
     "Result",
     "UnfinishedError",
+    "UnreadableFileError",
     "check",
     "compare",
     "grid",

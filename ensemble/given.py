@@ -64,7 +64,9 @@ def checked_setting(
     check_every: object,
     paired: object,
     first_instance: object,
+    schedules: bool = True,
 ) -> Setting:
+    """The setting, once all that was given is checked; ``schedules``: those too, at every step."""
     is_kind("landscape", landscape, Landscape, "QuarticSaddle(dim=16)")
     is_kind("optimizer", optimizer, Optimizer, "Adam(lr=1e-3)")
     is_kind("start", start, Start, "NormalCloud(scale=0.1)")
@@ -101,7 +103,8 @@ def checked_setting(
         paired=flag("paired", paired),
         record=record if isinstance(record, Record) else None,
     )
-    check_schedules(setting)
+    if schedules:
+        check_schedules(setting)
     for parts in setting.sweep().parts:
         cast(Start, parts["start"]).check_ids(dim, first + count - 1)
     if setting.dtype == "float32":

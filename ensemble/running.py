@@ -15,6 +15,7 @@ from .checks.first_use import engine_for
 from .given import MOST_STEPS, check_schedules, flag, whole
 from .plan import Plan, plan_runs
 from .progress import Interrupt
+from .results.history import Piece, unchanged
 from .results.result import Result, make_result
 from .runs import Run
 from .setting import Outcome, Setting, standing
@@ -44,10 +45,13 @@ def carry_out(
     options: dict[str, Any],
     show: bool | None,
     found: Mapping[str, Outcome],
+    history: tuple[Piece, ...] = (),
+    forced: str = "",
 ) -> Result:
     """Runs every setting to its horizon, or to where a signal or an error ends that.
 
-    ``ran``: the settings as they are run, which may record at other steps. ``found``: what earlier runs found.
+    ``ran``: the settings as they are run, which may record at other steps. ``found``: what earlier runs found; ``history``: what
+    those were; ``forced``: what has changed since.
 
     Raises:
         UnfinishedError: an error came after something had been finished.
@@ -81,7 +85,9 @@ def carry_out(
     _warn_of_underflow(settings, outcomes)
     ended_by = interrupt.by if late is None else type(late).__name__
     missing = standing(settings, outcomes)
-    result = make_result(dict(settings), outcomes, options, ended_by if missing else "")
+    goes_on = any(run.before is not None for run in runs.values())
+    earlier = history if goes_on else ()
+    result = make_result(dict(settings), outcomes, options, ended_by if missing else "", earlier, forced)
     if late is not None:
         raise UnfinishedError(
             f"{type(late).__name__} ({(str(late).splitlines() or [''])[0][:100]}) after part of the run was finished; missing: "
@@ -140,7 +146,7 @@ def _warn_of_underflow(settings: Mapping[str, Setting], outcomes: Mapping[str, O
         )
 
 
-def resumed(result: Result, steps: object, progress: object) -> Result:
+def resumed(result: Result, steps: object, progress: object, force: object) -> Result:
     """Takes a result on to ``steps`` in total; see :meth:`Result.resume`."""
     options, found = result.options, result.outcomes
     show = None if progress is None else flag("progress", progress)
@@ -155,12 +161,14 @@ def resumed(result: Result, steps: object, progress: object) -> Result:
         least = max(reached) if fewer else max(min(reached) + 1, max(reached))
         horizon = whole("steps", steps, max(1, least), MOST_STEPS)
         settings = {name: dataclasses.replace(s, steps=horizon) for name, s in result.settings.items()}
+    forced = unchanged("resume", result, force)
     furthest = max(found.values(), key=lambda o: o.reached)
     ran = {name: _with_records_of(furthest, setting) for name, setting in settings.items()}
     for setting in settings.values():
         check_schedules(setting)
     engine, _ = engine_for(options["backend"], options["threads"], result.settings.values())
-    return carry_out(settings, ran, engine, plan_runs(ran, engine, options["keep_x"]), options, show, found)
+    plans = plan_runs(ran, engine, options["keep_x"])
+    return carry_out(settings, ran, engine, plans, options, show, found, result.history, forced)
 
 
 def _with_records_of(found: Outcome, setting: Setting) -> Setting:

@@ -18,6 +18,7 @@ from .noises import Noise
 from .optimizers import Optimizer
 from .plan import Plan, plan_run, plan_runs
 from .records import Record
+from .results.history import unchanged
 from .results.result import Result
 from .running import carry_out
 from .runs import execute
@@ -201,10 +202,12 @@ def replayed(
     configuration: Mapping[str, Any] | int | None,
     optimizer: str | None,
     steps: object,
+    force: object,
 ) -> xr.Dataset:
     """Recomputes the path of one instance; see :func:`ensemble.replay`."""
     if not isinstance(getattr(result, "settings", None), Mapping):
         raise TypeError(f"replay(result={type(result).__name__}): give the Result of simulate, compare or load.")
+    unchanged("replay", result, force)
     names = list(result.settings)
     if optimizer is not None and names == [""]:
         raise ValueError(

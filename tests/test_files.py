@@ -15,7 +15,7 @@ import xarray as xr
 from parts import all_kinds, example
 
 import ensemble as en
-from ensemble.results.provenance import _part
+from ensemble.results.rebuild import Rebuilder
 
 RUN = {
     "landscape": en.QuarticSaddle(dim=3, gamma=en.grid(0.5, 1.0)),
@@ -96,7 +96,7 @@ def result_of(kind):
 @pytest.mark.parametrize("kind", [k for k in all_kinds() if k is not en.FromFunction], ids=lambda k: k.__name__)
 def test_every_part_comes_back_from_the_description_that_a_file_keeps(kind):
     part = example(kind, 4, False)
-    back = _part(json.loads(json.dumps(part.describe())), all_kinds(), "part", {})
+    back = Rebuilder(2).part(json.loads(json.dumps(part.describe())), "part", None)
     assert back == part
     assert back.describe() == part.describe()
 

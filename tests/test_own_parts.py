@@ -253,16 +253,21 @@ def test_a_file_says_whose_class_it_is_and_gives_it_back(tmp_path, recwarn):
     assert not recwarn.list
 
 
-def test_a_class_that_has_changed_since_is_told_when_its_file_is_read(tmp_path, monkeypatch):
+@pytest.mark.parametrize("what", ["methods", "struct"])
+def test_a_class_that_has_changed_since_reads_its_file_and_goes_no_further(what, tmp_path, monkeypatch):
     place, kind = tmp_path / "own.nc", own_parts.Quartic
     en.simulate(**RUN | {"landscape": kind(3)}, optimizer=en.GradientDescent(0.1), backend="numpy").save(place)
-    with monkeypatch.context() as patch:
-        patch.setattr(kind, "gradient", en.Rosenbrock.gradient)
-        with pytest.warns(UserWarning, match=r"own_parts:Quartic has changed since the file was made \(its methods\)"):
-            en.load(place)
-    monkeypatch.setattr(kind, "kernel", kind.kernel.replace("-", "+"))
-    with pytest.warns(UserWarning, match=r"own_parts:Quartic has changed since the file was made \(its kernel\)"):
-        en.load(place)
+    if what == "methods":
+        monkeypatch.setattr(kind, "gradient", lambda self, x, now=None: x)
+    else:
+        monkeypatch.setattr(kind, "kernel", kind.kernel.replace("-", "+"))
+    back = en.load(place)
+    for call in (lambda: back.resume(30), lambda: en.replay(back, 0), back.fields):
+        with pytest.raises(ValueError, match=rf"since the run the {what} of landscape have changed"):
+            call()
+    assert back.resume(30, force=True).history[-1].forced == f"the {what} of landscape have changed"
+    assert en.replay(back, 0, force=True)
+    assert back.fields(force=True)
 
 
 # ---- on the device

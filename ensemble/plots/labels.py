@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..results.result import load
+from ..results.loading import load
 from ..words import told
 
 SOURCE = "give a result, its dataset, the name of its file, or a mapping from label to any of these"

@@ -41,11 +41,11 @@ def shown(path: Path) -> str:
     return repr(text if len(text) <= 100 else f"...{text[-97:]}")
 
 
-def reason(error: BaseException) -> str:
+def reason(error: BaseException, most: int = 120) -> str:
     """Why, in one short line."""
     said = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    line = str(said).splitlines()[0]
-    return line if len(line) <= 120 else f"{line[:117]}..."
+    line = str(said).splitlines()[0].removesuffix(".")
+    return line if len(line) <= most else f"{line[: most - 3]}..."
 
 
 # ---- writing
@@ -222,8 +222,6 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         try:
             _check_seal(path, file, kind.st_size)
         except OSError as error:
-            if error.errno is None:
-                raise
             raise OSError(f"load({shown(path)}): it cannot be read ({reason(error)}).") from error
         file.seek(0)
         yield file

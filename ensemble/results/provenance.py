@@ -1,4 +1,4 @@
-"""What a file says of a run in words: every part and setting, versions and the machine; and the settings made from it again."""
+"""What a file says of a run in words: every part and setting, versions and the machine."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ import json
 import math
 import platform
 import time
-import uuid
-import warnings
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,11 +15,14 @@ import xarray as xr
 from ..cost import ceiling
 from ..grids import Grid
 from ..part import Part, plain
-from ..records import Record, Spaced
+from ..records import Spaced
 from ..setting import Outcome, Setting, standing
-from ..twins import full_name, unlike
 
-FORMAT = "descent-ensemble 1"
+FORMAT = "descent-ensemble 2"
+ARRAYS = {"x", "vectors", "integers", "event_step", "event", "diverged_step", "reported"} | {
+    "records", "record_steps", "record_places"
+}  # fmt: skip
+"""What an outcome holds in arrays; a file keeps the rest as text."""
 
 
 def provenance(
@@ -82,9 +82,16 @@ def provenance(
         "wall_time": wall,
         "coordinate_steps": taken,
         "coordinate_steps_per_second": taken / wall if wall > 0 else 0.0,
-        "settings": json.dumps({name: _described(s) for name, s in settings.items()}),
+        "settings": json.dumps({name: described(s) for name, s in settings.items()}),
+        "outcomes": json.dumps({name: facts(o) for name, o in outcomes.items()}),
         "options": json.dumps(options),
     }
+
+
+def facts(outcome: Outcome) -> dict[str, Any]:
+    """What an outcome holds beside arrays."""
+    found = {f.name: getattr(outcome, f.name) for f in dataclasses.fields(outcome)}
+    return {name: value for name, value in found.items() if name not in ARRAYS}
 
 
 def _at_ceiling(setting: Setting, outcome: Outcome, coordinate_steps: int) -> float:
@@ -96,20 +103,23 @@ def _at_ceiling(setting: Setting, outcome: Outcome, coordinate_steps: int) -> fl
     return math.nan if most is None else coordinate_steps / most
 
 
-def _described(setting: Setting) -> dict[str, Any]:
-    described = {f.name: plain(getattr(setting, f.name)) for f in dataclasses.fields(setting) if f.name != "record"}
+def described(setting: Setting) -> dict[str, Any]:
+    """A setting in JSON's types."""
+    found: dict[str, Any] = {
+        f.name: plain(getattr(setting, f.name)) for f in dataclasses.fields(setting) if f.name != "record"
+    }
     if setting.record is not None:
         record = {f.name: plain(getattr(setting.record, f.name)) for f in dataclasses.fields(setting.record)}
         if isinstance(setting.record.at, Spaced):
             record["at"] = {"kind": setting.record.at.kind, "count": setting.record.at.count}
-        described["record"] = record
+        found["record"] = record
     groups: dict[str, int] = {}
     orders = {}
     for role, part in setting.roles().items():
         for path, g in _grids(part, role):
             orders[path] = [g.order, groups.setdefault(g.group, len(groups))]
-    described["grids"] = orders
-    return described
+    found["grids"] = orders
+    return found
 
 
 def _grids(part: Part, path: str) -> list[tuple[str, Grid]]:
@@ -121,61 +131,3 @@ def _grids(part: Part, path: str) -> list[tuple[str, Grid]]:
         elif isinstance(value, Part):
             found += _grids(value, f"{path}.{f.name}")
     return found
-
-
-# ---- the settings again
-
-
-def subclasses(kind: type[Part]) -> list[type[Part]]:
-    return [c for s in kind.__subclasses__() for c in (s, *subclasses(s))]
-
-
-def _kind(described: Mapping[str, Any], kinds: Sequence[type[Part]]) -> type[Part]:
-    """The class that a file names: of several of one name, as a notebook makes them, the newest that is as the file's was."""
-    named = [kind for kind in reversed(kinds) if full_name(kind) == described["part"]]
-    if not named:
-        raise ValueError(
-            f"load: the file uses the part {described['part']!r}, which is not defined here; import its module first."
-        )
-    changed = [unlike(described.get("class", {}), kind) for kind in named]
-    if "" not in changed:
-        warnings.warn(
-            f"load: {described['part']} has changed since the file was made ({changed[0]}): resume and replay run another rule.",
-            stacklevel=2,
-        )
-    return named[changed.index("") if "" in changed else 0]
-
-
-def _part(described: Mapping[str, Any], kinds: Sequence[type[Part]], path: str, orders: dict[str, Any]) -> Part:
-    kind = _kind(described, kinds)
-    arguments: dict[str, Any] = {}
-    for f in dataclasses.fields(kind):
-        if f.name not in described or not f.init:
-            continue
-        value, here = described[f.name], f"{path}.{f.name}"
-        if isinstance(value, dict) and "grid" in value:
-            order, group = orders[here]
-            values = tuple(_value(v, kinds, here, orders) for v in value["grid"])
-            arguments[f.name] = Grid(values, orders.setdefault(f"group {group}", uuid.uuid4().hex), order)
-        else:
-            arguments[f.name] = _value(value, kinds, here, orders)
-    return kind(**arguments)
-
-
-def _value(value: Any, kinds: Sequence[type[Part]], path: str, orders: dict[str, Any]) -> Any:
-    if isinstance(value, dict) and "part" in value:
-        return _part(value, kinds, path, orders)
-    return tuple(value) if isinstance(value, list) else value
-
-
-def rebuilt(described: Mapping[str, Any], kinds: Sequence[type[Part]]) -> Setting:
-    roles = ("landscape", "optimizer", "noise", "start", "event")
-    orders = dict(described["grids"])
-    parts = {role: _part(described[role], kinds, role, orders) for role in roles}
-    record = None
-    if described.get("record"):
-        given = dict(described["record"])
-        at = given.pop("at")
-        record = Record(at=Spaced(**at) if isinstance(at, dict) else at, **given)
-    names = ("instances", "first_instance", "steps", "seed", "dtype", "math", "check_every", "paired")
-    return Setting(**parts, **{n: described[n] for n in names}, record=record)  # type: ignore[arg-type]

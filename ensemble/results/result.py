@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
-from ..part import Part
 from ..setting import Outcome, Setting
 from ..words import told
-from .dataset import assemble, disassemble
-from .files import UnreadableFileError, checked_path, opened, write_whole
+from .dataset import assemble
+from .files import checked_path, write_whole
+from .history import Piece, as_text, decided, piece, unchanged
 from .image import image
-from .provenance import FORMAT, provenance, rebuilt, subclasses
+from .provenance import provenance
 
 if TYPE_CHECKING:
     from ..field import Field
@@ -35,13 +34,17 @@ class Result:
     one, under the empty name, otherwise. Settings say what was asked, outcomes what was found: of a run that was ended early,
     those may be of fewer steps and fewer instances, equally many of each optimizer, and of an optimizer that had not begun there
     is none. ``dataset`` holds what was found; its attributes say what was asked (``instances_asked``), what is missing
-    (``unfinished``) and why (``interrupted_by``: SIGINT, SIGTERM or an error's name).
+    (``unfinished``) and why (``interrupted_by``: SIGINT, SIGTERM or an error's name). ``history`` says which version, code and
+    device took which steps; ``ran`` what decided the numbers when they were made, by which :meth:`resume` and
+    :func:`ensemble.replay` know whether it is still the same.
     """
 
     dataset: xr.Dataset
     settings: dict[str, Setting]
     outcomes: dict[str, Outcome]
     options: dict[str, Any]
+    history: tuple[Piece, ...] = ()
+    ran: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def __eq__(self, other: object) -> bool:
         """A result equals its copies: settings, options, outcomes and dataset, to the bit."""
@@ -84,7 +87,7 @@ class Result:
         write_whole(target, made.size, made.blocks())
         return target
 
-    def resume(self, steps: int | None = None, *, progress: bool | None = None) -> Result:
+    def resume(self, steps: int | None = None, *, progress: bool | None = None, force: bool = False) -> Result:
         """The same ensemble taken on to ``steps`` in total: equal, bit for bit, to one run of that length.
 
         What a signal or an error kept a run from doing is done: steps, instances and optimizers that are missing. ``steps`` None:
@@ -93,28 +96,34 @@ class Result:
         Records made so far stay. Those of :func:`ensemble.log_spaced` and :func:`ensemble.lin_spaced` are continued with
         the steps that belong to the longer run.
 
+        ``force=True`` goes on although settings, a part of yours or the version of this package are no longer what ran; the
+        difference is written into ``history``.
+
         Raises:
-            ValueError: ``steps`` is not beyond the steps already taken, or nothing is left to do.
+            ValueError: ``steps`` is not beyond the steps already taken, or nothing is left to do; or something has changed that
+                decides the numbers.
             UnfinishedError: an error came after something had been finished, and has the result of that.
         """
         from ..running import resumed
 
-        return resumed(self, steps, progress)
+        return resumed(self, steps, progress, force)
 
-    def fields(self, dtype: str = "float64") -> tuple[Field, ...]:
+    def fields(self, dtype: str = "float64", *, force: bool = False) -> tuple[Field, ...]:
         """The landscape of every configuration, in the dataset's order, on the backend that ran it.
 
         A :class:`~ensemble.field.Field` gives values, gradients and Hessian-vector products at any points, in ``dtype``; it
-        is what statistics of sharpness and saddles evaluate points with.
+        is what statistics of sharpness and saddles evaluate points with. ``force=True`` takes the landscape as it is now, although
+        it is not the one that ran.
 
         Raises:
-            ValueError: ``dtype`` is not ``"float32"`` or ``"float64"``.
+            ValueError: ``dtype`` is not ``"float32"`` or ``"float64"``, or the landscape has changed since the run.
             RuntimeError: the backend is absent here.
         """
         from ..field import fields_of
 
         if not isinstance(dtype, str) or dtype not in ("float32", "float64"):
             raise ValueError(f"fields(dtype={told(dtype)}): give 'float32' or 'float64'.")
+        unchanged("fields", self, force, landscape_alone=True)
         return fields_of(self.settings, self.outcomes, self.options, dtype)
 
 
@@ -130,54 +139,26 @@ def summary(result: Result) -> str:
 
 
 def make_result(
-    settings: dict[str, Setting], outcomes: dict[str, Outcome], options: dict[str, Any], ended_by: str
+    settings: dict[str, Setting],
+    outcomes: dict[str, Outcome],
+    options: dict[str, Any],
+    ended_by: str,
+    before: tuple[Piece, ...] = (),
+    forced: str = "",
 ) -> Result:
-    """Assembles the dataset and its provenance. ``ended_by``: the signal or the error that ended the run early, if one did."""
+    """Assembles the dataset and its provenance.
+
+    ``ended_by``: the signal or the error that ended the run early, if one did. ``before``: what ran that this goes on from;
+    ``forced``: what had changed since.
+    """
     dataset = assemble(settings, outcomes, keep_x=options["keep_x"])
-    dataset.attrs |= provenance(settings, outcomes, options, ended_by)
+    ran = decided(settings, options)
+    history = (*before, piece(outcomes, options, ran, before, forced))
+    dataset.attrs |= provenance(settings, outcomes, options, ended_by) | {"history": as_text(history)}
     if not options["keep_x"]:
         empty = {"x": np.empty(0), "reported": None, "vectors": np.empty(0), "integers": np.empty(0)}
         outcomes = {name: dataclasses.replace(o, **empty) for name, o in outcomes.items()}  # type: ignore[arg-type]
-    return Result(dataset, settings, outcomes, options)
-
-
-# ---- loading
-
-
-def load(path: str | os.PathLike[str]) -> Result:
-    """Reads a file written by :meth:`Result.save`.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is not ours, or is damaged or cut short.
-    """
-    source = checked_path("load", path)
-    with opened(source) as file:
-        try:
-            with xr.open_dataset(file, engine="h5netcdf") as found:
-                dataset = found.load()
-        except Exception as error:  # h5py raises many kinds
-            raise UnreadableFileError(
-                f"load({str(source)!r}): the file cannot be read as netCDF ({type(error).__name__}: {error}). "
-                f"Give a file that Result.save wrote."
-            ) from error
-    if dataset.attrs.get("format") != FORMAT:
-        raise UnreadableFileError(
-            f"load({str(source)!r}): its format is {dataset.attrs.get('format')!r}, not {FORMAT!r}; "
-            f"give a file that Result.save wrote, or open this one with xarray."
-        )
-    kinds = subclasses(Part)
-    options = json.loads(dataset.attrs["options"])
-    settings = {name: rebuilt(d, kinds) for name, d in json.loads(dataset.attrs["settings"]).items()}
-    outcomes = disassemble(dataset, settings)
-    own = [v for v in dataset.variables if str(v).startswith("_")]
-    for k, name in enumerate(outcomes):
-        for array in ("vectors", "integers"):
-            if f"_{array}_{k}" in dataset:
-                setattr(outcomes[name], array, dataset[f"_{array}_{k}"].to_numpy())
-        if f"_x_{k}" in dataset:
-            outcomes[name].reported, outcomes[name].x = outcomes[name].x, dataset[f"_x_{k}"].to_numpy()
-    return Result(dataset.drop_vars(own), settings, outcomes, options)
+    return Result(dataset, settings, outcomes, options, history, ran)
 
 
 # ---- replay
@@ -189,6 +170,7 @@ def replay(
     configuration: Mapping[str, Any] | int | None = None,
     optimizer: str | None = None,
     steps: int | None = None,
+    force: bool = False,
 ) -> xr.Dataset:
     """The full path of one instance, recomputed bit for bit.
 
@@ -198,14 +180,15 @@ def replay(
         configuration: which one, if several were run: coordinates (``{"lr": 1e-3}``) or the place in the list.
         optimizer: whose, if several were compared.
         steps: how far; None: to the run's end.
+        force: recompute although settings, a part of yours or the version of this package are no longer what ran.
 
     Returns:
         ``x`` (step, coordinate), ``value`` (step) and ``gradient_norm`` (step), from the start (step 0) to the instance's
         event, divergence or the horizon; attrs say which ended it.
 
     Raises:
-        ValueError: no such instance, configuration or optimizer.
+        ValueError: no such instance, configuration or optimizer; or something has changed that decides the numbers.
     """
     from ..simulate import replayed
 
-    return replayed(result, instance, configuration, optimizer, steps)
+    return replayed(result, instance, configuration, optimizer, steps, force)

@@ -1,0 +1,171 @@
+"""Settings made again from what a file says of them, through the same checks as what is given to simulate."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import uuid
+from collections.abc import Mapping, Set
+from functools import cached_property
+from typing import Any
+
+from ..given import checked_setting, flag, one_of, whole
+from ..grids import Grid
+from ..part import Part
+from ..records import Record, Spaced
+from ..setting import Setting
+from ..twins import full_name, in_library, unlike
+from .files import UnreadableFileError
+
+ROLES = ("landscape", "optimizer", "noise", "start", "event")
+NUMBERS = ("instances", "first_instance", "steps", "seed", "dtype", "math", "check_every", "paired")
+SINCE_FORMAT_1: dict[str, dict[str, Any]] = {
+    "Adam": {"bias_correction": True},
+    "AdamL2": {"bias_correction": True},
+    "AdamW": {"bias_correction": True},
+}
+"""Fields that parts have got since format 1, each with the value that means what the part did before."""
+
+
+def _below(kind: type[Part]) -> list[type[Part]]:
+    return [c for s in kind.__subclasses__() for c in (s, *_below(s))]
+
+
+@dataclasses.dataclass
+class Rebuilder:
+    """Makes settings from descriptions of one format."""
+
+    format: int
+
+    @cached_property
+    def known(self) -> dict[str, list[type[Part]]]:
+        """Every class of part that has been imported, by the name that files call it: a bare one in format 1; newest first."""
+        found: dict[str, list[type[Part]]] = {}
+        classes = _below(Part)
+        classes.reverse()
+        for kind in sorted(classes, key=in_library, reverse=self.format == 1):
+            found.setdefault(kind.__name__ if self.format == 1 else full_name(kind), []).append(kind)
+        return found
+
+    def kind(self, described: Mapping[str, Any]) -> type[Part]:
+        """The class that a file names: of several of one name, as a notebook makes them, the newest that is as the file's was."""
+        name = described.get("part")
+        if not isinstance(name, str) or name not in self.known:
+            raise UnreadableFileError(f"it uses the part {name!r}, which is not defined here; import its module first")
+        named = self.known[name]
+        return next((kind for kind in named if not unlike(described.get("class", {}), kind)), named[0])
+
+    def settings(self, text: str, configurations: int) -> dict[str, Setting]:
+        """All settings of a file, of which there are results of so many configurations in all.
+
+        Raises:
+            UnreadableFileError: a field is unknown, missing or not allowed.
+        """
+        described = _mapping(json.loads(text), "the settings")
+        if not described:
+            raise UnreadableFileError("there is no setting")
+        count = sum(_configurations(_mapping(d, "a setting")) for d in described.values())
+        if count < configurations:
+            raise UnreadableFileError(f"there are {configurations} configurations, and settings of {count}")
+        if count > configurations and "" in described:
+            raise UnreadableFileError(f"there are {configurations} configurations, and settings of {count}")
+        return {name: self.setting(d) for name, d in described.items()}
+
+    def setting(self, described: Mapping[str, Any]) -> Setting:
+        """One setting."""
+        _same_names("a setting", {*ROLES, *NUMBERS, "grids"}, set(described) - {"record"})
+        swept = _Swept(_mapping(described["grids"], "the grids"))
+        parts = {role: self.part(described[role], role, swept) for role in ROLES}
+        record = None if described.get("record") is None else _record(described["record"])
+        given = {name: described[name] for name in NUMBERS}
+        return checked_setting(**parts, **given, record=record, schedules=False)  # a function's name is not called
+
+    def part(self, described: Any, path: str, swept: _Swept) -> Part:
+        """A part, from what its ``describe`` gave."""
+        kind = self.kind(_mapping(described, path))
+        given = {k: v for k, v in described.items() if k not in ("part", "class")}
+        if self.format == 1:
+            for base in filter(in_library, kind.__mro__):
+                given = SINCE_FORMAT_1.get(base.__name__, {}) | given
+        fields = {f.name: f.init for f in dataclasses.fields(kind)}
+        _same_names(kind.__name__, {f for f, init in fields.items() if init}, {f for f in given if fields.get(f, True)})
+        return kind(**{f: self._value(given[f], f"{path}.{f}", swept) for f, init in fields.items() if init})
+
+    def _value(self, value: Any, path: str, swept: _Swept) -> Any:
+        if isinstance(value, dict) and "grid" in value:
+            return swept.grid(path, tuple(self._value(v, path, swept) for v in value["grid"]))
+        if isinstance(value, dict):
+            return self.part(value, path, swept)
+        return tuple(value) if isinstance(value, list) else value
+
+
+class _Swept:
+    """The grids of one setting: those of one group are swept together."""
+
+    def __init__(self, orders: Mapping[str, Any]) -> None:
+        self.orders = orders
+        self.groups: dict[Any, str] = {}
+
+    def grid(self, path: str, values: tuple[Any, ...]) -> Grid:
+        order, group = self.orders[path]
+        return Grid(
+            values, self.groups.setdefault(group, uuid.uuid4().hex), whole(f"the place of {path}", order, 0, 2**62)
+        )
+
+
+def _configurations(described: Mapping[str, Any]) -> int:
+    """How many configurations a setting has, counted before they are made."""
+    orders, sizes = _mapping(described.get("grids"), "the grids"), {}
+
+    def count(value: Any, path: str) -> None:
+        if isinstance(value, dict):
+            if "grid" in value:
+                sizes[orders[path][1]] = len(value["grid"])
+            for name, inside in value.items():
+                count(inside, f"{path}.{name}")
+
+    for role in ROLES:
+        count(described.get(role), role)
+    return math.prod(sizes.values())
+
+
+def _record(described: Any) -> Record:
+    given = dict(_mapping(described, "the record"))
+    _same_names("the record", {f.name for f in dataclasses.fields(Record)}, set(given))
+    at = given["at"]
+    if isinstance(at, dict):
+        _same_names("the record", {f.name for f in dataclasses.fields(Spaced)}, set(at))
+        at = Spaced(one_of("kind", at["kind"], ("log", "lin")), whole("count", at["count"], 2, 10**7))
+    return Record(**given | {"at": at})
+
+
+def options(text: str) -> dict[str, Any]:
+    """What a file says of how it was run.
+
+    Raises:
+        UnreadableFileError, ValueError: something is unknown, missing or not allowed.
+    """
+    found = dict(_mapping(json.loads(text), "the options"))
+    _same_names("the options", {"backend", "backend_reason", "keep_x", "threads"}, set(found))
+    one_of("backend", found["backend"], ("cuda", "cpu", "numpy"))
+    flag("keep_x", found["keep_x"])
+    if found["threads"] is not None:
+        whole("threads", found["threads"], 1, 4096)
+    if not isinstance(found["backend_reason"], str):
+        raise UnreadableFileError("the backend's reason is no text")
+    return found
+
+
+def _mapping(value: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise UnreadableFileError(f"{what} should be names and values, not {type(value).__name__}")
+    return value
+
+
+def _same_names(what: str, known: Set[str], given: Set[str]) -> None:
+    """Refuses what is unknown, for it may have decided the numbers, and what is missing, for today's default may not have."""
+    if unknown := sorted(given - known):
+        raise UnreadableFileError(f"{what} has {', '.join(map(repr, unknown[:3]))}, unknown here")
+    if missing := sorted(known - given):
+        raise UnreadableFileError(f"{what} lacks {', '.join(map(repr, missing[:3]))}")
