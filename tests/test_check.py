@@ -14,6 +14,7 @@ from parts import ROLES, example, kinds
 
 import ensemble as en
 from ensemble.checks import check as door
+from ensemble.checks import first_use
 from ensemble.checks.first_use import PartError
 from ensemble.part import NOT_NEGATIVE, number, scheduled, structure
 from ensemble.vec import dot, total
@@ -255,3 +256,23 @@ def test_a_gradient_that_is_not_its_value_s_is_told_at_first_use_and_once():
         warnings.simplefilter("error")
         used(Sign(3))
         used(en.QuarticSaddle(dim=3))
+
+
+def test_the_library_s_parts_are_not_looked_at_and_a_user_s_own_once(monkeypatch, cpu):
+    looks = []
+    monkeypatch.setattr(first_use, "python_faults", lambda *given: looks.append("python") or ([], []))
+    monkeypatch.setattr(first_use, "struct_fault", lambda *given: looks.append("struct") or "")
+    used(en.Adam(), "cpu")
+    assert looks == []
+
+    class Mine(own_parts.HeavyBall):
+        pass
+
+    for part in (Mine(0.1), Mine(0.2, beta=0.5), Mine(en.grid(0.1, 0.2))):
+        used(part, "cpu")
+    assert looks == ["python", "struct"]
+    used(Mine(0.1), "numpy")
+    assert looks == ["python", "struct", "python"], "numpy needs no struct"
+    monkeypatch.setattr(Mine, "kernel", own_parts.HeavyBall.kernel.replace("struct HeavyBall", "struct Mine"))
+    used(Mine(0.1), "cpu")
+    assert looks[3:] == ["python", "struct"], "another text"

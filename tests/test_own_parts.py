@@ -226,6 +226,19 @@ def test_a_kernel_may_lie_in_a_file_beside_its_class_and_is_read_anew_by_the_nex
     assert found.tolist() == ends("cpu", optimizer=own_parts.HeavyBall(0.1)).tolist()
 
 
+def test_the_example_of_contributing_runs(capsys, cpu):
+    text = (ROOT / "CONTRIBUTING.md").read_text().split("## A part of your own")[1]
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    space = {"__name__": "__main__"}
+    exec(compile(code, "<cell>", "exec"), space)  # as a notebook does
+    said = capsys.readouterr().out
+    assert said.startswith("HeavyBall: nothing fails")
+    assert said.count("the bits of its Python, step by step") == 3
+    for backend in ("numpy", "cpu"):
+        found = ends(backend, optimizer=space["HeavyBall"](lr=0.1))
+        np.testing.assert_allclose(found, own_parts.of_signs(H, X, 0.1, 0.9, 20), rtol=1e-13)
+
+
 # ---- costs
 
 
@@ -251,6 +264,34 @@ def test_a_file_says_whose_class_it_is_and_gives_it_back(tmp_path, recwarn):
         assert np.array_equal(back.resume(steps=30).dataset["x"], result.resume(steps=30).dataset["x"])
     assert full_name(own_parts.Adam) == "own_parts:Adam"
     assert not recwarn.list
+
+
+@dataclass(frozen=True)
+class Point(en.Start):
+    """Begins at twice where it says."""
+
+    x: float = number(1.0)
+
+    def draw(self, source):
+        return np.full((len(source.ids), source.program.dim), 2.0 * self.x)
+
+
+class Cosine(en.Schedule):
+    def __call__(self, t):
+        return 0.1 / t
+
+
+def test_starts_and_schedules_named_like_the_library_s_come_back_as_themselves(tmp_path):
+    place, given = tmp_path / "own.nc", RUN | {"start": Point(0.5), "backend": "numpy"}
+    result = en.simulate(**given, optimizer=en.GradientDescent(Cosine()))
+    result.save(place)
+    back = en.load(place)
+    assert type(back.settings[""].start) is Point
+    assert type(back.settings[""].optimizer.lr) is Cosine
+    x = np.ones(3)
+    for t in range(1, 31):
+        x = x - 0.1 / t * H * x
+    np.testing.assert_allclose(back.resume(steps=30).dataset["x"][0], x, rtol=1e-13)
 
 
 @pytest.mark.parametrize("what", ["methods", "struct"])
