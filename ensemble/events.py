@@ -12,7 +12,7 @@ import numpy as np
 from .landscapes.base import Landscape
 from .part import NOT_NEGATIVE, POSITIVE, Part, array, derived, inner, number, structure, vector
 from .random import Random, Stream, round_keys
-from .vec import Array, dot, total
+from .vec import Array, direction, dot, length, radius_to_compare, rescaled, total
 from .words import told
 
 __all__ = [
@@ -74,11 +74,12 @@ class LeftBall(Event):
     center: Any = vector(0.0)
 
     def constants(self) -> Mapping[str, float]:
-        return {"radius_squared": self.radius**2}
+        return dict(zip(("scale", "radius_squared"), radius_to_compare(self.radius), strict=True))
 
     def check(self, x: Array, landscape: Landscape, now: Any) -> Array:
-        away = x - self.center
-        return _label(total(away * away) >= self.radius_squared)  # type: ignore[attr-defined]
+        seen: Any = self
+        away = seen.scale * x - seen.scale * self.center
+        return _label(total(away * away) >= seen.radius_squared)
 
 
 @dataclass(frozen=True)
@@ -160,13 +161,14 @@ class NearMinimum(Event):
         return super().at_dim(dim)
 
     def constants(self) -> Mapping[str, float]:
-        return {"radius_squared": self.radius**2}
+        return dict(zip(("scale", "radius_squared"), radius_to_compare(self.radius), strict=True))
 
     def check(self, x: Array, landscape: Landscape, now: Any) -> Array:
+        seen: Any = self
         label = np.zeros(x.shape[0], dtype=np.int32)
         for k in range(self.wells - 1, -1, -1):
-            away = x - self.minima[k]
-            near = total(away * away) <= self.radius_squared  # type: ignore[attr-defined]
+            away = seen.scale * x - seen.scale * self.minima[k]
+            near = total(away * away) <= seen.radius_squared
             label = np.where(near[:, 0], np.int32(k + 1), label)
         return label
 
@@ -178,17 +180,18 @@ class GradientBelow(Event):
     eps: float = number(domain=NOT_NEGATIVE)
 
     def constants(self) -> Mapping[str, float]:
-        return {"eps_squared": self.eps**2}
+        return dict(zip(("scale", "eps_squared"), radius_to_compare(self.eps), strict=True))
 
     def check(self, x: Array, landscape: Landscape, now: Any) -> Array:
-        g = landscape.gradient(x, now)
-        return _label(dot(g, g) <= self.eps_squared)  # type: ignore[attr-defined]
+        seen: Any = self
+        g = seen.scale * landscape.gradient(x, now)
+        return _label(dot(g, g) <= seen.eps_squared)
 
 
 def _unit(v: Array) -> Array:
     """``v / |v|``; where v is zero, v."""
-    square = dot(v, v)
-    return v / np.where(square > 0, np.sqrt(square), v.dtype.type(1))
+    v, size, _ = rescaled(v)
+    return v / np.where(size > 0, size, v.dtype.type(1))
 
 
 @dataclass(frozen=True)
@@ -207,7 +210,8 @@ class SecondOrderStationary(Event):
     iterations: int = structure(20, low=1)
 
     def constants(self) -> Mapping[str, float]:
-        return {"eps_squared": self.eps**2, "level": -float(np.sqrt(self.rho * self.eps))}
+        scale, square = radius_to_compare(self.eps)
+        return {"scale": scale, "eps_squared": square, "level": -float(np.sqrt(self.rho * self.eps))}
 
     def lowest(self, x: Array, landscape: Landscape, now: Any) -> Array:
         """The estimate of lambda_min at x, (instances, 1)."""
@@ -216,23 +220,25 @@ class SecondOrderStationary(Event):
             random = Random(round_keys(0), ids, np.uint64(0), 0, x.shape[1], x.dtype)
         else:
             random = dataclasses.replace(now.random, step=0)
-        v = _unit(random.normals(Stream.PROBE))
+        v, length_of_v = direction(random.normals(Stream.PROBE))
+        v = v / length_of_v
         h = landscape.hessian_product(x, v, now)
-        size = np.sqrt(dot(h, h))
+        size = length(h)
         for _ in range(self.iterations):
             h = landscape.hessian_product(x, _unit(h), now)
-            found = np.sqrt(dot(h, h))
+            found = length(h)
             size = np.where(found > size, found, size)
         for _ in range(self.iterations):
             v = _unit(size * v - landscape.hessian_product(x, v, now))
         return dot(v, landscape.hessian_product(x, v, now))
 
     def check(self, x: Array, landscape: Landscape, now: Any) -> Array:
-        g = landscape.gradient(x, now)
-        flat = dot(g, g) <= self.eps_squared  # type: ignore[attr-defined]
+        seen: Any = self
+        g = seen.scale * landscape.gradient(x, now)
+        flat = dot(g, g) <= seen.eps_squared
         if not flat.any():
             return np.zeros(x.shape[0], dtype=np.int32)
-        return _label(flat & (self.lowest(x, landscape, now) >= self.level))  # type: ignore[attr-defined]
+        return _label(flat & (self.lowest(x, landscape, now) >= seen.level))
 
 
 def _check_inner(part: Event, name: str) -> None:

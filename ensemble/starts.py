@@ -16,7 +16,7 @@ from .elementary import pow as power
 from .landscapes.base import Landscape
 from .part import NOT_NEGATIVE, POSITIVE, Part, array, number, structure, vector
 from .random import Random, Stream, philox, uniform
-from .vec import blocks, lengths
+from .vec import blocks, directions
 from .words import told
 
 __all__ = [
@@ -159,8 +159,8 @@ class Sphere(Start):
     center: Any = vector(0.0)
 
     def draw(self, source: Source) -> Any:
-        z = source.normals()
-        return z / lengths(z, source.engine.xp) * source.as_row(self.radius) + source.as_row(self.center)
+        unit = directions(source.normals(), source.engine.xp)
+        return unit * source.as_row(self.radius) + source.as_row(self.center)
 
 
 @dataclass(frozen=True)
@@ -174,8 +174,8 @@ class Ball(Start):
         u = source.uniform_of_instance()
         share = power(u, np.full(u.shape, 1.0 / source.program.dim, dtype=u.dtype))
         length = share * u.dtype.type(self.radius)
-        z = source.normals()
-        return z / lengths(z, source.engine.xp) * source.engine.to_device(length) + source.as_row(self.center)
+        unit = directions(source.normals(), source.engine.xp)
+        return unit * source.engine.to_device(length) + source.as_row(self.center)
 
 
 @dataclass(frozen=True)

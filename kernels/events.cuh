@@ -15,11 +15,11 @@ template <class Center>
 struct LeftBall {
     number radius;
     Center center;
-    number radius_squared;
+    number scale, radius_squared;
     enum Column { columns };
     template <class Landscape, class Now>
     HD integer check(const Vec& x, const Landscape&, const Now&) const {
-        auto away = x - center;
+        auto away = scale * x - scale * center;
         return where(sum(away * away) >= radius_squared, integer_of(1), integer_of(0));
     }
 };
@@ -60,13 +60,13 @@ template <int wells>
 struct NearMinimum {
     Array minima;
     number radius;
-    number radius_squared;
+    number scale, radius_squared;
     enum Column { columns };
     template <class Landscape, class Now>
     HD integer check(const Vec& x, const Landscape&, const Now&) const {
         integer label = integer_of(0);
         ROLLED for (int k = wells - 1; k >= 0; --k) {
-            auto away = x - minima.row(k);
+            auto away = scale * x - scale * minima.row(k);
             label = where(sum(away * away) <= radius_squared, integer_of(k + 1), label);
         }
         return label;
@@ -75,11 +75,11 @@ struct NearMinimum {
 
 struct GradientBelow {
     number eps;
-    number eps_squared;
+    number scale, eps_squared;
     enum Column { columns };
     template <class Landscape, class Now>
     HD integer check(const Vec& x, const Landscape& landscape, const Now& now) const {
-        Vec g = landscape.gradient(x, now);
+        Vec g = scale * landscape.gradient(x, now);
         return where(dot(g, g) <= eps_squared, integer_of(1), integer_of(0));
     }
 };
@@ -87,13 +87,12 @@ struct GradientBelow {
 template <int iterations>
 struct SecondOrderStationary {
     number eps, rho;
-    number eps_squared, level;
+    number scale, eps_squared, level;
     enum Column { columns };
     // A direction of unit length; where there is none, v as it is.
-    HD static Vec unit(const Vec& v) {
-        scalar square = dot(v, v);
-        scalar length = where(square > real(0), square_root(square), broadcast(real(1)));
-        return v / length;
+    HD static Vec unit(Vec& v) {
+        Length l = rescale(v);
+        return v / where(l.size > real(0), l.size, broadcast(real(1)));
     }
     // The Rayleigh quotient after power steps on the Hessian, for its size, and on size - Hessian, for its lower end.
     template <class Landscape, class Now>
@@ -101,14 +100,14 @@ struct SecondOrderStationary {
         Random fixed = now.random;  // the same probe at every step
         fixed.step = 0;
         Vec v = Normals(fixed, PROBE);
-        v = unit(v);
+        v = v / length_of_direction(v);
         Vec h = landscape.hessian_product(x, v, now);
-        scalar size = square_root(dot(h, h));
+        scalar size = length(h);
         ROLLED for (int k = 0; k < iterations; ++k) {
             h = unit(h);
             Vec next = landscape.hessian_product(x, h, now);
             h = next;
-            scalar found = square_root(dot(h, h));
+            scalar found = length(h);
             size = where(found > size, found, size);
         }
         ROLLED for (int k = 0; k < iterations; ++k) {
@@ -121,7 +120,7 @@ struct SecondOrderStationary {
     }
     template <class Landscape, class Now>
     HD integer check(const Vec& x, const Landscape& landscape, const Now& now) const {
-        Vec g = landscape.gradient(x, now);
+        Vec g = scale * landscape.gradient(x, now);
         mask flat = as_mask(dot(g, g) <= eps_squared);
         integer label = integer_of(0);
         if (any(flat)) label = where(flat & as_mask(lowest(x, landscape, now) >= level), integer_of(1), integer_of(0));

@@ -39,7 +39,7 @@ HD void look(const LookLaunch& launch) {
         Vec g = landscape.gradient(x, now);
         if (launch.gradient && seat.present) save_row(g, launch.gradient + row * dim());
         if (launch.gradient_norm) {
-            scalar norm = square_root(dot(g, g));
+            scalar norm = length(g);
             if (seat.writes()) launch.gradient_norm[row] = norm;
         }
     }
@@ -70,7 +70,7 @@ void look_tile(const LookLaunch& launch, int tile) {
     if (launch.gradient_norm || launch.gradient) {
         Vec g = landscape.gradient(x, now);
         if (launch.gradient) save_rows(g, rows, rows.present, launch.gradient);
-        if (launch.gradient_norm) save_lanes(rows, rows.present, square_root(dot(g, g)), launch.gradient_norm, 1);
+        if (launch.gradient_norm) save_lanes(rows, rows.present, length(g), launch.gradient_norm, 1);
     }
     if (launch.product) {
         Vec v;

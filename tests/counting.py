@@ -29,8 +29,8 @@ from ensemble.part import Part
 PROCESSORS = 132
 LARGE = 1_000_000
 # What runs once in an instance's life and not in each step: an event that hits writes the instance out, after taking the
-# least of the lanes' first bad steps.
-RARE = ("STG", "VIMNMX")
+# least of the lanes' first bad steps. And what the kernels mark so themselves (``seldom`` in kernels/base/lengths.cuh).
+RARE = ("STG", "VIMNMX", "NANOSLEEP")
 DIMS = (16, 64)
 
 

@@ -79,6 +79,8 @@ class CpuEngine(Engine):
         macros = self._macros(program, self.mixed(program))
         if entry == "draw":
             macros |= {"DIM": 0, "FAST": 0, "MIXED": 0}
+        if entry == "advance" and program.no_epsilon:
+            macros["NO_EPSILON"] = 1
         return sources.program_source(types_of(program, entry), macros, entry, twins_of(program, entry))
 
     def _library(self, program: Program, entry: str) -> ctypes.CDLL:

@@ -121,6 +121,8 @@ class DeviceEngine(Engine):
         }
         if entry == "check":
             macros["REPORTS"] = int(program.part("optimizer").reported() is not None)  # type: ignore[attr-defined]
+        if entry == "advance" and program.no_epsilon:
+            macros["NO_EPSILON"] = 1
         if group.streamed:
             macros["STREAMED"] = 1
         if group.window:

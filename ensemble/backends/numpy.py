@@ -245,7 +245,7 @@ def look(
     landscape: Any, x: NDArray[Any], quantities: Sequence[str], t: int, direction: NDArray[Any] | None
 ) -> list[tuple[str, NDArray[Any]]]:
     """The asked quantities at points ``x`` (instances, dim)."""
-    from ..vec import dot
+    from ..vec import length
 
     now, found = SimpleNamespace(t=t), []
     for name in quantities:
@@ -255,7 +255,7 @@ def look(
             found.append((name, landscape.hessian_product(x, direction, now)))
         else:
             g = landscape.gradient(x, now)
-            found.append((name, g if name == "gradient" else np.sqrt(dot(g, g))[:, 0]))
+            found.append((name, g if name == "gradient" else length(g)[:, 0]))
     return found
 
 

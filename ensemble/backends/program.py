@@ -72,6 +72,16 @@ class Program:
         parts = (part for role in ("landscape", "optimizer", "noise") for part in nested(self.part(role)))
         return all(part.pointwise for part in parts) and not self.slots[1]
 
+    @cached_property
+    def no_epsilon(self) -> bool:
+        """Whether an optimizer's ``eps`` is 0, or flushed to 0, in some configuration: only then is 0/0 looked for in a step."""
+        least = np.finfo(self.dtype).tiny
+        return any(
+            path.rpartition(".")[2] == "eps" and value < least
+            for c in self.configurations
+            for path, _, value in c["optimizer"].packed()
+        )
+
     @property
     def integer_dtype(self) -> np.dtype[Any]:
         return np.dtype(np.int64 if self.dtype == np.float64 else np.int32)

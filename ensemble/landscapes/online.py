@@ -10,14 +10,13 @@ import numpy as np
 
 from ..part import FRACTION, POSITIVE, number, structure
 from ..random import Stream
-from ..vec import Array, total
+from ..vec import Array, larger, smaller, total
 from .base import Box, Landscape
 
 
 def _into_box(x: Array) -> Array:
     one = x.dtype.type(1)
-    below = np.where(x > one, one, x)  # NaN stays NaN, so that divergence is seen
-    return np.where(below < -one, -one, below)
+    return larger(smaller(x, one), -one)
 
 
 @dataclass(frozen=True)

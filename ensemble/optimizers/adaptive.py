@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..part import FRACTION, NOT_NEGATIVE, flag, number, scheduled
-from ..vec import Array, total
+from ..vec import Array, larger, smaller, total
 from .base import Gradient, Optimizer
 
 __all__ = [
@@ -32,6 +32,11 @@ def root(v: Array, eps: Any, inside: bool) -> Array:
     return np.sqrt(v + eps) if inside else np.sqrt(v) + eps
 
 
+def quotient(a: Array, b: Array, eps: Any) -> Array:
+    """``a / b``, where 0/0, which nothing but eps = 0 brings about, is taken as 0."""
+    return a / b if np.all(eps) else a / np.where(a == 0, b.dtype.type(1), b)
+
+
 @dataclass(frozen=True)
 class AdaGrad(Optimizer):
     """AdaGrad: ``s <- s + g^2; x <- x - lr g / sqrt(s + eps)``.
@@ -50,7 +55,7 @@ class AdaGrad(Optimizer):
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         g = gradient(x)
         state.v = state.v + g * g
-        return x - (now.lr * g) / root(state.v, self.eps, self.eps_inside_root)
+        return x - quotient(now.lr * g, root(state.v, self.eps, self.eps_inside_root), self.eps)
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class AdaGradRMS(Optimizer):
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         g = gradient(x)
         state.v = state.v + g * g
-        return x - (now.lr * g) / (np.sqrt(now.share * state.v) + self.eps)
+        return x - quotient(now.lr * g, np.sqrt(now.share * state.v) + self.eps, self.eps)
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ class RMSProp(Optimizer):
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         g = gradient(x)
         state.v = self.rho * state.v + self.gain * (g * g)  # type: ignore[attr-defined]
-        return x - (now.lr * g) / root(state.v, self.eps, self.eps_inside_root)
+        return x - quotient(now.lr * g, root(state.v, self.eps, self.eps_inside_root), self.eps)
 
 
 @dataclass(frozen=True)
@@ -124,7 +129,7 @@ class RMSPropMomentum(Optimizer):
         g = gradient(x)
         state.m = self.beta * state.m + self.gain * g  # type: ignore[attr-defined]
         state.v = self.rho * state.v + self.square_gain * (g * g)  # type: ignore[attr-defined]
-        return x - (now.lr * state.m) / root(state.v, self.eps, self.eps_inside_root)
+        return x - quotient(now.lr * state.m, root(state.v, self.eps, self.eps_inside_root), self.eps)
 
 
 @dataclass(frozen=True)
@@ -152,7 +157,11 @@ class Adadelta(Optimizer):
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         g = gradient(x)
         state.v = self.rho * state.v + self.gain * (g * g)  # type: ignore[attr-defined]
-        delta = (np.sqrt(state.u + self.eps) / np.sqrt(state.v + self.eps)) * g
+        with np.errstate(all="ignore"):
+            delta = (np.sqrt(state.u + self.eps) / np.sqrt(state.v + self.eps)) * g
+        if not np.all(self.eps):
+            undecided = (state.v == 0) & ((state.u == 0) | (g == 0))
+            delta = np.where(undecided, x.dtype.type(0), delta)
         state.u = self.rho * state.u + self.gain * (delta * delta)  # type: ignore[attr-defined]
         return x - now.lr * delta
 
@@ -179,12 +188,12 @@ class _Moments(Optimizer):
         state.m = seen.beta1 * state.m + seen.gain1 * g
         state.v = seen.beta2 * state.v + seen.gain2 * (g * g)
 
-    def _direction(self, state: Any, now: Any, inside: bool = False) -> Array:
+    def _direction(self, m: Array, v: Array, now: Any, inside: bool = False) -> Array:
         """``lr m / (sqrt(v) + eps)``, the moments corrected or as they are."""
         seen: Any = self
         if seen.bias_correction:
-            return ((now.lr * now.correction1) * state.m) / root(now.correction2 * state.v, seen.eps, inside)
-        return (now.lr * state.m) / root(state.v, seen.eps, inside)
+            return quotient((now.lr * now.correction1) * m, root(now.correction2 * v, seen.eps, inside), seen.eps)
+        return quotient(now.lr * m, root(v, seen.eps, inside), seen.eps)
 
 
 @dataclass(frozen=True)
@@ -211,7 +220,7 @@ class Adam(_Moments):
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         self._update(gradient(x), state)
-        return x - self._direction(state, now, self.eps_inside_root)
+        return x - self._direction(state.m, state.v, now, self.eps_inside_root)
 
 
 @dataclass(frozen=True)
@@ -242,12 +251,10 @@ class AMSGrad(_Moments):
         self._update(gradient(x), state)
         if self.bias_correction and self.max_of_corrected:
             corrected = now.correction2 * state.v
-            state.vmax = np.where(corrected > state.vmax, corrected, state.vmax)
-            return x - ((now.lr * now.correction1) * state.m) / (np.sqrt(state.vmax) + self.eps)
-        state.vmax = np.where(state.v > state.vmax, state.v, state.vmax)
-        if self.bias_correction:
-            return x - ((now.lr * now.correction1) * state.m) / (np.sqrt(now.correction2 * state.vmax) + self.eps)
-        return x - (now.lr * state.m) / (np.sqrt(state.vmax) + self.eps)
+            state.vmax = larger(corrected, state.vmax)
+            return x - quotient((now.lr * now.correction1) * state.m, np.sqrt(state.vmax) + self.eps, self.eps)
+        state.vmax = larger(state.v, state.vmax)
+        return x - self._direction(state.m, state.vmax, now)
 
 
 @dataclass(frozen=True)
@@ -267,7 +274,7 @@ class AdamL2(_Moments):
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         self._update(gradient(x) + self.weight_decay * x, state)
-        return x - self._direction(state, now)
+        return x - self._direction(state.m, state.v, now)
 
 
 @dataclass(frozen=True)
@@ -289,7 +296,7 @@ class AdamW(_Moments):
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         self._update(gradient(x), state)
         kept = x - (now.lr * self.weight_decay) * x
-        return kept - self._direction(state, now)
+        return kept - self._direction(state.m, state.v, now)
 
 
 @dataclass(frozen=True)
@@ -322,10 +329,13 @@ class Adai(Optimizer):
         g = gradient(x)
         state.v = self.beta2 * state.v + seen.gain2 * (g * g)
         mean = total(now.correction2 * state.v) / x.dtype.type(x.shape[1])
+        mean = np.where(mean == 0, x.dtype.type(1), mean)  # of gradients that were all 0: 0/0 is taken as 0
         ratio = (now.correction2 * state.v) / mean
-        beta1 = 1.0 - self.beta0 * ratio
-        beta1 = np.where(beta1 > 0, beta1, x.dtype.type(0))
-        beta1 = np.where(beta1 < seen.most, beta1, seen.most)
+        beta1 = smaller(larger(1.0 - self.beta0 * ratio, x.dtype.type(0)), seen.most)
         state.m = beta1 * state.m + (1.0 - beta1) * g
         state.lost = 1.0 - beta1 * (1.0 - state.lost)
-        return x - now.lr * (state.m / state.lost)
+        with np.errstate(all="ignore"):
+            direction = state.m / state.lost
+        if not np.all(self.eps):
+            direction = np.where(state.lost == 0, x.dtype.type(0), direction)
+        return x - now.lr * direction

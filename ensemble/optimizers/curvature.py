@@ -26,7 +26,7 @@ class Preconditioned(Optimizer):
     """Newton's step with the Hessian's diagonal: ``x <- x - lr g / (h + damping)``.
 
     ``absolute_values=True`` divides by ``|h| + damping``: the saddle-free form of Dauphin et al. (2014, arXiv:1406.2572), exact
-    where the Hessian is diagonal; with False, the default, saddles attract as they do for Newton's method.
+    where the Hessian is diagonal; with False, the default, saddles attract as they do for Newton's method. 0/0 is taken as 0.
     """
 
     pointwise = True
@@ -39,7 +39,7 @@ class Preconditioned(Optimizer):
         g = gradient(x)
         h = gradient.hessian_diagonal(x)
         h = (np.abs(h) if self.absolute_values else h) + self.damping
-        return x - (now.lr * g) / h
+        return x - (now.lr * g) / np.where(g == 0, x.dtype.type(1), h)
 
 
 @dataclass(frozen=True)

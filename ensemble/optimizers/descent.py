@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..elementary import pow as power
 from ..part import COUNT, FRACTION, NOT_NEGATIVE, POSITIVE, flag, number, scheduled
 from ..random import Stream
-from ..vec import Array, dot
+from ..vec import Array, direction, dot, radius_to_compare
 from .base import Gradient, Optimizer
 
 __all__ = ["SGLD", "GradientDescent", "HeavyBall", "Lion", "Momentum", "Nesterov", "PerturbedGD", "SignSGD"]
@@ -102,6 +102,10 @@ class Nesterov(Optimizer):
         return x + state.v
 
 
+LAST_STEP = 2**31 - 1
+"""No run has so many steps."""
+
+
 def sign(a: Array) -> Array:
     """-1, 0 or 1 in each coordinate; NaN stays NaN."""
     one = a.dtype.type(1)
@@ -179,7 +183,8 @@ def ball(now: Any, stream: Stream, radius: Any) -> Array:
     u = now.random.uniform_of_instance(stream)
     exponent = u.dtype.type(1) / u.dtype.type(z.shape[1])
     length = radius * power(u, np.broadcast_to(exponent, u.shape))
-    return (length / np.sqrt(dot(z, z))) * z
+    z, size = direction(z)
+    return (length / size) * z
 
 
 @dataclass(frozen=True)
@@ -201,14 +206,17 @@ class PerturbedGD(Optimizer):
     integers = ("quiet_until",)
 
     def constants(self) -> Mapping[str, float]:
-        return {"g_thres_squared": self.g_thres**2}
+        return dict(zip(("g_scale", "g_thres_squared"), radius_to_compare(self.g_thres), strict=True))
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         g = gradient(x)
-        kick = (dot(g, g) <= self.g_thres_squared) & (state.quiet_until < now.t)  # type: ignore[attr-defined]
+        seen: Any = self
+        scaled = seen.g_scale * g
+        kick = (dot(scaled, scaled) <= seen.g_thres_squared) & (state.quiet_until < now.t)
         if kick.any():
             x = np.where(kick, x + ball(now, Stream.PERTURBATION, self.radius), x)
-            until = np.asarray(self.t_thres).astype(state.quiet_until.dtype) + state.quiet_until.dtype.type(now.t)
+            wait = np.minimum(np.asarray(self.t_thres).astype(np.int64), LAST_STEP - now.t)  # their sum fits 32 bits
+            until = (now.t + wait).astype(state.quiet_until.dtype)
             state.quiet_until = np.where(kick, until, state.quiet_until)
             g = gradient(x)
         return x - now.lr * g

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..part import FRACTION, NOT_NEGATIVE, POSITIVE, WHOLE, inner, number, scheduled
-from ..vec import Array, dot
+from ..vec import Array, larger, rescaled, smaller
 from .base import Gradient, Optimizer
 
 __all__ = ["EMA", "L2", "SAM", "Average", "Clip", "ClipValue", "WeightDecay"]
@@ -64,9 +64,9 @@ class Clip(Wrapper):
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         def clipped(y: Array) -> Array:
-            g = gradient(y)
-            length = np.sqrt(dot(g, g))
-            return np.where(length > self.norm, self.norm / length, x.dtype.type(1)) * g
+            g, size, unit = rescaled(gradient(y))
+            with np.errstate(divide="ignore"):
+                return np.where(size * unit > self.norm, self.norm / size, unit) * g
 
         return self.base.step(x, Passed(gradient, clipped), state.base, now.base)
 
@@ -82,9 +82,7 @@ class ClipValue(Wrapper):
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         def clipped(y: Array) -> Array:
-            g = gradient(y)
-            g = np.where(g < self.limit, g, self.limit)
-            return np.where(g > -self.limit, g, -self.limit)
+            return larger(smaller(gradient(y), self.limit), -self.limit)
 
         return self.base.step(x, Passed(gradient, clipped), state.base, now.base)
 
@@ -141,10 +139,9 @@ class SAM(Wrapper):
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         def worst(y: Array) -> Array:
-            g = gradient(y)
-            length = np.sqrt(dot(g, g))
+            g, size, _ = rescaled(gradient(y))
             with np.errstate(divide="ignore"):
-                reach = np.where(length > 0, self.rho / length, x.dtype.type(0))
+                reach = np.where(size > 0, self.rho / size, x.dtype.type(0))
             return gradient(y + reach * g)
 
         return self.base.step(x, Passed(gradient, worst), state.base, now.base)

@@ -257,8 +257,8 @@ OPERATION(Equal, a == b)
 OPERATION(NotEqual, a != b)
 OPERATION(And, (a & b))
 OPERATION(Or, a | b)
-OPERATION(Larger, where(a > b, a, b))
-OPERATION(Smaller, where(a < b, a, b))
+OPERATION(Larger, where(a < b, b, a))   // a NaN on the left stays, so that divergence is seen
+OPERATION(Smaller, where(a > b, b, a))  // the same
 ELEMENTWISE(operator<, Less)
 ELEMENTWISE(operator<=, LessEqual)
 ELEMENTWISE(operator>, Greater)

@@ -179,4 +179,5 @@ HD void zero_padding(Quad<scalar>& q, int j) {
     if (padded && !windowed) EACH_COORDINATE q.c[c] = is_coordinate(j, c) ? q.c[c] : broadcast(real(0));
 }
 
+#include "lengths.cuh"
 #include "moves.cuh"

@@ -2,12 +2,6 @@
 #include "../random.cuh"
 #include "base.cuh"
 
-// NaN stays NaN, so that divergence is seen.
-OPERATION(AtMost, where(a > b, broadcast(b), broadcast(a)))
-OPERATION(AtLeast, where(a < b, broadcast(b), broadcast(a)))
-ELEMENTWISE(at_most, AtMost)
-ELEMENTWISE(at_least, AtLeast)
-
 // C sum x where t mod period = 1, else -small sum x, on the box |x_k| <= 1
 template <int period>
 struct OnlineLinear {
@@ -35,7 +29,7 @@ struct OnlineLinear {
     }
     template <class E, class Now>
     HD auto project(E&& x, const Now&) const {
-        return at_least(at_most(static_cast<E&&>(x), real(1)), real(-1));
+        return larger(smaller(static_cast<E&&>(x), real(1)), real(-1));
     }
 };
 
@@ -63,7 +57,7 @@ struct StochasticLinear {
     }
     template <class E, class Now>
     HD auto project(E&& x, const Now&) const {
-        return at_least(at_most(static_cast<E&&>(x), real(1)), real(-1));
+        return larger(smaller(static_cast<E&&>(x), real(1)), real(-1));
     }
 
 private:

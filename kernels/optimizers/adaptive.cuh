@@ -12,6 +12,16 @@ HD auto root(E&& v, const N& eps) {
     }
 }
 
+// a/b, where 0/0, which nothing but eps = 0 brings about, is taken as 0.
+template <class A, class B>
+HD auto ratio_of(const A& a, const B& b) {
+    if constexpr (ENSEMBLE_NO_EPSILON) {
+        return a / where(a == real(0), real(1), b);
+    } else {
+        return a / b;
+    }
+}
+
 struct OneVector {
     Vec v;
     template <class Visit>
@@ -37,7 +47,7 @@ struct AdaGrad {
     HD Vec step(const Vec& x, const Gradient& gradient, State& s, const Now& now) const {
         Vec g = gradient(x);
         s.v = s.v + g * g;
-        return x - now[lr] * g / root<eps_inside_root>(s.v, eps);
+        return x - ratio_of(now[lr] * g, root<eps_inside_root>(s.v, eps));
     }
 };
 
@@ -49,7 +59,7 @@ struct AdaGradRMS {
     HD Vec step(const Vec& x, const Gradient& gradient, State& s, const Now& now) const {
         Vec g = gradient(x);
         s.v = s.v + g * g;
-        return x - now[lr] * g / (sqrt(now[share] * s.v) + eps);
+        return x - ratio_of(now[lr] * g, sqrt(now[share] * s.v) + eps);
     }
 };
 
@@ -63,7 +73,7 @@ struct RMSProp {
     HD Vec step(const Vec& x, const Gradient& gradient, State& s, const Now& now) const {
         Vec g = gradient(x);
         s.v = rho * s.v + gain * (g * g);
-        return x - now[lr] * g / root<eps_inside_root>(s.v, eps);
+        return x - ratio_of(now[lr] * g, root<eps_inside_root>(s.v, eps));
     }
 };
 
@@ -78,7 +88,7 @@ struct RMSPropMomentum {
         Vec g = gradient(x);
         s.m = beta * s.m + gain * g;
         s.v = rho * s.v + square_gain * (g * g);
-        return x - now[lr] * s.m / root<eps_inside_root>(s.v, eps);
+        return x - ratio_of(now[lr] * s.m, root<eps_inside_root>(s.v, eps));
     }
 };
 
@@ -99,6 +109,10 @@ struct Adadelta {
         Vec g = gradient(x);
         s.v = rho * s.v + gain * (g * g);
         Vec delta = (sqrt(s.u + eps) / sqrt(s.v + eps)) * g;
+        if constexpr (ENSEMBLE_NO_EPSILON) {
+            auto undecided = (s.v == real(0)) & ((s.u == real(0)) | (g == real(0)));
+            delta = where(undecided, real(0), delta);
+        }
         s.u = rho * s.u + gain * (delta * delta);
         return x - now[lr] * delta;
     }
@@ -106,11 +120,11 @@ struct Adadelta {
 
 // What is subtracted by Adam and its relatives: lr m / (sqrt(v) + eps), the moments corrected or as they are.
 template <int eps_inside_root, int bias_correction, class P, class Now>
-HD auto direction(const P& p, const TwoVectors& s, const Now& now) {
+HD auto direction(const P& p, const Vec& m, const Vec& v, const Now& now) {
     if constexpr (bias_correction) {
-        return (now[P::lr] * now[P::correction1]) * s.m / root<eps_inside_root>(now[P::correction2] * s.v, p.eps);
+        return ratio_of((now[P::lr] * now[P::correction1]) * m, root<eps_inside_root>(now[P::correction2] * v, p.eps));
     } else {
-        return now[P::lr] * s.m / root<eps_inside_root>(s.v, p.eps);
+        return ratio_of(now[P::lr] * m, root<eps_inside_root>(v, p.eps));
     }
 }
 
@@ -125,7 +139,7 @@ struct Adam {
         Vec g = gradient(x);
         s.m = beta1 * s.m + gain1 * g;
         s.v = beta2 * s.v + gain2 * (g * g);
-        return x - direction<eps_inside_root, bias_correction>(*this, s, now);
+        return x - direction<eps_inside_root, bias_correction>(*this, s.m, s.v, now);
     }
 };
 
@@ -150,14 +164,10 @@ struct AMSGrad {
         s.v = beta2 * s.v + gain2 * (g * g);
         if constexpr (bias_correction && max_of_corrected) {
             s.vmax = larger(now[correction2] * s.v, s.vmax);
-            return x - (now[lr] * now[correction1]) * s.m / (sqrt(s.vmax) + eps);
+            return x - ratio_of((now[lr] * now[correction1]) * s.m, sqrt(s.vmax) + eps);
         } else {
             s.vmax = larger(s.v, s.vmax);
-            if constexpr (bias_correction) {
-                return x - (now[lr] * now[correction1]) * s.m / (sqrt(now[correction2] * s.vmax) + eps);
-            } else {
-                return x - now[lr] * s.m / (sqrt(s.vmax) + eps);
-            }
+            return x - direction<0, bias_correction>(*this, s.m, s.vmax, now);
         }
     }
 };
@@ -173,7 +183,7 @@ struct AdamL2 {
         Vec g = gradient(x) + weight_decay * x;
         s.m = beta1 * s.m + gain1 * g;
         s.v = beta2 * s.v + gain2 * (g * g);
-        return x - direction<0, bias_correction>(*this, s, now);
+        return x - direction<0, bias_correction>(*this, s.m, s.v, now);
     }
 };
 
@@ -188,7 +198,7 @@ struct AdamW {
         Vec g = gradient(x);
         s.m = beta1 * s.m + gain1 * g;
         s.v = beta2 * s.v + gain2 * (g * g);
-        return (x - (now[lr] * weight_decay) * x) - direction<0, bias_correction>(*this, s, now);
+        return (x - (now[lr] * weight_decay) * x) - direction<0, bias_correction>(*this, s.m, s.v, now);
     }
 };
 
@@ -206,14 +216,17 @@ struct Adai {
         }
     };
     template <class Gradient, class Now>
-    HD auto step(const Vec& x, const Gradient& gradient, State& s, const Now& now) const {
+    HD Vec step(const Vec& x, const Gradient& gradient, State& s, const Now& now) const {
         Vec g = gradient(x);
         s.v = beta2 * s.v + gain2 * (g * g);
         scalar mean = (sum(now[correction2] * s.v)) / real(dim());
+        mean = where(mean == real(0), broadcast(real(1)), mean);  // of gradients that were all 0: 0/0 is taken as 0
         Vec ratio = (now[correction2] * s.v) / mean;
         Vec beta1 = smaller(larger(real(1) - beta0 * ratio, real(0)), most);
         s.m = beta1 * s.m + (real(1) - beta1) * g;
         s.lost = real(1) - beta1 * (real(1) - s.lost);
-        return x - now[lr] * (s.m / s.lost);
+        Vec direction = s.m / s.lost;
+        if constexpr (ENSEMBLE_NO_EPSILON) direction = where(s.lost == real(0), real(0), direction);
+        return x - now[lr] * direction;
     }
 };

@@ -12,10 +12,10 @@ struct Preconditioned {
         Vec g = gradient(x);
         if constexpr (absolute_values) {
             Vec h = abs(gradient.hessian_diagonal(x)) + damping;
-            return x - now[lr] * g / h;
+            return x - now[lr] * g / where(g == real(0), real(1), h);
         } else {
             Vec h = gradient.hessian_diagonal(x) + damping;
-            return x - now[lr] * g / h;
+            return x - now[lr] * g / where(g == real(0), real(1), h);
         }
     }
 };

@@ -35,9 +35,8 @@ struct ClippedByNorm : Passed<Gradient> {
     HD ClippedByNorm(const Gradient& g, const number& n) : Passed<Gradient>(g), norm(n) {}
     HD Vec operator()(const Vec& y) const {
         Vec g = this->gradient(y);
-        scalar length = square_root(dot(g, g));
-        scalar factor = where(length > norm, norm / length, broadcast(real(1)));
-        return factor * g;
+        Length l = rescale(g);
+        return where(l.value() > norm, norm / l.size, l.unit) * g;
     }
 };
 template <class Base>
@@ -110,10 +109,16 @@ struct AtWorst : Passed<Gradient> {
     HD AtWorst(const Gradient& g, const number& r) : Passed<Gradient>(g), rho(r) {}
     HD Vec operator()(const Vec& y) const {
         Vec g = this->gradient(y);
-        scalar length = square_root(dot(g, g));
-        scalar reach = where(length > real(0), rho / length, broadcast(real(0)));
-        Vec worst = y + reach * g;
-        return Vec(this->gradient(worst));
+        scalar square = dot(g, g);
+        Vec worst = y + (rho / square_root(square)) * g;
+        Vec result = this->gradient(worst);
+        if (seldom(any(has_no_length(square)))) {  // at the end: a branch in between would draw the noise of both again
+            Vec again = this->gradient(y);
+            Length l = rescale(again);
+            Vec at = y + where(l.size > real(0), rho / l.size, broadcast(real(0))) * again;
+            result = this->gradient(at);
+        }
+        return result;
     }
 };
 template <class Base>
