@@ -19,7 +19,7 @@ from .elementary import exp, log, log_uniform, sin, sin_cos_turn, tanh
 from .landscapes.base import Landscape
 from .part import FRACTION, NOT_NEGATIVE, POSITIVE, Domain, Part, derived, inner, nested, number, scheduled, vector
 from .random import Stream, uniform
-from .vec import Array
+from .vec import Array, smaller
 
 __all__ = [
     "AlphaStable",
@@ -153,13 +153,18 @@ def _expm1(y: Array) -> Array:
     return np.where(y < one, two * h / (one - h), exp(y) - one)
 
 
+def _finite(size: Array) -> Array:
+    """A draw's size, the largest number where it is beyond the format: what is infinite times 0 would be no number."""
+    return smaller(size, np.finfo(size.dtype).max)
+
+
 @dataclass(frozen=True)
 class StudentT(Noise):
     """Student's t noise, ``g_k + scale t_k`` with ``df`` degrees of freedom: a power-law tail ``|t|^-df``.
 
     Bailey (1994), eq. 2.1: ``t = sqrt(df (u^(-2/df) - 1)) cos(2 pi v)`` from two uniforms per coordinate. The variance is
     ``scale^2 df/(df - 2)`` for df > 2 and infinite below; there is no mean for df <= 1. Uniforms end at 2^-33, so ``|t|`` ends
-    near ``sqrt(df) 2^(33/df)``.
+    near ``sqrt(df) 2^(33/df)``, or at the format's largest number before ``scale``.
     """
 
     pointwise = True
@@ -172,7 +177,7 @@ class StudentT(Noise):
 
     def apply(self, x: Array, gradient: Array, landscape: Landscape, now: Any) -> Array:
         first, second = now.random.words(Stream.NOISE), now.random.words(Stream.NOISE_SECOND)
-        radius = np.sqrt(_expm1(self.exponent * log_uniform(first, x.dtype)))  # type: ignore[attr-defined]
+        radius = _finite(np.sqrt(_expm1(self.exponent * log_uniform(first, x.dtype))))  # type: ignore[attr-defined]
         return gradient + self.spread * (radius * sin_cos_turn(second, x.dtype)[1])  # type: ignore[attr-defined]
 
 
@@ -217,7 +222,7 @@ class AlphaStable(Noise):
         near_one = np.where(u < kind(1), -(log_u * (v / (kind(1) - u))), v)
         w = np.where(upper, near_one, -log_u)
         ratio = log(sin(k.ratio_slope * d + k.ratio_start)) - log(w)
-        size = sin(k.alpha * d + k.sine_start) * exp(k.of_cosine * log(sin(d)) + k.of_ratio * ratio)
+        size = sin(k.alpha * d + k.sine_start) * _finite(exp(k.of_cosine * log(sin(d)) + k.of_ratio * ratio))
         return gradient + self.scale * np.where(sign, size, -size)
 
 

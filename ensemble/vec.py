@@ -106,12 +106,13 @@ _RESCALING = {4: Rescaling(2.0**-74, 2.0**-96), 8: Rescaling(2.0**-900, 2.0**-70
 
 def rescaled(v: Array) -> tuple[Array, Array, Array]:
     """``v / unit`` (instances, dim), its length and ``unit`` (instances, 1): 1 but where the squares of v overflow or vanish."""
-    square, how = dot(v, v), _RESCALING[v.dtype.itemsize]
-    if not how.needed(square).any():
-        return v, np.sqrt(square), np.ones_like(square)
-    factors = how.factors(square)
-    v = factors * v
-    return v, np.sqrt(dot(v, v)), 1 / factors
+    with np.errstate(all="ignore"):
+        square, how = dot(v, v), _RESCALING[v.dtype.itemsize]
+        if not how.needed(square).any():
+            return v, np.sqrt(square), np.ones_like(square)
+        factors = how.factors(square)
+        v = factors * v
+        return v, np.sqrt(dot(v, v)), 1 / factors
 
 
 def length(v: Array) -> Array:
@@ -146,11 +147,12 @@ def direction(v: Array) -> tuple[Array, Array]:
 
 def lengths(a: Any, xp: Any = np) -> Any:
     """``|a|`` of each row of ``a`` (instances, dim), (instances, 1), for an array of any library ``xp``: the bits of :func:`length`."""
-    square, how = _squares(a, xp), _RESCALING[a.dtype.itemsize]
-    if not bool(how.needed(square).any()):
-        return xp.sqrt(square)
-    factors = how.factors(square, xp)
-    return xp.sqrt(_squares(factors * a, xp)) * (1 / factors)
+    with np.errstate(all="ignore"):
+        square, how = _squares(a, xp), _RESCALING[a.dtype.itemsize]
+        if not bool(how.needed(square).any()):
+            return xp.sqrt(square)
+        factors = how.factors(square, xp)
+        return xp.sqrt(_squares(factors * a, xp)) * (1 / factors)
 
 
 def directions(a: Any, xp: Any = np) -> Any:

@@ -90,13 +90,18 @@ HD scalar expm1_of(const scalar& y) {
     return where(y < real(1), real(2) * h / (real(1) - h), elementary::exp(y) - real(1));
 }
 
+// A draw's size, the largest number where it is beyond the format: what is infinite times 0 would be no number.
+HD scalar kept_finite(const scalar& size) {
+    return where(size > elementary::largest, broadcast(elementary::largest), size);
+}
+
 struct StudentT {
     number df, scale;
     number exponent, spread;
     enum Column { columns };
     static constexpr int words = 2;
     HD scalar deviate(const word& first, const word& second) const {
-        return square_root(expm1_of(exponent * log_uniform(first))) * sin_cos_turn(second).cos;
+        return kept_finite(square_root(expm1_of(exponent * log_uniform(first)))) * sin_cos_turn(second).cos;
     }
     template <class G, class Landscape, class Now>
     HD auto apply(const Vec&, G&& gradient, const Landscape&, const Now& now) const {
@@ -119,7 +124,7 @@ struct AlphaStable {
         scalar w = where(upper, near_one, -log_u);
         scalar ratio = elementary::log(elementary::sin(muladd(ratio_slope, d, ratio_start))) - elementary::log(w);
         scalar power = muladd(of_cosine, elementary::log(elementary::sin(d)), of_ratio * ratio);
-        scalar size = elementary::sin(muladd(alpha, d, sine_start)) * elementary::exp(power);
+        scalar size = elementary::sin(muladd(alpha, d, sine_start)) * kept_finite(elementary::exp(power));
         return where(sign, size, -size);
     }
     template <class G, class Landscape, class Now>

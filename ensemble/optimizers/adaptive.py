@@ -43,6 +43,8 @@ class AdaGrad(Optimizer):
 
     Duchi, Hazan, Singer (2011), the diagonal form. ``eps_inside_root=False`` is ``sqrt(s) + eps``: torch.optim.Adagrad
     (eps=1e-10). optax.adagrad has epsilon inside and starts s at 0.1.
+
+    With ``eps = 0``: 0/0 is taken as 0, so that a coordinate whose gradients have all been 0 stays where it is.
     """
 
     pointwise = True
@@ -63,6 +65,8 @@ class AdaGradRMS(Optimizer):
     """AdaGrad with the mean of all squares: ``x <- x - lr g / (sqrt(sum g^2 / t) + eps)``.
 
     The form taught in introductory courses: with a constant gradient every step is lr, where AdaGrad's shrink like 1/sqrt(t).
+
+    With ``eps = 0``: 0/0 is taken as 0, so that a coordinate whose gradients have all been 0 stays where it is.
     """
 
     pointwise = True
@@ -86,6 +90,8 @@ class RMSProp(Optimizer):
 
     Tieleman and Hinton (2012), lecture 6.5. ``eps_inside_root=False`` is ``sqrt(s) + eps``: torch.optim.RMSprop (rho = alpha =
     0.99). optax.rmsprop has epsilon inside.
+
+    With ``eps = 0``: 0/0 is taken as 0, so that a coordinate whose gradients have all been 0 stays where it is.
     """
 
     pointwise = True
@@ -111,6 +117,8 @@ class RMSPropMomentum(Optimizer):
 
     ``m <- beta m + (1 - beta) g; s <- rho s + (1 - rho) g^2; x <- x - lr m / sqrt(s + eps)``. Not torch's
     RMSprop(momentum), which accumulates the scaled gradient.
+
+    With ``eps = 0``: 0/0 is taken as 0, so that a coordinate whose gradients have all been 0 stays where it is.
     """
 
     pointwise = True
@@ -142,6 +150,8 @@ class Adadelta(Optimizer):
         u <- rho u + (1 - rho) d^2;   x <- x - lr d
 
     The paper's has lr = 1, the default here and in torch.optim.Adadelta; optax.adadelta asks for a rate.
+
+    With ``eps = 0``: 0/0 is taken as 0, so that a coordinate whose gradients have all been 0 stays where it is.
     """
 
     pointwise = True
@@ -209,6 +219,8 @@ class Adam(_Moments):
     lecture notes print it and optax.adam(eps=0, eps_root=eps) computes it. A step is at most about ``lr`` per coordinate.
     ``bias_correction=False`` leaves m and v as they are, as analyses (Reddi, Kale, Kumar 2018) and BERT's optimizer have it: the
     first step is then ``lr (1 - beta1)/sqrt(1 - beta2)`` where eps is small, 3.2 lr at the defaults.
+
+    With ``eps = 0``: 0/0 is taken as 0, so that a coordinate whose gradients have all been 0 stays where it is.
     """
 
     lr: Any = scheduled(1e-3, NOT_NEGATIVE)
@@ -230,6 +242,8 @@ class AMSGrad(_Moments):
     Reddi, Kale, Kumar (2018), algorithm 2 (arXiv:1904.09237): ``vmax <- max(vmax, v); x <- x - lr m / (sqrt(vmax) + eps)``,
     printed without bias correction: ``bias_correction=False``. The default corrects like torch.optim.Adam(amsgrad=True): the
     maximum of the plain v, corrected afterwards. ``max_of_corrected=True`` takes the maximum of the corrected v: optax.amsgrad.
+
+    With ``eps = 0``: 0/0 is taken as 0, so that a coordinate whose gradients have all been 0 stays where it is.
     """
 
     lr: Any = scheduled(1e-3, NOT_NEGATIVE)
@@ -263,6 +277,8 @@ class AdamL2(_Moments):
 
     torch.optim.Adam(weight_decay). The decay is divided by sqrt(v) like everything else; compare :class:`AdamW`.
     ``bias_correction=False`` leaves the moments as they are.
+
+    With ``eps = 0``: 0/0 is taken as 0, so that a coordinate whose gradients have all been 0 stays where it is.
     """
 
     lr: Any = scheduled(1e-3, NOT_NEGATIVE)
@@ -284,6 +300,8 @@ class AdamW(_Moments):
     Loshchilov and Hutter (2019), algorithm 2 (arXiv:1711.05101), as torch.optim.AdamW and optax.adamw compute it: the decay
     is multiplied by ``lr``. ``bias_correction=False`` leaves the moments as they are (transformers' AdamW(correct_bias=False), which
     decays the iterate after the step and not before).
+
+    With ``eps = 0``: 0/0 is taken as 0, so that a coordinate whose gradients have all been 0 stays where it is.
     """
 
     lr: Any = scheduled(1e-3, NOT_NEGATIVE)
@@ -308,6 +326,8 @@ class Adai(Optimizer):
         v <- beta2 v + (1 - beta2) g^2;  v^ = v / (1 - beta2^t);  vbar = mean of v^ over the coordinates
         beta1 = clip(1 - beta0 v^ / vbar, 0, 1 - eps)
         m <- beta1 m + (1 - beta1) g;   x <- x - lr m / (1 - prod of beta1 so far)
+
+    With ``eps = 0``: 0/0 is taken as 0, so that a coordinate whose gradients have all been 0 stays where it is.
     """
 
     scratch = 1
