@@ -224,6 +224,9 @@ def test_a_kernel_may_lie_in_a_file_beside_its_class_and_is_read_anew_by_the_nex
     part = mine_beside.HeavyBall(0.1)
     found = ends("cpu", optimizer=part)
     assert found.tolist() == ends("cpu", optimizer=own_parts.HeavyBall(0.1)).tolist()
+    (tmp_path / "ball.cuh").write_text(text.replace("gradient(x)", "gradiant(x)"))
+    with pytest.raises(KernelError, match=r"^HeavyBall.kernel does not compile, line 14 of ball.cuh: .*gradiant"):
+        ends("cpu", optimizer=part)
 
 
 def test_the_example_of_contributing_runs(capsys, cpu):

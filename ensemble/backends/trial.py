@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import faulthandler
 import mmap
 import os
 import signal
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ class TrialError(RuntimeError):
 
 
 def in_child(work: Callable[[], int]) -> int:
-    """What ``work`` returns, a number from 0 to 255, from a fork of this process.
+    """What ``work`` returns, from a fork of this process.
 
     It may write to shared memory alone, and call nothing but a kernel: whatever locks other threads held stay closed.
 
@@ -42,8 +42,7 @@ def in_child(work: Callable[[], int]) -> int:
     """
     import resource  # not on Windows, where nothing is compiled for the CPU
 
-    sys.stdout.flush()
-    sys.stderr.flush()
+    told = shared((2,), np.int32)  # whether it is done, and with what: others may wait for our children, too
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of threads: the child calls one function and ends
         child = os.fork()
@@ -51,25 +50,35 @@ def in_child(work: Callable[[], int]) -> int:
         try:
             faulthandler.disable()
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is what the child is for
-            os._exit(work() & 0xFF)
+            told[1] = work()
+            told[0] = 1
         finally:
-            os._exit(255)
-    ended, pause = time.monotonic() + SECONDS, 1e-4
+            os._exit(0)
+    end, pause = time.monotonic() + SECONDS, 1e-4
     try:
-        while True:
-            found, status = os.waitpid(child, os.WNOHANG)
-            if found:
-                break
-            if time.monotonic() > ended:
+        while (status := _ended(child)) is None:
+            if time.monotonic() > end:
                 raise TrialError(f"does not return within {SECONDS:g} s: does a loop not end?")
             time.sleep(pause := min(2 * pause, 0.02))
     except BaseException:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
         raise
-    if os.WIFSIGNALED(status):
-        raise TrialError(f"crashes ({signal.Signals(os.WTERMSIG(status)).name})")
-    return os.waitstatus_to_exitcode(status)
+    if not told[0]:
+        raise TrialError(
+            f"crashes ({signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else 'no reason given'})"
+        )
+    return int(told[1])
+
+
+def _ended(child: int) -> int | None:
+    """How a child ended, as far as the system says; None: it runs."""
+    try:
+        found, status = os.waitpid(child, os.WNOHANG)
+    except ChildProcessError:  # where SIGCHLD is ignored, or another has waited for it
+        return 0
+    return status if found else None
 
 
 def shared(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
