@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
 
+from .backends.columns import distinct, packed_columns, scheduled_numbers
 from .events import Event, Never
 from .held import check_before
 from .landscapes.base import Landscape
@@ -108,27 +109,35 @@ def checked_setting(
     for parts in setting.sweep().parts:
         cast(Start, parts["start"]).check_ids(dim, first + count - 1)
     if setting.dtype == "float32":
-        for part in {id(part): part for parts in setting.sweep().parts for part in parts.values()}.values():
-            _fits_float32(part)
+        for role in setting.roles():
+            _fits_float32(distinct([parts[role] for parts in setting.sweep().parts])[0])
     return setting
 
 
 def check_schedules(setting: Setting) -> None:
     """Refuses schedules that would leave what their field may be, or what the dtype holds, before the horizon."""
-    for part in {id(part): part for parts in setting.sweep().parts for part in parts.values()}.values():
-        check_before(part, setting.steps, setting.dtype)
+    for role in setting.roles():
+        for part in distinct([parts[role] for parts in setting.sweep().parts])[0]:
+            check_before(part, setting.steps, setting.dtype)
 
 
-def _fits_float32(part: Part) -> None:
+def _fits_float32(parts: Sequence[Part]) -> None:
     """Refuses a number, given or derived, that float32 would make infinite or lose."""
-    given = [(f.name, getattr(part, f.name)) for f in dataclasses.fields(part) if f.metadata.get("kind") == "scheduled"]
-    for path, value in [*((path, value) for path, _, value in part.packed()), *given]:
-        if isinstance(value, Part):
-            continue
-        size = np.abs(np.asarray(value, dtype=np.float64))
+    given = ((path, np.asarray(values, dtype=np.float64)) for path, _, values in _numbers(parts))
+    for path, values in (*given, *scheduled_numbers(parts)):
+        size = np.abs(values)
         wrong = size[(size > FLOAT32.max) | ((size > 0) & (size < FLOAT32.tiny))]
         if wrong.size:
             raise ValueError(
-                f"{type(part).__name__}: {path} has the size {wrong[0]:g}, and float32 holds 0 and "
+                f"{type(parts[0]).__name__}: {path} has the size {wrong[0]:g}, and float32 holds 0 and "
                 f"{FLOAT32.tiny:.3g} to {FLOAT32.max:.3g}; give another number, or dtype='float64'."
             )
+
+
+def _numbers(parts: Sequence[Part]) -> Iterator[tuple[str, str, Any]]:
+    """What :func:`packed_columns` finds, vectors that differ in length one after another."""
+    for path, kind, values in packed_columns(parts):
+        if kind == "number":
+            yield path, kind, values
+        else:
+            yield from ((path, kind, value) for value in values)

@@ -150,25 +150,40 @@ class CpuEngine(Engine):
     def _structs(
         self, program: Program, entry: str, tiles: NDArray[np.int32]
     ) -> tuple[NDArray[np.uint8], list[NDArray[Any]], Layout]:
-        kept: list[NDArray[Any]] = []
-        roles = roles_of(entry)
+        """The parts' structs, the arrays that they point to, and their layout.
 
-        def address(array: NDArray[Any]) -> int:
-            kept.append(array)
-            return int(array.ctypes.data)
-
-        values = values_of(program, roles, address)
+        Made once, and structs again where tiles that mix configurations have changed.
+        """
         mixed = self.mixed(program)
+        made: tuple[dict[str, NDArray[Any]], list[NDArray[Any]], Layout] | None = program.kept.get((self, entry))
+        if made is None:
+            arrays: list[NDArray[Any]] = []
+
+            def address(array: NDArray[Any]) -> int:
+                arrays.append(array)
+                return int(array.ctypes.data)
+
+            roles = roles_of(entry)
+            values = values_of(program, roles, address)
+            layout = (
+                Layout(program, roles, self.width(program), self._alignment(program))
+                if mixed
+                else Layout(program, roles)
+            )
+            made = program.kept[self, entry] = values, arrays, layout
+        values, arrays, layout = made
+        before: tuple[NDArray[np.int32] | None, NDArray[np.uint8]] | None = program.kept.get((self, entry, "structs"))
+        if before is not None and (before[0] is None or np.array_equal(before[0], tiles)):
+            return before[1], arrays, layout
         if mixed:
-            layout = Layout(program, roles, self.width(program), self._alignment(program))
             owner = np.where(tiles >= 0, tiles, tiles[:, :1]) // program.instances
         else:
-            layout = Layout(program, roles)
             owner = np.arange(len(program.configurations))
         filled = layout.fill(values, owner)
         structs = aligned(filled.size)
         structs[:] = filled.ravel()
-        return structs, kept, layout
+        program.kept[self, entry, "structs"] = (tiles if mixed else None), structs
+        return structs, arrays, layout
 
     def advance(
         self, program: Program, state: State, active: Any, first: int, last: int, meanwhile: Meanwhile | None = None

@@ -170,14 +170,17 @@ class DeviceEngine(Engine):
                 f"part that there is room for; raise ensemble.backends.cpu.VECS_PER_PART, or use backend='numpy'."
             )
 
-    def _structs(self, program: Program, entry: str, kept: Kept) -> int:
-        """Puts the parts' structs, one per configuration, on the device."""
-        roles = roles_of(entry)
-        group = self.group(program)
-        values = values_of(
-            program, roles, kept.place, max(group.lanes * max(group.window, 1), self._whole(program).lanes)
-        )
-        return kept.place(Layout(program, roles).fill(values, np.arange(len(program.configurations))))
+    def _structs(self, program: Program, entry: str) -> int:
+        """Puts the parts' structs, one per configuration, on the device, once for a program."""
+        if (self, entry) not in program.kept:
+            roles, group, own = roles_of(entry), self.group(program), Kept(self)
+            values = values_of(
+                program, roles, own.place, max(group.lanes * max(group.window, 1), self._whole(program).lanes)
+            )
+            structs = Layout(program, roles).fill(values, np.arange(len(program.configurations)))
+            program.kept[self, entry] = own, own.place(structs)
+        made: tuple[Kept, int] = program.kept[self, entry]
+        return made[1]
 
     def advance(
         self, program: Program, state: State, active: Any, first: int, last: int, meanwhile: Meanwhile | None = None
@@ -189,7 +192,7 @@ class DeviceEngine(Engine):
         active = self.xp.ascontiguousarray(self.to_device(active), dtype=np.int32)
         tables = table_rows(program, first, last)
         addresses = {
-            "parameters": self._structs(program, "advance", kept),
+            "parameters": self._structs(program, "advance"),
             "tables": kept.place(tables),
             **{name: self.address(array) for name, array in state.arrays().items()},
         }
@@ -222,7 +225,7 @@ class DeviceEngine(Engine):
         shapes = {"value": (rows,), "gradient_norm": (rows,), "gradient": x.shape, "product": x.shape}
         found = {name: self.xp.empty(shapes[name], dtype=program.dtype) for name in quantities}
         addresses = {
-            "parameters": self._structs(program, "observe", kept),
+            "parameters": self._structs(program, "observe"),
             "x": kept.keep(self.xp.ascontiguousarray(x)),
             **{name: self.address(array) for name, array in found.items()},
         }

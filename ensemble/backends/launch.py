@@ -35,10 +35,8 @@ def twins_of(program: Program, entry: str) -> tuple[Twin, ...]:
 
 def table_rows(program: Program, first: int, last: int) -> NDArray[Any]:
     """The columns of steps first ... last, (configurations or 1, steps, ``Parts::table_row``)."""
-    tables = program.tables(first, last)
-    columns = tables.shape[2]
-    spare = -columns % 4 if columns > 2 else 0
-    return np.pad(tables, ((0, 0), (0, 0), (0, spare))) if spare else tables
+    columns = len(program.column_names)
+    return program.tables(first, last, -columns % 4 if columns > 2 else 0)
 
 
 def advance_launch(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..part import Part
 from ..random import ROUNDS
+from .columns import distinct, packed_columns
 from .program import Program
 
 POINTER = np.dtype(np.uint64)
@@ -135,20 +136,20 @@ def values_of(
         return stored[key]
 
     for role in roles:
-        columns: dict[str, list[Any]] = {}
-        for c in program.configurations:
-            for path, kind, value in c[role].packed():
-                full = f"{role}.{path}"
-                if full in program.vector_paths:
+        parts, index = distinct([c[role] for c in program.configurations])
+        for path, kind, values in packed_columns(parts):
+            full, column = f"{role}.{path}", values
+            if full in program.vector_paths:
+                column = []
+                for value in values:
                     coordinates = np.zeros(padded, dtype=program.dtype)
                     coordinates[: program.dim] = value
-                    value = place(coordinates)
-                elif kind == "array":
-                    value = place(np.ascontiguousarray(value, dtype=program.dtype))
-                columns.setdefault(full, []).append(value)
-        for path, column in columns.items():
-            pointer = path in program.vector_paths or isinstance(column[0], int)
-            result[path] = np.array(column, dtype=POINTER if pointer else program.dtype)
+                    column.append(place(coordinates))
+            elif kind == "array":
+                column = [place(np.ascontiguousarray(value, dtype=program.dtype)) for value in values]
+            pointer = full in program.vector_paths or kind == "array"
+            made = np.array(column, dtype=POINTER if pointer else program.dtype)
+            result[full] = np.broadcast_to(made, index.shape) if made.size == 1 else made[index]
     return result
 
 
@@ -170,6 +171,6 @@ def tiles_of(active: NDArray[Any], instances: int, width: int, mixed: bool) -> N
     first = np.concatenate([[0], np.cumsum(-(-sizes // width))])
     tiles = np.full((int(first[-1]), width), -1, dtype=np.int32)
     flat = tiles.reshape(-1)
-    for at, begin, end in zip(first[:-1] * width, edges[:-1], edges[1:], strict=True):
-        flat[at : at + end - begin] = rows[begin:end]
+    moved = np.repeat(first[:-1] * width - edges[:-1], sizes)  # how far a row goes to its place
+    flat[np.arange(rows.size) + moved] = rows
     return tiles

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -15,9 +15,12 @@ from ..landscapes.base import Landscape
 from ..part import Part, nested
 from ..random import CONFIGURATION_STRIDE, round_keys
 from ..words import told
+from .columns import Tabled, distinct, packed_columns
 
 Meanwhile = Callable[[], None]
 ROLES = ("landscape", "optimizer", "noise", "event")
+TABLED = ("optimizer", "noise", "landscape", "event")
+"""Roles in the order of their columns in the tables."""
 DIVERGED_BEYOND = 1e18
 """A coordinate beyond this size, or not finite, has diverged: its square is still finite in float32."""
 
@@ -38,6 +41,8 @@ class Program:
     seed: int
     check_every: int
     paired: bool
+    kept: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+    """What engines have made of it that does not change while it runs."""
 
     @property
     def rows(self) -> int:
@@ -100,10 +105,9 @@ class Program:
         """``role.path`` of the vector fields that some configuration gives coordinate by coordinate."""
         return frozenset(
             f"{role}.{path}"
-            for c in self.configurations
             for role in ROLES
-            for path, kind, value in c[role].packed()
-            if kind == "vector" and isinstance(value, tuple)
+            for path, kind, values in packed_columns(distinct([c[role] for c in self.configurations])[0])
+            if kind == "vector" and any(isinstance(value, tuple) for value in values)
         )
 
     def cpp_type(self, role: str) -> str:
@@ -114,39 +118,46 @@ class Program:
     def column_names(self) -> tuple[tuple[str, str], ...]:
         """(role, path) of every column of the tables, in the kernel's order: optimizer, noise, landscape, event."""
         t = np.ones(1)
-        return tuple(
-            (role, path)
-            for role in ("optimizer", "noise", "landscape", "event")
-            for path, _ in self.part(role).columns(t)
-        )
+        return tuple((role, path) for role in TABLED for path, _ in self.part(role).columns(t))
 
-    def tables(self, first: int, last: int) -> NDArray[Any]:
-        """The columns for steps first ... last: (configurations or 1, steps, columns); 1 if all are the same.
+    @cached_property
+    def _tabled(self) -> dict[str, Tabled]:
+        return {role: Tabled.of([c[role] for c in self.configurations]) for role in TABLED}
+
+    def tables(self, first: int, last: int, spare: int = 0) -> NDArray[Any]:
+        """The columns for steps first ... last: (configurations or 1, steps, columns + spare); 1 if all are the same.
 
         ValueError: a schedule leaves what its field may be, or a number is more than the dtype holds.
         """
         t = np.arange(first, last + 1, dtype=np.float64)
-        each, made = [], {}
-        for c in self.configurations:
-            key = tuple(c[role] for role in ("optimizer", "noise", "landscape", "event"))
-            if key not in made:
-                with np.errstate(all="ignore"):
-                    columns = [v for part in key for _, v in part.columns(t)]
-                made[key] = np.stack(columns, axis=1) if columns else np.zeros((t.size, 0))
-            each.append(made[key])
-        if all(np.array_equal(each[0], e) for e in each[1:]):
-            each = each[:1]
-        with np.errstate(over="ignore"):
-            tables = np.ascontiguousarray(np.stack(each), dtype=self.dtype)
-        if not np.isfinite(tables).all():
-            place, step, column = (int(k) for k in np.argwhere(~np.isfinite(tables))[0])
-            role, path = self.column_names[column]
-            part, value = told(self.configurations[place][role]), each[place][step, column]
-            raise ValueError(
-                f"{role}={part}: its {path} is {value:g} at step {first + step:,}, which {self.dtype} does not hold; give another "
-                f"schedule."
-            )
-        return tables
+        with np.errstate(all="ignore"):
+            made = {role: tabled.columns(t) for role, tabled in self._tabled.items()}
+            cast = {role: columns.astype(self.dtype) for role, columns in made.items()}
+        for role, columns in cast.items():
+            if not np.isfinite(columns).all():
+                self._refuse(role, made[role], columns, first)
+        several = any(len(cast[role]) > 1 or tabled.numbers for role, tabled in self._tabled.items())
+        whole = np.zeros(
+            (len(self.configurations) if several else 1, t.size, len(self.column_names) + spare), dtype=self.dtype
+        )
+        at = 0
+        for role, tabled in self._tabled.items():
+            columns, end = cast[role], at + cast[role].shape[2]
+            whole[:, :, at:end] = columns if len(columns) == 1 else columns[tabled.group]
+            paths = [path for owner, path in self.column_names if owner == role]
+            for path, values in tabled.numbers.items():
+                whole[:, :, at + paths.index(path)] = values[:, None]
+            at = end
+        return whole
+
+    def _refuse(self, role: str, made: NDArray[Any], cast: NDArray[Any], first: int) -> None:
+        place, step, column = (int(k) for k in np.argwhere(~np.isfinite(cast))[0])
+        path = [path for owner, path in self.column_names if owner == role][column]
+        part = told(self._tabled[role].makers[place])
+        raise ValueError(
+            f"{role}={part}: its {path} is {made[place, step, column]:g} at step {first + step:,}, which {self.dtype} does not hold; "
+            f"give another schedule."
+        )
 
 
 @dataclass
