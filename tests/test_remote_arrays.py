@@ -73,7 +73,7 @@ def assert_same(found, expected, rtol=0.0):
 @pytest.fixture
 def elsewhere(monkeypatch):
     """Makes `numpy` run on arrays that live elsewhere, until it is called."""
-    for module in ("ensemble.simulate", "ensemble.field"):
+    for module in ("ensemble.checks.first_use", "ensemble.field"):
         monkeypatch.setattr(sys.modules[module], "choose", lambda *_: (BusyEngine(), ""))
     return monkeypatch.undo
 

@@ -63,7 +63,7 @@ def _watched(part: Part, faults: list[str], upcasts: list[str]) -> Part:
         return call
 
     names = {name: watch(name, getattr(kind, name)) for name in WATCHED if hasattr(kind, name)}
-    seen: Any = object.__new__(type("_Watched", (kind,), {**names, "__module__": __name__}))
+    seen: Any = object.__new__(type(kind.__name__, (kind,), {**names, "__module__": f"watched.{kind.__module__}"}))
     for name, value in vars(part).items():
         is_part = isinstance(value, Part) and role_of(value)
         object.__setattr__(seen, name, _watched(value, faults, upcasts) if is_part else value)
