@@ -11,7 +11,7 @@ import numpy as np
 from .backends.numpy import seen_by_kernel, state_names
 from .backends.program import Engine, Program
 from .events import Never
-from .pace import Pace
+from .pace import Pace, first_step
 from .part import Part
 from .progress import Interrupt, Reporter
 from .records import Recorder
@@ -20,8 +20,6 @@ from .starts import Source, Start
 from .underflow import flushed_to_zero
 from .vec import lengths
 
-FIRST_SEGMENT = 10_000_000
-"""Coordinate-steps of the first segment, before it is known how fast the engine is; at most 32 steps."""
 TABLE_NUMBERS = 1_000_000
 """Numbers in the tables of one segment, about: a few MB while they are made."""
 MOST_TABLE_NUMBERS = 16_000_000
@@ -34,9 +32,8 @@ ROWS_AT_ONCE = 1 << 16
 
 def paces(program: Program) -> Pace:
     """The lengths of a program's segments."""
-    first = max(1, min(32, FIRST_SEGMENT // (program.rows * program.dim)))
     columns = max(1, len(program.column_names) * len(program.configurations))
-    return Pace(first, max(1, TABLE_NUMBERS // columns, min(32, MOST_TABLE_NUMBERS // columns)))
+    return Pace(1, max(1, TABLE_NUMBERS // columns, min(32, MOST_TABLE_NUMBERS // columns)))
 
 
 class Batch:
@@ -213,8 +210,14 @@ class Batch:
                 if active.size == 0:
                     last = stop
                 began = time.perf_counter()
-                if active.size:
-                    engine.advance(program, state, active, self.reached + 1, last, self._note)
+
+                def take(rows: Any, last: int = last) -> None:
+                    engine.advance(program, state, rows, self.reached + 1, last, self._note)
+
+                if active.size and not self.segments and last == self.reached + 1:
+                    first_step(active, take)
+                elif active.size:
+                    take(active)
                 took = time.perf_counter() - began
                 self.wall_time += took
                 self.segments += 1

@@ -149,7 +149,7 @@ class Memory:
 def plan_run(
     setting: Setting, engine: Engine, keep_x: bool, beside: int | None = None, at_most: int | None = None
 ) -> Plan:
-    """Cuts an ensemble into batches that fit, or refuses.
+    """Cuts an ensemble into batches that fit, and that are no larger than is good, or refuses.
 
     ``beside``: bytes that the results of others will hold; ``at_most``: instances of a batch.
 
@@ -172,6 +172,9 @@ def plan_run(
             f"record less, or keep_x=False."
         )
     count = most if memory.needed(most) <= room else _largest(memory, most, room)
+    near = max(1, (engine.batch_coordinates or most * program.dim) // (len(configurations) * program.dim))
+    if near < count and memory.needed(near) <= room:
+        count = near
     count = min(count, at_most or count)
     batches = -(-setting.instances // count)
     per_batch = -(-setting.instances // batches)

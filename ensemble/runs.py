@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .backends.program import Engine
 from .batch import Batch
+from .pace import TooLongError
 from .plan import Memory, Plan
 from .progress import Interrupt, Reporter
 from .records import summarise
@@ -70,7 +71,7 @@ class Run:
         return self.done == self.setting.instances
 
     def next_batch(self, show: bool | None, interrupt: Interrupt) -> None:
-        """Runs the next instances: as many as were planned, or fewer if memory does not suffice for those.
+        """Runs the next instances: as many as were planned, or fewer where memory does not suffice or a step would take too long.
 
         Raises:
             MemoryError: it suffices for hardly any, with the numbers.
@@ -79,23 +80,26 @@ class Run:
         edge = old if first < old else self.setting.instances
         while True:
             count = min(self.size, edge - first)
-            why = self._tried(first, count, first < old, show, interrupt)
-            if why is None:
+            fewer, why = self._tried(first, count, first < old, show, interrupt)
+            if not fewer:
                 return
-            self.engine.release()  # here nothing holds on to the batch any longer
-            if count == 1 or count < self.planned >> HALVINGS:
-                raise self._too_little(count, why)
-            self.size = -(-count // 2)
+            if why:
+                self.engine.release()  # here nothing holds on to the batch any longer
+                if count == 1 or count < self.planned >> HALVINGS:
+                    raise self._too_little(count, why)
+            self.size = fewer
 
-    def _tried(self, first: int, count: int, goes_on: bool, show: bool | None, interrupt: Interrupt) -> str | None:
-        """Runs a batch and keeps what it found; or says why there was no memory for it."""
+    def _tried(self, first: int, count: int, goes_on: bool, show: bool | None, interrupt: Interrupt) -> tuple[int, str]:
+        """Runs a batch and keeps what it found; or says how many instances to try instead, and what there was no memory for."""
         try:
             found = self._ran(first, count, goes_on, show, interrupt)
             if found.reached == self.setting.steps or not first:
                 self._gathered.add(found)
         except MemoryError as error:
-            return (str(error).splitlines() or ["no memory"])[0]
-        return None
+            return -(-count // 2), (str(error).splitlines() or ["no memory"])[0]
+        except TooLongError as error:
+            return max(1, min(count // 2, int(error.share * count))), ""
+        return 0, ""
 
     def _ran(self, first: int, count: int, goes_on: bool, show: bool | None, interrupt: Interrupt) -> Outcome:
         setting = self.setting

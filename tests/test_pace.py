@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from ensemble.estimate import _ended_early
-from ensemble.pace import LEAST_SECONDS, LONGEST_SECONDS, OVERHEAD_SHARE, SEGMENT_SECONDS, Pace
+from ensemble.pace import (
+    LEAST_SECONDS,
+    LONGEST_SECONDS,
+    OVERHEAD_SHARE,
+    SEGMENT_SECONDS,
+    STEP_SECONDS,
+    Pace,
+    TooLongError,
+    first_step,
+)
 
 
 def settled(fixed, each, first=1, most=10**9, segments=40):
@@ -29,19 +38,83 @@ def test_segments_that_cost_nothing_themselves_take_a_fifth_of_a_second(each):
 
 
 def test_segments_grow_until_their_own_cost_is_a_small_share():
-    fixed, each = 0.03, 1e-3
+    fixed, each = 0.02, 1e-3
     pace, _ = settled(fixed, each)
     assert fixed / (fixed + pace.steps * each) == pytest.approx(OVERHEAD_SHARE, rel=0.1)
 
 
-def test_no_segment_keeps_an_interrupt_waiting_longer_than_it_must():
+@pytest.mark.parametrize("fixed", [0.0, 1e-4, 0.01, 0.1, 0.3])
+@pytest.mark.parametrize("each", [1e-8, 1e-6, 1e-4, 0.01, 0.2, STEP_SECONDS])
+@pytest.mark.parametrize("noise", [0.0, 0.1])
+def test_no_segment_keeps_an_interrupt_waiting_for_a_second(fixed, each, noise):
+    """By a clock of its own, from the first segment on: on machines of every speed, with a clock that lies by a tenth."""
+    rng, pace = np.random.default_rng(1), Pace(1, 10**9)
+    for _ in range(200):
+        took = (fixed + pace.steps * each) * rng.uniform(1 - noise, 1 + noise)
+        assert took < 1.0
+        pace.took(pace.steps, took)
+    assert fixed + pace.steps * each > 0.9 * min(SEGMENT_SECONDS, LONGEST_SECONDS) - each
+
+
+@pytest.mark.parametrize("fixed", [0.03, 0.3])
+def test_where_their_own_cost_is_large_segments_take_most_of_a_second(fixed):
+    pace, longest = settled(fixed, 0.001)
+    assert fixed + pace.steps * 0.001 == pytest.approx(min(fixed / OVERHEAD_SHARE, LONGEST_SECONDS), rel=0.05)
+    assert longest < 1.0
+
+
+def test_where_it_is_more_than_that_it_is_half_of_what_they_take():
     pace, longest = settled(1.5, 0.01)
-    assert 1.5 + pace.steps * 0.01 == pytest.approx(LONGEST_SECONDS, rel=0.05)
-    assert longest < 1.5 * LONGEST_SECONDS
+    assert 1.5 + pace.steps * 0.01 == pytest.approx(3.0, rel=0.05)
+    assert longest < 3.2
 
 
 def test_steps_longer_than_the_longest_segment_are_taken_one_by_one():
     assert settled(0.0, 3.0)[0].steps <= 2
+
+
+class Machine:
+    """Takes a step of some rows, by a clock of its own that other processes sometimes stop for a while."""
+
+    def __init__(self, each, call=0.0, pauses=()):
+        self.now, self.each, self.call, self.pauses = 0.0, each, call, iter(pauses)
+        self.slices = []
+
+    def __call__(self, rows):
+        self.slices.append(rows)
+        self.now += self.call + rows.size * self.each + next(self.pauses, 0.0)
+
+    def clock(self):
+        return self.now
+
+
+@pytest.mark.parametrize(("each", "call"), [(1e-9, 0.0), (1e-9, 0.02), (1e-7, 0.001), (1e-7, 0.02)])
+@pytest.mark.parametrize("pauses", [(), (0.5,), (0.05, 0.2, 0.0, 0.03)])
+def test_the_first_step_is_taken_once_by_everyone_where_that_takes_no_time(each, call, pauses):
+    rows, machine = np.arange(1_000_000, dtype=np.int32), Machine(each, call, pauses)
+    first_step(rows, machine, machine.clock)
+    assert np.array_equal(np.concatenate(machine.slices), rows)
+
+
+@pytest.mark.parametrize("each", [1e-6, 1e-4, 0.01, 0.3])
+@pytest.mark.parametrize("pauses", [(), (0.05, 0.2, 0.0, 0.03)])
+def test_fewer_are_taken_together_where_a_step_of_all_would_take_long(each, pauses):
+    rows, machine = np.arange(1_000_000, dtype=np.int32), Machine(each, 0.001, pauses)
+    with pytest.raises(TooLongError) as error:
+        first_step(rows, machine, machine.clock)
+    taken = error.value.share * rows.size * each
+    assert taken <= 1.01 * STEP_SECONDS / 2
+    assert taken > 0.4 * STEP_SECONDS / 2 or pauses
+    again = Machine(each, 0.001)
+    few = rows[: max(1, int(error.value.share * rows.size))]
+    first_step(few, again, again.clock)
+    assert np.array_equal(np.concatenate(again.slices), few)
+
+
+def test_one_that_takes_long_by_itself_is_taken_all_the_same():
+    machine = Machine(5.0)
+    first_step(np.arange(1), machine, machine.clock)
+    assert len(machine.slices) == 1
 
 
 def lasting(law, running, each, steps, fixed=0.0):

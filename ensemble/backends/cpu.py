@@ -38,6 +38,7 @@ class CpuEngine(Engine):
     """
 
     name = "cpu"
+    batch_coordinates = 1 << 22
 
     def __init__(self, threads: int | None = None, width: int | None = None) -> None:
         compiler.compiler_version()  # there is a compiler, and it runs

@@ -81,6 +81,7 @@ class NumpyEngine(Engine):
     """Runs programs in array NumPy. Always the arithmetic of ``math="precise"``."""
 
     name = "numpy"
+    batch_coordinates = 1 << 21
 
     def __init__(self, chunk_elements: int = CHUNK_ELEMENTS) -> None:
         self.chunk_elements = chunk_elements

@@ -227,6 +227,10 @@ class Engine(ABC):
     def to_device(self, a: NDArray[Any]) -> Any:
         return a
 
+    batch_coordinates: ClassVar[int | None] = None
+    """Coordinates of a batch, at most, where there is room for more: those that stay near the processor are advanced faster, and
+    their segments' own cost is small, so that segments are short. None: on a device, more are always as good."""
+
     on_host: ClassVar[bool] = True
     """Whether the state lies in the host's memory, and becomes the result without a copy."""
 

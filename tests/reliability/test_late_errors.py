@@ -155,6 +155,7 @@ HALVED = """
 import resource, numpy as np, ensemble as en
 from ensemble.backends.cpu import CpuEngine
 MB = 1 << 20
+CpuEngine.batch_coordinates = None  # as large as memory lets them be
 CpuEngine.memory_available = lambda self: 22 << 30  # memory that others have taken since, or a limit that nobody can read
 parts = dict(landscape=en.QuarticSaddle(dim=64), optimizer=en.GradientDescent(0.1), start=en.NormalCloud(0.1),
              noise=en.Gaussian(0.1), steps=3, backend="cpu", threads=1)

@@ -15,7 +15,9 @@ from ensemble.backends.memory import available_memory, of_control_groups
 
 LIMITED = """
 import os, resource, sys, numpy as np, ensemble as en
+from ensemble.backends.cpu import CpuEngine
 from ensemble.backends.memory import available_memory, least_memory
+CpuEngine.batch_coordinates = None  # batches as large as memory lets them be
 MB = 1 << 20
 parts = dict(landscape=en.QuarticSaddle(dim=64), optimizer=en.GradientDescent(0.1), start=en.NormalCloud(0.1),
              noise=en.Gaussian(0.1), steps=2, backend="cpu", threads=1)
