@@ -88,7 +88,8 @@ def test_launches_end_where_something_is_recorded_and_take_as_long_as_segments_d
         return _launches(s, s.program(s.sweep().parts, 0, s.instances), each)
 
     record = en.Record(["value"], at=[0, 10, 20])
-    assert launches(1e-9, record=record) == en.simulate(**RUN, record=record).dataset.attrs["segments"] == 3
+    segments = en.simulate(**RUN, record=record).dataset.attrs["segments"]
+    assert 3 <= launches(1e-9, record=record) == segments <= 8  # a step, eight times as many, ...
     steps = 10**7
     assert 1e-3 * steps / 2.0 <= launches(1e-3, steps=steps) <= 1.2 * 1e-3 * steps / 0.2
 
