@@ -89,7 +89,8 @@ void advance_tile(const Launch& launch, int tile) {
         clock.random.step = unsigned(t);
 #if ENSEMBLE_MIXED
         for (int k = 0; k < P::columns; ++k)
-            for (int w = 0; w < width; ++w) clock.column[k].set(w, tables[w][(t - launch.first) * P::table_row + k]);
+            for (int w = 0; w < width; ++w)
+                clock.column[k].set(w, tables[w][(long long)(t - launch.first) * P::table_row + k]);
 #else
         for (int k = 0; k < P::columns; ++k) clock.column[k] = table[k];
         table += P::table_row;

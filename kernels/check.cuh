@@ -19,8 +19,8 @@ HD void check_group(const Launch& launch) {
     open_clock<P>(clock, launch, row, configuration);
     clock.t = launch.last;
     clock.random.step = unsigned(launch.last);
-    load_columns<P::columns>(clock.column,
-                             table_of<P>(launch, configuration) + (launch.last - launch.first) * P::table_row);
+    load_columns<P::columns>(
+        clock.column, table_of<P>(launch, configuration) + (long long)(launch.last - launch.first) * P::table_row);
     Vec x;
     load_row(x, launch.x + row * dim());
     int label = 0;

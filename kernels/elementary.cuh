@@ -6,6 +6,14 @@
 #pragma once
 #include "base.cuh"
 
+#if defined(__CUDACC__)
+#define ENSEMBLE_TABLE __device__ const
+#define ENSEMBLE_CALLED __device__ __noinline__
+#else
+#define ENSEMBLE_CALLED static __attribute__((noinline, unused))
+#define ENSEMBLE_TABLE static const
+#endif
+
 namespace elementary {
 
 constexpr bool single = sizeof(real) == 4;
@@ -25,8 +33,9 @@ constexpr real rounder = real(single ? 12582912.0 : 6755399441055744.0);
 constexpr real half_pi_1 = real(single ? 1.5703125 : 1.5707963267341256);
 constexpr real half_pi_2 = real(single ? 0.0004837512969970703 : 6.077100506303966e-11);
 constexpr real half_pi_3 = real(single ? 7.549790126404332e-08 : 2.0222662487959506e-21);
+constexpr real half_pi_of_digits = real(8.515303950216386e-20);  // half pi over 2^64
 constexpr real two_over_pi = real(single ? 0.6366197466850281 : 0.6366197723675814);
-constexpr real sin_limit = real(single ? 4194304.0 : 2251799813685248.0);
+constexpr real sin_limit = real(single ? 12288.0 : 1572864.0);
 constexpr real two_thirds = real(single ? 0.6666666865348816 : 0.6666666666666666);
 constexpr real two_thirds_low = real(single ? -1.9868215517249155e-08 : 3.700743415417188e-17);
 constexpr real splitter = real(single ? 4097.0 : 134217729.0);
@@ -171,18 +180,92 @@ HD scalar tanh(const scalar& x) {
     return from_bits(bits(result) | sign_of(bits(x)));
 }
 
-// sin(x + quarters pi/2)
-HD scalar sin_quarters(const scalar& x, int quarters) {
-    scalar rounded = muladd(x, two_over_pi, rounder);
-    scalar n = rounded - rounder;
-    scalar r = muladd(n, -half_pi_3, muladd(n, -half_pi_2, muladd(n, -half_pi_1, x)));
+// 2/pi: 64 zeros, then its binary digits.
+ENSEMBLE_TABLE unsigned two_over_pi_digits[38] = {
+    0x00000000, 0x00000000, 0xa2f9836e, 0x4e441529, 0xfc2757d1, 0xf534ddc0, 0xdb629599, 0x3c439041,
+    0xfe5163ab, 0xdebbc561, 0xb7246e3a, 0x424dd2e0, 0x06492eea, 0x09d1921c, 0xfe1deb1c, 0xb129a73e,
+    0xe88235f5, 0x2ebb4484, 0xe99c7026, 0xb45f7e41, 0x3991d639, 0x835339f4, 0x9c845f8b, 0xbdf9283b,
+    0x1ff897ff, 0xde05980f, 0xef2f118b, 0x5a0a6d1f, 0x6d367ecf, 0x27cb09b7, 0x4f463f66, 0x9e5fea2d,
+    0x7527bac7, 0xebe5f17b, 0x3d0739f7, 0x8a5292ea, 0x6bfb5fb1, 0x1f8d5d08};
+// x = quarters pi/2 + rest, |rest| to pi/4, of a number from 2^-10 on (Payne and Hanek 1983): of m 2^e times 2/pi the digits of
+// weight 4 and more do not matter, nor do those after the 128 next ones.
+struct FarTurn {
+    int quarters;
+    real rest;
+};
+ENSEMBLE_CALLED FarTurn far_turn(real x) {
+    constexpr unsigned_of_real one = 1;
+    real size = absolute(x);
+    if (!(size <= largest)) return {0, x - x};
+#if ENSEMBLE_DEVICE
+    unsigned_of_real pattern = unsigned_of_real(bits(size));
+#else
+    unsigned_of_real pattern;
+    __builtin_memcpy(&pattern, &size, sizeof(pattern));
+#endif
+    unsigned long long m = (pattern & ((one << mantissa_bits) - 1)) | (one << mantissa_bits);
+    int first = int(pattern >> mantissa_bits) - (single ? 150 : 1075) + 62, at = first >> 5, shift = first & 31;
+    unsigned long long w[4];
+    for (int k = 0; k < 4; ++k) {
+        unsigned long long both = (unsigned long long)two_over_pi_digits[at + k] << 32 | two_over_pi_digits[at + k + 1];
+        w[k] = (both << shift) >> 32;
+    }
+    // The upper 64 of the 128 digits of m times these, the rest of which only carry.
+    unsigned long long low = m & 0xffffffffull, high = m >> 32, middle = low * w[2] + ((low * w[3]) >> 32);
+    unsigned long long other = high * w[3] + (middle & 0xffffffffull);
+    unsigned long long turn = m * (w[0] << 32 | w[1]) + high * w[2] + (middle >> 32) + (other >> 32);
+    long long rest = (long long)(turn << 2);
+    int quarters = int(turn >> 62) + (rest < 0);
+    real r = real(rest) * half_pi_of_digits;
+    return x < real(0) ? FarTurn{-quarters, -r} : FarTurn{quarters, r};
+}
+
+// The sine of r + quadrant pi/2, |r| to pi/4.
+HD scalar sine_of(const scalar& r, const integer& quadrant) {
     scalar z = r * r;
     scalar sine = muladd(sin_tail(z), r * z, r);
     scalar cosine = muladd(cos_tail(z), z * z, muladd(z, real(-0.5), real(1)));
-    integer quadrant = bits(rounded) + quarters;
     scalar result = where((quadrant & 1) != 0, cosine, sine);
-    result = from_bits(bits(result) ^ ((quadrant & 2) << (top_bit - 1)));
-    return where(absolute(x) <= sin_limit, result, not_a_number());
+    return from_bits(bits(result) ^ ((quadrant & 2) << (top_bit - 1)));
+}
+#if ENSEMBLE_DEVICE
+HD scalar far_sine(real x, int quarters) {
+    FarTurn turn = far_turn(x);
+    return sine_of(turn.rest, integer(turn.quarters + quarters));
+}
+#else
+static __attribute__((noinline, unused)) scalar far_sine(const scalar& x, int quarters) {
+    scalar rest;
+    integer quadrant;
+    for (int w = 0; w < width; ++w) {
+        bool far = !(absolute(x.get(w)) <= sin_limit);
+        FarTurn turn = far ? far_turn(x.get(w)) : FarTurn{0, 0};
+        rest.set(w, turn.rest);
+        quadrant.set(w, turn.quarters + quarters);
+    }
+    return sine_of(rest, quadrant);
+}
+#endif
+
+// sin(x + quarters pi/2), |x| to sin_limit
+HD scalar near_sine(const scalar& x, int quarters) {
+    scalar rounded = muladd(x, two_over_pi, rounder);
+    scalar n = rounded - rounder;
+    scalar r = muladd(n, -half_pi_3, muladd(n, -half_pi_2, muladd(n, -half_pi_1, x)));
+    return sine_of(r, bits(rounded) + quarters);
+}
+// True where a branch is to be taken here, whatever the other lanes do.
+#if ENSEMBLE_DEVICE
+HD bool any_here(bool m) { return m; }
+#else
+HD bool any_here(const mask& m) { return any(m); }
+#endif
+HD mask is_far(const scalar& x) { return as_mask(!(absolute(x) <= sin_limit)); }
+HD scalar sin_quarters(const scalar& x, int quarters) {
+    scalar result = near_sine(x, quarters);
+    mask far = is_far(x);
+    if (__builtin_expect(any_here(far), 0)) result = where(far, far_sine(x, quarters), result);
+    return result;
 }
 HD scalar sin(const scalar& x) { return sin_quarters(x, 0); }
 HD scalar cos(const scalar& x) { return sin_quarters(x, 1); }

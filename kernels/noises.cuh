@@ -122,9 +122,10 @@ struct AlphaStable {
         scalar log_u = elementary::log(where(upper, u, v));
         scalar near_one = where(u < real(1), -(log_u * (v / (real(1) - u))), v);
         scalar w = where(upper, near_one, -log_u);
-        scalar ratio = elementary::log(elementary::sin(muladd(ratio_slope, d, ratio_start))) - elementary::log(w);
-        scalar power = muladd(of_cosine, elementary::log(elementary::sin(d)), of_ratio * ratio);
-        scalar size = elementary::sin(muladd(alpha, d, sine_start)) * kept_finite(elementary::exp(power));
+        scalar ratio =
+            elementary::log(elementary::near_sine(muladd(ratio_slope, d, ratio_start), 0)) - elementary::log(w);
+        scalar power = muladd(of_cosine, elementary::log(elementary::near_sine(d, 0)), of_ratio * ratio);
+        scalar size = elementary::near_sine(muladd(alpha, d, sine_start), 0) * kept_finite(elementary::exp(power));
         return where(sign, size, -size);
     }
     template <class G, class Landscape, class Now>

@@ -191,12 +191,19 @@ def constants_of(dtype: type[np.floating]) -> dict[str, float]:
             "half_pi_2": float(half_pi_2),
             "half_pi_3": nearest(half_pi - half_pi_1 - half_pi_2, dtype),
             "two_over_pi": nearest(1 / half_pi, dtype),
-            "sin_limit": float(two ** (digits - 2)),
+            "sin_limit": float(3 * two ** (12 if dtype is np.float32 else 19)),  # fewer quarter turns than that n
             "two_thirds": nearest(two_thirds, dtype),
             "two_thirds_low": nearest(two_thirds - mp.mpf(nearest(two_thirds, dtype)), dtype),
             "splitter": float(two**split + 1),
             "pow_limit": float(two**power),  # to this power every number but 1 is 0 or inf
         }
+
+
+def digits_of_two_over_pi() -> tuple[int, ...]:
+    """Two zeros, then the first 36 words of 32 binary digits of 2/pi."""
+    with mp.workprec(36 * 32 + 64):
+        digits = int(mp.floor(2 / mp.pi * mp.mpf(2) ** (36 * 32)))
+    return (0, 0, *((digits >> 32 * (35 - i)) & 0xFFFFFFFF for i in range(36)))
 
 
 def constants() -> dict[str, tuple[float, float]]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import inspect
+import subprocess
 
 import numpy as np
 import pytest
 from device_runs import differences, program, run
-from emulated import COMPILERS, EmulatedEngine
+from emulated import COMPILERS, HERE, EmulatedEngine
 from parts import kinds
 
 import ensemble as en
 from ensemble.backends.numpy import NumpyEngine
+from ensemble.sources import kernels
 
 needs_compiler = pytest.mark.skipif(not COMPILERS, reason="no C++ compiler on PATH")
 
@@ -129,3 +132,26 @@ def test_perturbed_descent_waits_as_long_as_it_says_however_late_it_is(cpu, dtyp
     for engine in (NumpyEngine(), cpu, *([EmulatedEngine(1)] if COMPILERS else [])):
         assert kicks_at(engine, dtype, first, 1e9) == [first]
         assert kicks_at(engine, dtype, first, 1) == [first, first + 2]
+
+
+HARNESS = """
+#include "emulation.cuh"
+#include "base.cuh"
+extern "C" __attribute__((visibility("default"))) int run_group(unsigned block, unsigned thread) {
+    blockIdx = {block}, blockDim = {ENSEMBLE_THREADS}, threadIdx = {thread};
+    return group_of_launch();
+}
+"""
+
+
+@needs_compiler
+def test_groups_are_found_where_their_threads_are_more_than_32_bits_count(tmp_path):
+    """A block of 128 threads holds 16 groups of 8 lanes; 1.3e8 blocks hold 1.7e10 threads."""
+    macros = {"DIM": 4096, "LANES": 8, "THREADS": 128, "DOUBLE": 0, "FAST": 0, "WINDOW": 2}
+    (tmp_path / "group.cpp").write_text(HARNESS)
+    command = ["g++", "-std=c++20", "-O1", "-w", "-fPIC", "-shared", "-pthread", f"-I{kernels()}", f"-I{HERE}"]
+    command += [f"-DENSEMBLE_{name}={value}" for name, value in macros.items()]
+    subprocess.run([*command, str(tmp_path / "group.cpp"), "-o", str(tmp_path / "group.so")], check=True)
+    function = ctypes.CDLL(str(tmp_path / "group.so")).run_group
+    for block in (0, 7, 130_000_000):
+        assert [function(block, thread) for thread in (0, 7, 8, 127)] == [16 * block + k for k in (0, 0, 1, 15)]

@@ -127,6 +127,7 @@ def test_a_box_keeps_nan_on_every_backend(cpu):
         assert not differences(run(engine, p, STEPS), reference)
 
 
+@pytest.mark.filterwarnings("ignore:.*starts already satisfy the event")
 @pytest.mark.parametrize("backend", ["numpy", "cpu"])
 def test_statistics_count_what_diverged_and_leave_it_out(cpu, backend):
     found = simulated("nan", backend, event=en.LeftBall(0.4), optimizer=en.ClipValue(en.GradientDescent(0.01)))

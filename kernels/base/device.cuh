@@ -149,7 +149,8 @@ constexpr bool shares_warp = lanes > 1 && lanes < 32;
 HD int lane_in_group() { return lanes == 1 ? 0 : int(threadIdx.x) & (lanes - 1); }
 #if ENSEMBLE_WINDOW
 HD int group_of_launch() {
-    return lanes == ENSEMBLE_THREADS ? int(blockIdx.x) : int((blockIdx.x * blockDim.x + threadIdx.x) / lanes);
+    // Groups are counted, not threads: of those there may be more than 2^32.
+    return int(blockIdx.x * (ENSEMBLE_THREADS / lanes) + threadIdx.x / lanes);
 }
 #endif
 // What a window cannot know. Defined nowhere: a program that asks and yet says that it is pointwise has no machine code.

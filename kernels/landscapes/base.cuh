@@ -21,8 +21,35 @@ struct Unconstrained : NoConstraint<void> {};
 
 ELEMENTWISE_FUNCTION(exp, ExpOf, elementary::exp(broadcast(a)))
 ELEMENTWISE_FUNCTION(log, LogOf, elementary::log(broadcast(a)))
-ELEMENTWISE_FUNCTION(sin, SinOf, elementary::sin(broadcast(a)))
-ELEMENTWISE_FUNCTION(cos, CosOf, elementary::cos(broadcast(a)))
 ELEMENTWISE_FUNCTION(tanh, TanhOf, elementary::tanh(broadcast(a)))
+
+// Sines a number of quarter turns on. One branch for a block of coordinates: far arguments are rare, and dear.
+template <int quarters, class A>
+struct Sines : Expression {
+    static constexpr bool pointwise = A::pointwise;
+    A a;
+    HD Sines(A&& a_) : a(static_cast<A&&>(a_)) {}
+    HD Quad<scalar> at(int j) const {
+        auto p = a.at(j);
+        Quad<scalar> r;
+        mask far = as_mask(false);
+        EACH_COORDINATE {
+            scalar x = broadcast(p.c[c]);
+            r.c[c] = elementary::near_sine(x, quarters);
+            far = far | elementary::is_far(x);
+        }
+        if (seldom(elementary::any_here(far)))
+            EACH_COORDINATE r.c[c] = elementary::sin_quarters(broadcast(p.c[c]), quarters);
+        return r;
+    }
+};
+template <class A, typename enable_if<is_operand<A>>::type = 0>
+HD auto sin(A&& a) {
+    return Sines<0, operand<A>>(make_operand<A>(static_cast<A&&>(a)));
+}
+template <class A, typename enable_if<is_operand<A>>::type = 0>
+HD auto cos(A&& a) {
+    return Sines<1, operand<A>>(make_operand<A>(static_cast<A&&>(a)));
+}
 
 HD Same<real> zero() { return Same<real>(real(0)); }
