@@ -157,6 +157,16 @@ def _check(dataset: xr.Dataset, settings: Mapping[str, Setting], outcomes: dict[
                 continue
             if found.shape != shape or (found.dtype != dtype if array != "integers" else found.dtype.kind not in "iu"):
                 raise UnreadableFileError(f"its {array} are {found.dtype} {found.shape}, and should be {dtype} {shape}")
+        places, record = outcome.record_places, setting.record
+        if (
+            record is not None
+            and places is not None
+            and places.size
+            and record.steps(setting.steps)[0] <= outcome.reached
+        ):
+            for quantity in record.quantities:
+                if quantity not in outcome.records and f"{quantity}_n" not in outcome.records:
+                    raise UnreadableFileError(f"{quantity} was recorded, and is not there")
         if not 0 <= outcome.reached <= setting.steps:
             raise UnreadableFileError(f"it was at step {outcome.reached} of {setting.steps}")
         for array in ("event_step", "diverged_step"):

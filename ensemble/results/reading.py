@@ -37,12 +37,14 @@ def _read(path: Path, file: BinaryIO) -> xr.Dataset:
         size = os.fstat(file.fileno()).st_size
         with h5py.File(file, "r") as inside:
             _look_at_attributes(inside)
-            for name in inside:
-                _look_at(inside, name, size)
+            shapes = {name: _look_at(inside, name, size) for name in inside}
         file.seek(0)
-        with xr.open_dataset(file, engine="h5netcdf") as found:
+        with xr.open_dataset(file, engine="h5netcdf", phony_dims="access") as found:
             if sum(v.nbytes for v in found.variables.values()) > SQUEEZED * size:
                 raise _ForeignError("its arrays are larger than what is in it")
+            for name, variable in found.variables.items():
+                if variable.shape != shapes.get(str(name), variable.shape):  # it would be filled up
+                    raise _ForeignError(f"{name!r} has not the size of its dimensions")
             return found.load().drop_encoding()
     except MemoryError:
         raise
@@ -56,7 +58,8 @@ class _ForeignError(Exception):
     """Something in the file that no file of ours holds."""
 
 
-def _look_at(inside: h5py.File, name: str, size: int) -> None:
+def _look_at(inside: h5py.File, name: str, size: int) -> tuple[int, ...]:
+    """Refuses what could lead outside the file, or holds more than it; the shape of what may be read."""
     if not isinstance(inside.get(name, getlink=True), h5py.HardLink):
         raise _ForeignError(f"{name!r} is a link to somewhere else")
     if inside.get(name, getclass=True) is not h5py.Dataset:
@@ -78,6 +81,7 @@ def _look_at(inside: h5py.File, name: str, size: int) -> None:
             left -= len(found[place])
             if left < 0:
                 raise _ForeignError(f"{name!r} is larger than the file")
+    return tuple(found.shape)
 
 
 def _look_at_attributes(thing: Any) -> None:
