@@ -13,7 +13,11 @@ from .exit_laws import FloatArray, require_positive
 
 @dataclass(frozen=True)
 class Tuning:
-    """Rate and momentum that converge fastest, and `factor`: by how much |x| then shrinks in a step."""
+    """Rate and momentum that converge fastest, and `factor`: by how much |x| then shrinks in a step.
+
+    >>> Tuning(lr=0.5, beta=0.0, factor=0.5).factor
+    0.5
+    """
 
     lr: float
     beta: float
@@ -24,6 +28,9 @@ def gradient_descent_tuning(smallest: float, largest: float) -> Tuning:
     """Best gradient descent on quadratics with curvatures from `smallest` to `largest`: lr = 2/(m+L), (k-1)/(k+1).
 
     k = L/m, m = `smallest`, L = `largest` (Nesterov 2004, theorem 2.1.15). ValueError: not 0 < smallest <= largest.
+
+    >>> round(gradient_descent_tuning(smallest=1.0, largest=100.0).factor, 8)
+    0.98019802
     """
     k = _condition(smallest, largest)
     return Tuning(2.0 / (smallest + largest), 0.0, (k - 1.0) / (k + 1.0))
@@ -33,6 +40,9 @@ def heavy_ball_tuning(smallest: float, largest: float) -> Tuning:
     """Best heavy ball there: lr = 4/(sqrt L + sqrt m)^2, beta = factor^2, factor (sqrt k - 1)/(sqrt k + 1).
 
     Polyak 1964. At both ends of the spectrum the roots are double: |x| falls like t factor^t. ValueError as above.
+
+    >>> round(heavy_ball_tuning(smallest=1.0, largest=100.0).factor, 8)
+    0.81818182
     """
     root = math.sqrt(_condition(smallest, largest))
     factor = (root - 1.0) / (root + 1.0)
@@ -43,6 +53,9 @@ def nesterov_tuning(smallest: float, largest: float) -> Tuning:
     """Best Nesterov's method there: lr = 4/(3L+m), beta = (s-2)/(s+2), factor 1 - 2/s with s = sqrt(3k+1).
 
     Lessard, Recht & Packard 2016 (arXiv:1408.3595), proposition 1. ValueError as above.
+
+    >>> round(nesterov_tuning(smallest=1.0, largest=100.0).factor, 8)
+    0.88472192
     """
     s = math.sqrt(3.0 * _condition(smallest, largest) + 1.0)
     return Tuning(4.0 / (3.0 * largest + smallest), (s - 2.0) / (s + 2.0), 1.0 - 2.0 / s)
@@ -53,6 +66,9 @@ def polyak_lojasiewicz_bound(mu: float, smoothness: float, t: ArrayLike) -> Floa
 
     For |grad f|^2/2 >= mu (f - f*) and an L-smooth f, convex or not (Polyak 1963; Karimi, Nutini & Schmidt 2016, theorem
     1, arXiv:1608.04636). A violated bound is a bug. Shape of t. ValueError: not 0 < mu <= smoothness, t negative.
+
+    >>> polyak_lojasiewicz_bound(mu=1 / 32, smoothness=8.0, t=[0, 100]).round(6).tolist()
+    [1.0, 0.676116]
     """
     _condition(mu, smoothness)
     return np.asarray((1.0 - mu / smoothness) ** _steps(t))
@@ -63,6 +79,9 @@ def smooth_gradient_bound(smoothness: float, gap: float, t: ArrayLike) -> FloatA
 
     `gap` >= f(x_0) - inf f; any smooth f, convex or not (Nesterov 2004, eq. 1.2.15). Infinite at t = 0. Shape of t.
     ValueError: smoothness not positive, gap or t negative.
+
+    >>> smooth_gradient_bound(smoothness=2.0, gap=1.0, t=[0, 4]).tolist()
+    [inf, 1.0]
     """
     require_positive({"smoothness": smoothness})
     steps = _steps(t)
@@ -79,6 +98,9 @@ def adam_two_cycle(lr: float, beta1: float, eps: float, curvature: float) -> flo
     beta2 too (unstable at Adam's defaults, stable at lr=.1, beta1=.2, beta2=.5).
 
     ValueError: lr or curvature not positive, eps negative, beta1 outside [0, 1), or no such cycle.
+
+    >>> round(adam_two_cycle(lr=0.1, beta1=0.2, eps=1e-8, curvature=1.0), 6)
+    0.033333
     """
     require_positive({"lr": lr, "curvature": curvature})
     if not 0 <= beta1 < 1 or not eps >= 0:
@@ -95,6 +117,9 @@ def octopus_stage_growth(smoothness: float, gamma: float) -> float:
     kappa = 1 + ln 2/ln(1 + gamma/(2 smoothness)). While one coordinate leaves its saddle, growing by 1 + gamma/(2 L) a
     step, the waiting ones halve, and have all that to make up (Du et al. 2017, arXiv:1705.10412, theorem 4.1: kappa^d
     steps for d saddles). ValueError: an argument not positive.
+
+    >>> round(octopus_stage_growth(smoothness=1.0, gamma=1.0), 6)
+    2.709511
     """
     require_positive({"smoothness": smoothness, "gamma": gamma})
     return 1.0 + math.log(2.0) / math.log1p(gamma / (2.0 * smoothness))

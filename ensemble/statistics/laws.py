@@ -10,12 +10,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.integrate import quad
-from scipy.special import betainc, erf
 
 from .descent_laws import (
     Tuning,
@@ -34,31 +32,45 @@ from .exit_laws import (
     exit_law,
     mean_first_passage,
     require_positive,
-    require_steps,
     saddle_exit,
 )
+from .momentum_laws import (
+    averaged_momentum_saddle_mean_asymptotic,
+    heavy_ball_saddle_mean_asymptotic,
+    nesterov_saddle_mean_asymptotic,
+    nesterov_variance,
+    require_momentum,
+)
+from .sign_laws import SignLaw, sign_descent_cycle, sign_descent_law
 from .stable_laws import stable_exit_mean, stable_exit_mean_asymptotic
+from .start_laws import BallStart, NormalStart, SphereStart, StartLaw, random_start_exit
 from .stationary_laws import StationaryLaw, hessian_aligned_selection, kramers_mean, stationary_law
+from .unstable_laws import ball_exit_mean_asymptotic, first_direction_exit
 
 __all__ = [
     "BallStart",
     "ExitLaw",
     "JinConstants",
     "NormalStart",
+    "SignLaw",
     "SphereStart",
     "StartLaw",
     "StationaryLaw",
     "TimeLaw",
     "Tuning",
     "adam_two_cycle",
+    "averaged_momentum_saddle_mean_asymptotic",
     "averaged_momentum_variance",
+    "ball_exit_mean_asymptotic",
     "double_well_mean",
     "double_well_mean_continuous",
     "double_well_mean_kramers",
     "exit_law",
+    "first_direction_exit",
     "gradient_descent_edge",
     "gradient_descent_tuning",
     "heavy_ball_edge",
+    "heavy_ball_saddle_mean_asymptotic",
     "heavy_ball_tuning",
     "heavy_ball_variance",
     "hessian_aligned_selection",
@@ -66,7 +78,9 @@ __all__ = [
     "kramers_mean",
     "mean_first_passage",
     "nesterov_edge",
+    "nesterov_saddle_mean_asymptotic",
     "nesterov_tuning",
+    "nesterov_variance",
     "octopus_stage_growth",
     "polyak_lojasiewicz_bound",
     "random_start_exit",
@@ -75,6 +89,8 @@ __all__ = [
     "sgd_correlation",
     "sgd_quadratic",
     "sgd_variance",
+    "sign_descent_cycle",
+    "sign_descent_law",
     "smooth_gradient_bound",
     "stable_exit_mean",
     "stable_exit_mean_asymptotic",
@@ -90,6 +106,10 @@ def sgd_quadratic(h: float, lr: float, sigma: float, x0: float, t: ArrayLike) ->
 
     E x_t = a^t x0, Var x_t = (lr sigma)^2 (1 - a^2t)/(1 - a^2), a = 1 - lr h: an AR(1) process; stable or not.
     ValueError: lr not positive, sigma or a t negative.
+
+    >>> mean, variance = sgd_quadratic(h=2.0, lr=0.1, sigma=1.0, x0=1.0, t=20)
+    >>> round(float(mean), 9), round(float(variance), 9)
+    (0.011529215, 0.027774085)
     """
     require_positive({"lr": lr})
     steps = np.asarray(t, float)
@@ -102,13 +122,21 @@ def sgd_quadratic(h: float, lr: float, sigma: float, x0: float, t: ArrayLike) ->
 
 
 def sgd_correlation(h: float, lr: float, lag: int) -> float:
-    """Stationary correlation of SGD's iterates `lag` steps apart: (1 - lr h)^lag. ValueError where unstable."""
+    """Stationary correlation of SGD's iterates `lag` steps apart: (1 - lr h)^lag. ValueError where unstable.
+
+    >>> round(sgd_correlation(h=2.0, lr=0.1, lag=3), 9)
+    0.512
+    """
     _stable(lr, gradient_descent_edge(h))
     return (1.0 - lr * h) ** lag
 
 
 def sgd_variance(h: float, lr: float, sigma: float) -> float:
-    """Stationary variance of SGD: lr sigma^2 / (h (2 - lr h)), exact for every stable lr. ValueError where unstable."""
+    """Stationary variance of SGD: lr sigma^2 / (h (2 - lr h)), exact for every stable lr. ValueError where unstable.
+
+    >>> round(sgd_variance(h=2.0, lr=0.1, sigma=1.0), 9)
+    0.027777778
+    """
     _stable(lr, gradient_descent_edge(h))
     return lr * sigma**2 / (h * (2.0 - lr * h))
 
@@ -117,26 +145,41 @@ def heavy_ball_variance(h: float, lr: float, sigma: float, beta: float) -> float
     """Stationary variance of heavy ball: lr sigma^2 (1+beta) / (h (1-beta) (2(1+beta) - lr h)).
 
     From the discrete Lyapunov equation of (x, v) (Yaida 2019 has it to all orders). ValueError where unstable.
+
+    >>> round(heavy_ball_variance(h=2.0, lr=0.1, sigma=1.0, beta=0.9), 9)
+    0.263888889
     """
     _stable(lr, heavy_ball_edge(h, beta))
     return lr * sigma**2 * (1.0 + beta) / (h * (1.0 - beta) * (2.0 * (1.0 + beta) - lr * h))
 
 
 def averaged_momentum_variance(h: float, lr: float, sigma: float, beta: float) -> float:
-    """Stationary variance with v <- beta v + (1-beta) g: heavy ball's at lr (1-beta). ValueError where unstable."""
+    """Stationary variance with v <- beta v + (1-beta) g: heavy ball's at lr (1-beta). ValueError where unstable.
+
+    >>> round(averaged_momentum_variance(h=2.0, lr=1.0, sigma=1.0, beta=0.9), 9)
+    0.263888889
+    """
     return heavy_ball_variance(h, lr * (1.0 - beta), sigma, beta)
 
 
 def gradient_descent_edge(h: float) -> float:
-    """Largest stable rate of gradient descent: 2/h. ValueError: h not positive."""
+    """Largest stable rate of gradient descent: 2/h. ValueError: h not positive.
+
+    >>> gradient_descent_edge(h=2.0)
+    1.0
+    """
     require_positive({"h": h})
     return 2.0 / h
 
 
 def heavy_ball_edge(h: float, beta: float) -> float:
-    """Largest stable rate of heavy ball: 2(1+beta)/h (Polyak 1964). ValueError: h not positive, beta outside [0, 1)."""
+    """Largest stable rate of heavy ball: 2(1+beta)/h (Polyak 1964). ValueError: h not positive, beta outside [0, 1).
+
+    >>> heavy_ball_edge(h=2.0, beta=0.5)
+    1.5
+    """
     require_positive({"h": h})
-    _momentum(beta)
+    require_momentum(beta)
     return 2.0 * (1.0 + beta) / h
 
 
@@ -144,9 +187,12 @@ def nesterov_edge(h: float, beta: float) -> float:
     """Largest stable rate of Nesterov's method: (2+2 beta)/((1+2 beta) h). ValueError as for heavy ball.
 
     The root -1 of z^2 - (1+beta)(1 - lr h) z + beta (1 - lr h).
+
+    >>> nesterov_edge(h=2.0, beta=0.5)
+    0.75
     """
     require_positive({"h": h})
-    _momentum(beta)
+    require_momentum(beta)
     return (2.0 + 2.0 * beta) / ((1.0 + 2.0 * beta) * h)
 
 
@@ -159,80 +205,14 @@ def saddle_exit_mean_asymptotic(lr: float, gamma: float, sigma: float, radius: f
     [ln(R sqrt(a^2-1)/(lr sigma)) + (0.5772157 + ln 2)/2] / ln a + 1/2, a = 1 + lr gamma: x_t -> a^t Z lr sigma /
     sqrt(a^2-1) with Z ~ N(0, 1), E ln|Z| = -(Euler's constant + ln 2)/2, and 1/2 for whole steps. Compare
     `saddle_exit`, which is exact. ValueError: an argument not positive.
+
+    >>> round(saddle_exit_mean_asymptotic(lr=0.05, gamma=1.0, sigma=1.0, radius=1.0), 3)
+    51.575
     """
     require_positive({"lr": lr, "gamma": gamma, "sigma": sigma, "radius": radius})
     a = 1.0 + lr * gamma
     growth = math.log(radius * math.sqrt(a * a - 1.0) / (lr * sigma))
     return (growth + (np.euler_gamma + math.log(2.0)) / 2.0) / math.log(a) + 0.5
-
-
-class StartLaw(Protocol):
-    """A random start, as far as one of its coordinates goes."""
-
-    def within(self, u: FloatArray) -> FloatArray:
-        """Return P(|x_1| <= u), u >= 0, shape kept."""
-        ...
-
-
-@dataclass(frozen=True)
-class NormalStart:
-    """Every coordinate N(0, scale^2)."""
-
-    scale: float
-
-    def __post_init__(self) -> None:
-        require_positive({"scale": self.scale})
-
-    def within(self, u: FloatArray) -> FloatArray:
-        return np.asarray(erf(u / (self.scale * math.sqrt(2.0))))
-
-
-@dataclass(frozen=True)
-class BallStart:
-    """Uniform in the ball of that radius in `dim` dimensions: |x_1|/radius ~ sqrt(Beta(1/2, (dim+1)/2))."""
-
-    radius: float
-    dim: int
-
-    def __post_init__(self) -> None:
-        require_positive({"radius": self.radius, "dim": self.dim})
-
-    def within(self, u: FloatArray) -> FloatArray:
-        return np.asarray(betainc(0.5, (self.dim + 1) / 2, np.minimum(u / self.radius, 1.0) ** 2))
-
-
-@dataclass(frozen=True)
-class SphereStart:
-    """Uniform on the sphere of that radius in `dim` >= 2 dimensions: |x_1|/radius ~ sqrt(Beta(1/2, (dim-1)/2))."""
-
-    radius: float
-    dim: int
-
-    def __post_init__(self) -> None:
-        require_positive({"radius": self.radius})
-        if self.dim < 2:
-            raise ValueError(f"dim={self.dim}; give 2 or more (in one dimension the sphere is two points)")
-
-    def within(self, u: FloatArray) -> FloatArray:
-        return np.asarray(betainc(0.5, (self.dim - 1) / 2, np.minimum(u / self.radius, 1.0) ** 2))
-
-
-def random_start_exit(lr: float, gamma: float, radius: float, start: StartLaw, steps: int) -> TimeLaw:
-    """Exact law of the first t >= 1 with |x_t| >= radius for gradient descent without noise from a random start.
-
-    |x_t| = a^t |x_0| with a = 1 + lr gamma, so P(T > t) = P(|x_0| <= radius a^-t) for t >= 1; mean and sd by summing
-    the whole tail. Times in steps. ValueError: lr, gamma or radius not positive, steps negative.
-    """
-    require_positive({"lr": lr, "gamma": gamma, "radius": radius})
-    require_steps(steps)
-    log_growth = math.log1p(lr * gamma)
-    tail = np.ones(1)
-    while tail.size <= steps or tail[-1] > 1e-18:
-        more = np.arange(tail.size, 2 * tail.size + 64, dtype=float)
-        tail = np.append(tail, start.within(radius * np.exp(-more * log_growth)))
-    mean = float(tail.sum())
-    square = float(np.sum((2.0 * np.arange(tail.size) + 1.0) * tail))
-    return TimeLaw(tail[: steps + 1], mean, math.sqrt(max(square - mean**2, 0.0)), int(np.argmax(tail <= 0.5)))
 
 
 # The double well, f = (x^2-1)^2/4, from -1 until x >= 1; times in units of lr * steps
@@ -242,6 +222,9 @@ def double_well_mean(lr: float, temperature: float) -> float:
     """Mean of lr*T from -1 until x >= 1 on (x^2-1)^2/4, exact for the discrete process with sigma^2 = 2 D/lr.
 
     Transfer operator (`exit_law`); the simulator must meet this one. ValueError: lr or temperature not positive.
+
+    >>> round(double_well_mean(lr=0.05, temperature=0.1), 3)
+    65.916
     """
     require_positive({"lr": lr, "temperature": temperature})
     sigma = math.sqrt(2.0 * temperature / lr)
@@ -253,6 +236,9 @@ def double_well_mean_continuous(temperature: float) -> float:
 
     (1/D) int_-1^1 e^(f(y)/D) int_-inf^y e^(-f(z)/D) dz dy (Gardiner 2009, s5.5.2). ValueError: temperature not
     positive.
+
+    >>> round(double_well_mean_continuous(temperature=0.1), 3)
+    66.269
     """
     require_positive({"temperature": temperature})
 
@@ -274,7 +260,11 @@ def double_well_mean_continuous(temperature: float) -> float:
 
 
 def double_well_mean_kramers(temperature: float) -> float:
-    """Kramers' (1940) mean time for (x^2-1)^2/4: 2 pi / sqrt(f''(-1) |f''(0)|) e^(1/(4D)), good for D << 1/4."""
+    """Kramers' (1940) mean time for (x^2-1)^2/4: 2 pi / sqrt(f''(-1) |f''(0)|) e^(1/(4D)), good for D << 1/4.
+
+    >>> round(double_well_mean_kramers(temperature=0.1), 3)
+    54.125
+    """
     require_positive({"temperature": temperature})
     return 2.0 * math.pi / math.sqrt(2.0) * math.exp(0.25 / temperature)
 
@@ -287,6 +277,9 @@ class JinConstants:
     """What perturbed gradient descent runs with: `lr`, `radius`, `g_thres`, `t_thres` are PerturbedGD's fields.
 
     `t_thres` (steps) is not rounded; `f_thres` is the decrease asked for within it; `chi` is the logarithmic factor.
+
+    >>> jin_constants(10, 1.0, 1.0, 0.01, 1.0, 0.1, 1.0).f_thres > 0
+    True
     """
 
     chi: float
@@ -307,6 +300,10 @@ def jin_constants(
     `hessian_lipschitz`, e = `eps`, delta the probability of failure, Df = `gap` >= f(x_0) - min f.
 
     ValueError: an argument not positive, c above 1, delta of 1 or more.
+
+    >>> found = jin_constants(dim=10, smoothness=1.0, hessian_lipschitz=1.0, eps=0.01, c=1.0, delta=0.1, gap=1.0)
+    >>> round(found.chi, 3), found.lr
+    (41.447, 1.0)
     """
     require_positive(
         {
@@ -330,11 +327,6 @@ def jin_constants(
         f_thres=c * math.sqrt(eps**3 / hessian_lipschitz) / chi**3,
         t_thres=chi * smoothness / (c**2 * math.sqrt(hessian_lipschitz * eps)),
     )
-
-
-def _momentum(beta: float) -> None:
-    if not 0 <= beta < 1:
-        raise ValueError(f"beta={beta}; give 0 or more and less than 1")
 
 
 def _stable(lr: float, edge: float) -> None:

@@ -18,7 +18,7 @@ from scipy.sparse.linalg import splu
 from scipy.special import ndtr
 
 from ..words import told
-from .exit_laws import FloatArray, Gradient, require_positive
+from .exit_laws import FloatArray, Gradient, noise_of, require_positive
 from .lifetimes import IntArray
 
 _NODES, _REACH, _PANEL = 16, 8.5, 6.0  # as in exit_laws
@@ -34,6 +34,10 @@ class StationaryLaw:
 
     `breaks` are the points between which `mass` is asked for; `error` is the largest change, when the nodes doubled, of
     these masses (relative to 1e-10 or more), of the mean, and of the variance, relative.
+
+    >>> law = stationary_law(lambda x: 2.0 * x, lr=0.1, sigma=1.0)
+    >>> round(float(law.weight @ law.density), 9)
+    1.0
     """
 
     node: FloatArray
@@ -58,17 +62,19 @@ def stationary_law(
 
     ValueError: lr or sigma not positive, breaks that do not rise, a gradient that does not keep the iterate from running
     away, or more than 20,000 nodes needed.
+
+    >>> law = stationary_law(lambda x: 2.0 * x, lr=0.1, sigma=1.0, breaks=[0.0])
+    >>> round(law.variance, 9), law.mass.round(9).tolist()
+    (0.027777778, [0.5, 0.5])
     """
     require_positive({"lr": lr})
-    noise = sigma if callable(sigma) else _constant(float(sigma))
+    noise = noise_of(sigma)
     cuts = [float(b) for b in breaks]
     if any(not a < b for a, b in pairwise(cuts)) or not np.all(np.isfinite(cuts)):
         raise ValueError(f"breaks={list(breaks)}; give finite points in rising order")
     center = [around, *cuts]
     at = np.array(center)
     width = lr * float(np.max(noise(at)))
-    if not width > 0 or not np.all(np.isfinite(noise(at))):
-        raise ValueError(f"sigma is {noise(at)} at {center}; give noise of a positive, finite size")
     reach = 8.0 * width
     while True:
         ends = (min(center) - reach, max(center) + reach)
@@ -97,6 +103,9 @@ def hessian_aligned_selection(barrier: float, lr: float, sharp: float, flat: flo
     temperature lr h/(2B) in a well its top is exp(-2 B E/(lr h)) of its bottom (Xie, Sato & Sugiyama 2021,
     arXiv:2002.03495; Jastrzebski et al. 2017). Finite lr: `stationary_law` with sigma(x) = sqrt(h(x)/B). White noise
     selects by the power sqrt(sharp/flat) only. ValueError: an argument not positive.
+
+    >>> hessian_aligned_selection(barrier=0.5, lr=0.05, sharp=4.0, flat=1.0)
+    15.0
     """
     require_positive({"barrier": barrier, "lr": lr, "sharp": sharp, "flat": flat})
     return 2.0 * barrier / lr * (1.0 / flat - 1.0 / sharp)
@@ -113,6 +122,9 @@ def kramers_mean(barrier: float, temperature: float, minimum: Sequence[float], s
 
     ValueError: barrier or temperature not positive, an eigenvalue of the minimum not positive, other than one negative
     eigenvalue at the saddle, different numbers of them.
+
+    >>> round(kramers_mean(barrier=0.25, temperature=0.1, minimum=[2.0], saddle=[-1.0]), 3)
+    54.125
     """
     require_positive({"barrier": barrier, "temperature": temperature})
     low, high = np.asarray(minimum, float), np.asarray(saddle, float)
@@ -127,11 +139,6 @@ def kramers_mean(barrier: float, temperature: float, minimum: Sequence[float], s
     # Ratios in pairs: determinants of many dimensions leave the range of floats.
     log_ratio = float(np.sum(np.log(np.abs(high)) - np.log(low)))
     return 2.0 * math.pi / -float(high.min()) * math.exp(0.5 * log_ratio + barrier / temperature)
-
-
-def _constant(sigma: float) -> Gradient:
-    require_positive({"sigma": sigma})
-    return lambda x: np.full(np.shape(x), sigma)
 
 
 def _solved(
