@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
 from .backends.numpy import seen_by_kernel, state_names
-from .backends.program import Engine, Program
+from .backends.program import Engine, Program, Ring
 from .events import Never
 from .pace import Pace, first_step
 from .part import Part
 from .progress import Interrupt, Reporter
-from .records import Recorder
+from .recording import PIECE, Recording
 from .setting import Outcome, Setting
 from .starts import Source, Start
 from .underflow import flushed_to_zero
-from .vec import lengths
 
 TABLE_NUMBERS = 1_000_000
 """Numbers in the tables of one segment, about: a few MB while they are made."""
 MOST_TABLE_NUMBERS = 16_000_000
 """The most there may be, where so many configurations are swept that fewer would be a segment of less than 32 steps."""
-PIECE = 1 << 18
-"""Coordinates that Python handles at once where it looks at all of them: its temporaries then stay small."""
 ROWS_AT_ONCE = 1 << 16
-"""The same, in rows."""
+"""Rows that are drawn at once, at most."""
 
 
 def paces(program: Program) -> Pace:
@@ -46,26 +42,21 @@ class Batch:
         configurations: tuple[dict[str, Part], ...],
         engine: Engine,
         earlier: Outcome | None,
-        first: int,
     ) -> None:
+        reached = 0 if earlier is None else earlier.reached
+        self.recording = Recording(setting, program, engine, reached)
+        program = self.recording.program
         self.setting, self.program, self.engine = setting, program, engine
         self.configurations = configurations
         self.reached, self.wall_time, self.segments, self.started_inside = 0, 0.0, 0, 0
         self.state = engine.new_state(program)
-        self.recorder: Recorder | None = None
-        self._unwritten: Callable[[], None] | None = None
-        if setting.record is not None:
-            record = setting.record
-            places = record.places(setting.instances)
-            here = places[(places >= first) & (places < first + program.instances)] - first
-            self.recorder = Recorder(record, record.steps(setting.steps), here)
         engine.prepare(program)
         if earlier is None:
             self._draw_starts()
             self._count_started_inside()
         else:
             self._restore(earlier)
-        self._record_now()
+        self.recording.take(self.state, self._shown, self.reached, self.reached, None)
 
     # ---- beginning
 
@@ -125,58 +116,6 @@ class Batch:
 
     # ---- along the way
 
-    def _record_now(self) -> None:
-        if self.recorder is None or self.reached not in self.recorder.steps:
-            return
-        self._note()
-        recorder, program, engine = self.recorder, self.program, self.engine
-        shape, step = (len(self.configurations), program.instances), self.reached
-        x = self._shown()
-        wanted = tuple(q for q in recorder.record.quantities if q in ("value", "gradient_norm"))
-        seen = dict(engine.observe(program, x, wanted, step)) if wanted else {}
-        if "distance" in recorder.record.quantities:
-            seen["distance"] = self._distances(x)
-        if "x" in recorder.record.quantities:
-            seen["x"] = x
-        seen["event_step"] = self.state.event_step
-        found = {name: self._recorded(array.reshape(*shape, *array.shape[1:])) for name, array in seen.items()}
-        fetched = engine.fetch(found)
-
-        def note() -> None:
-            arrays = fetched()
-            event_step = arrays.pop("event_step")
-            recorder.take(step, arrays, (event_step >= 0) & (event_step < step) & program.stop)
-
-        self._unwritten = note
-        if engine.on_host:  # nothing is under way: what was found is the state itself
-            self._note()
-
-    def _recorded(self, array: Any) -> Any:
-        """Of the instances that are recorded (configurations, instances, ...); on a device a copy, which stays as it is."""
-        assert self.recorder is not None
-        places = self.recorder.places
-        if places.size < array.shape[1]:
-            return array[:, self.engine.to_device(places)]
-        return array if self.engine.on_host else array.copy()
-
-    def _note(self) -> None:
-        """Writes down what was found when something was recorded last."""
-        note, self._unwritten = self._unwritten, None
-        if note is not None:
-            note()
-
-    def _distances(self, x: Any) -> Any:
-        """Of all rows to the record's point, (rows,)."""
-        assert self.recorder is not None
-        program, engine = self.program, self.engine
-        point = np.broadcast_to(np.asarray(self.recorder.record.point, dtype=program.dtype), (program.dim,))
-        there = engine.to_device(np.ascontiguousarray(point))[None, :]
-        found = engine.xp.empty(program.rows, dtype=program.dtype)
-        piece = max(1, PIECE // 4 // program.dim)
-        for a in range(0, program.rows, piece):
-            found[a : a + piece] = lengths(x[a : a + piece] - there, engine.xp).reshape(-1)
-        return found
-
     def _running(self) -> Any:
         """The rows that go on, in order: int32."""
         xp, state, rows = self.engine.xp, self.state, self.program.rows
@@ -193,45 +132,34 @@ class Batch:
             at += here.size
         return active
 
-    def _stops(self, horizon: int) -> Iterator[int]:
-        """Steps at which a segment must end: where something is recorded, and the horizon."""
-        steps = [] if self.recorder is None else [int(s) for s in self.recorder.steps if s > self.reached]
-        yield from steps
-        if not steps or steps[-1] < horizon:
-            yield horizon
-
     def run(self, reporter: Reporter, interrupt: Interrupt, segment_steps: int | None) -> None:
         state, engine, xp, program = self.state, self.engine, self.engine.xp, self.program
-        pace = paces(program)
-        for stop in self._stops(self.setting.steps):
-            while self.reached < stop and not interrupt.asked:
-                active = self._running()
-                last = min(stop, self.reached + (segment_steps or pace.steps))
-                if active.size == 0:
-                    last = stop
-                began = time.perf_counter()
+        recording, horizon, pace = self.recording, self.setting.steps, paces(program)
+        while self.reached < horizon and not interrupt.asked:
+            active, first = self._running(), self.reached + 1
+            wanted = min(horizon, self.reached + (segment_steps or pace.steps)) if active.size else horizon
+            last = recording.room.end(self.reached, wanted)
+            ring = recording.ring(first, last)
+            began = time.perf_counter()
 
-                def take(rows: Any, last: int = last) -> None:
-                    engine.advance(program, state, rows, self.reached + 1, last, self._note)
+            def take(rows: Any, first: int = first, last: int = last, ring: Ring | None = ring) -> None:
+                engine.advance(program, state, rows, first, last, recording.write, ring)
 
-                if active.size and not self.segments and last == self.reached + 1:
-                    first_step(active, take)
-                elif active.size:
-                    take(active)
-                took = time.perf_counter() - began
-                self.wall_time += took
-                self.segments += 1
-                finished = int(xp.count_nonzero(state.event_step >= 0))
-                diverged = int(xp.count_nonzero(state.diverged_step >= 0))
-                if active.size:
-                    left = program.rows - diverged - (finished if program.stop else 0)
-                    pace.took(last - self.reached, took, int(active.size), left)
-                self.reached = last
-                reporter.update(last, int(active.size), finished, diverged)
-            if self.reached == stop:
-                self._record_now()
-            if interrupt.asked:
-                return
+            if active.size and not self.segments and last == first:
+                first_step(active, take)
+            elif active.size:
+                take(active)
+            took = time.perf_counter() - began
+            self.wall_time += took
+            self.segments += 1
+            finished = int(xp.count_nonzero(state.event_step >= 0))
+            diverged = int(xp.count_nonzero(state.diverged_step >= 0))
+            if active.size:
+                left = program.rows - diverged - (finished if program.stop else 0)
+                pace.took(last - self.reached, took, int(active.size), left)
+            self.reached = last
+            reporter.update(last, int(active.size), finished, diverged)
+            recording.take(state, self._shown, first, last, ring)
 
     # ---- end
 
@@ -244,7 +172,7 @@ class Batch:
 
     def outcome(self, keep_x: bool) -> Outcome:
         """What was found; without ``keep_x`` the iterates and the optimizers' memory have no width."""
-        self._note()
+        self.recording.write()
         program, host, state = self.program, self.engine.to_numpy, self.state
         shape, kept, (vectors, integers) = (len(self.configurations), program.instances), program.dim, program.slots
         shown, reported = self._shown(), None
@@ -274,7 +202,8 @@ class Batch:
             inside=((program.instances, self.started_inside),),
             device=self.engine.describe(program),
         )
-        if self.recorder is not None and self.recorder.taken:
-            found.records = self.recorder.arrays()
-            found.record_steps = np.array(self.recorder.taken, dtype=np.int64)
+        recorder = self.recording.recorder
+        if recorder is not None and recorder.taken:
+            found.records = recorder.arrays()
+            found.record_steps = np.array(recorder.taken, dtype=np.int64)
         return found

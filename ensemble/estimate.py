@@ -13,6 +13,7 @@ from .batch import Batch, paces
 from .cost import ceiling
 from .pace import LEAST_SECONDS, LEAVING
 from .plan import Plan
+from .recording import Room
 from .setting import Setting
 
 TRIAL_SECONDS = 0.05
@@ -40,7 +41,9 @@ def estimated(plan: Plan, setting: Setting, engine: Engine) -> Plan:
     seconds = plan.coordinate_steps / rate
     asked = setting.steps // program.check_every * engine.launches_to_ask(program)
     each = seconds / plan.batches / setting.steps
-    launches = plan.batches * (_launches(setting, program, each) + _ended_early(program, setting.steps * each) + asked)
+    launches = plan.batches * (
+        _launches(setting, program, engine, each) + _ended_early(program, setting.steps * each) + asked
+    )
     return dataclasses.replace(plan, seconds=seconds, launches=launches, basis=basis)
 
 
@@ -49,7 +52,7 @@ def _tried(setting: Setting, engine: Engine) -> float:
     configurations = setting.sweep().parts
     per = max(1, TRIAL_COORDINATES // (len(configurations) * setting.landscape.dimension))  # type: ignore[attr-defined]
     few = dataclasses.replace(setting, instances=min(setting.instances, per), record=None)
-    batch = Batch(few, few.program(configurations, 0, few.instances), configurations, engine, None, 0)
+    batch = Batch(few, few.program(configurations, 0, few.instances), configurations, engine, None)
     active = np.arange(batch.program.rows, dtype=np.int32)
     reached, length, most = 0, 1, paces(batch.program).most
     while True:
@@ -66,21 +69,20 @@ def _tried(setting: Setting, engine: Engine) -> float:
     return max(int(taken.sum()), 1) * batch.program.dim / max(took, 1e-9)
 
 
-def _launches(setting: Setting, program: Program, each: float) -> int:
-    """Segments of a batch whose steps take ``each`` seconds and that ends at what is recorded."""
-    pace, reached, launches = paces(program), 0, 0
-    steps = [] if setting.record is None else [int(s) for s in setting.record.steps(setting.steps) if s]
-    for stop in sorted({*steps, setting.steps}):
-        settled = 0
-        while reached < stop:
-            before = pace.steps
-            taken = min(pace.steps, stop - reached)
-            pace.took(taken, taken * each)
-            reached, launches = reached + taken, launches + 1
-            settled = settled + 1 if pace.steps == before else 0
-            if settled > 2:  # all that follow are of this length
-                more = (stop - reached) // pace.steps
-                reached, launches = reached + more * pace.steps, launches + more
+def _launches(setting: Setting, program: Program, engine: Engine, each: float) -> int:
+    """Segments of a batch whose steps take ``each`` seconds and that ends where there is no room for more that is recorded."""
+    pace, reached, launches, settled = paces(program), 0, 0, 0
+    places = 0 if setting.record is None else min(setting.record.places(setting.instances).size, program.instances)
+    room = Room.of(setting.record, setting.steps, 0, places, program, engine)
+    while reached < setting.steps:
+        before = pace.steps
+        taken = room.end(reached, min(reached + pace.steps, setting.steps)) - reached
+        pace.took(taken, taken * each)
+        reached, launches = reached + taken, launches + 1
+        settled = settled + 1 if pace.steps == before else 0
+        if settled > 2:  # so are all that follow until there is no room
+            more = (room.end(reached, setting.steps) - reached) // pace.steps
+            reached, launches = reached + more * pace.steps, launches + more
     return launches
 
 

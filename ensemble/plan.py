@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from .backends.memory import least_memory
 from .backends.program import Engine, Program
-from .batch import PIECE
+from .recording import PIECE, Room
 from .setting import Setting
 
 MEMORY_SHARE = 0.7
@@ -19,7 +19,7 @@ DATASET = 17
 INSTANCE = 8
 """Bytes of an instance's id in the dataset; twice as many while xarray makes an index of it."""
 DRAWN_AT_ONCE = 2
-"""Arrays of :data:`~ensemble.batch.PIECE` coordinates that a start makes at once: those it has drawn, and those drawn before."""
+"""Arrays of :data:`~ensemble.recording.PIECE` coordinates that a start makes at once: those it has drawn, and those drawn before."""
 
 
 @dataclass(frozen=True)
@@ -93,47 +93,60 @@ class Memory:
     engine: Engine
     state: int
     """Of a row that runs: the iterate, the optimizer's memory, what became of it."""
-    working: int
-    """Of a row that runs, beside its state."""
     kept: int
     """Of a row when its batch is over, without what was recorded of it."""
     final: int
     """Of a row in the result, without what was recorded of it."""
     recorded: float
     """Recorded of a row, on average."""
+    setting: Setting
 
     @classmethod
     def of(cls, setting: Setting, program: Program, engine: Engine, keep_x: bool, stacked: bool) -> Memory:
         item, (vectors, integers) = program.dtype.itemsize, program.slots
         own = (1 + vectors) * program.dim * item + integers * program.integer_dtype.itemsize
-        working, recorded = engine.working_bytes(program), 0.0
-        record = setting.record
+        recorded, record = 0.0, setting.record
         if record is not None:
-            share = record.places(setting.instances).size / setting.instances
             width = sum(program.dim if q == "x" else 1 for q in record.quantities) * item
-            recorded = share * record.steps(setting.steps).size * width
-            copied = int(share * width)  # on a device these travel to the host while the next segment runs
-            beside = 0 if engine.on_host else copied
-            working = max(working + beside, engine.looking_bytes(program) + copied + len(record.quantities) * item)
+            recorded = (
+                record.places(setting.instances).size / setting.instances * record.steps(setting.steps).size * width
+            )
         kept = OUTCOME + (own if keep_x else 0)
         shown = program.dim * item if keep_x else 0
         if not engine.on_host and program.part("optimizer").reported() is not None:  # type: ignore[attr-defined]
             kept += shown
         copied = shown + OUTCOME - 8 if stacked else 0  # several runs' arrays are put together in new ones
-        return cls(program, engine, own + OUTCOME, working, kept, kept + DATASET + copied, recorded)
+        return cls(program, engine, own + OUTCOME, kept, kept + DATASET + copied, recorded, setting)
 
     def running(self, instances: int) -> int:
         """While batches of so many instances run."""
         rows, all_rows = instances * len(self.program.configurations), self.program.rows
         drawn = DRAWN_AT_ONCE * min(PIECE, rows * self.program.dim) * self.program.dtype.itemsize
-        batch = rows * self.state + max(
-            rows * self.working + self.engine.other_bytes(self.program, rows, self.recorded > 0), drawn
-        )
+        other = self.engine.other_bytes(self.program, rows, self.recorded > 0)
+        batch = rows * self.state + max(self._working(instances) + other, drawn)
         if not self.engine.on_host:
             return batch
         if instances < self.program.instances:  # beside what all batches leave
             return batch + int(all_rows * (self.kept + self.recorded) + rows * self.recorded)
         return batch + int(all_rows * self.recorded)
+
+    def _working(self, instances: int) -> int:
+        """Beside the state, while steps are taken or what is recorded is looked at."""
+        program, engine, record = self.program, self.engine, self.setting.record
+        rows = instances * len(program.configurations)
+        running = rows * engine.working_bytes(program)
+        if record is None:
+            return running
+        recorded = min(record.places(self.setting.instances).size, instances)
+        room = Room.of(record, self.setting.steps, 0, recorded, program, engine)
+        beside = (
+            0 if engine.on_host else room.found + (room.shown if "x" in record.quantities else 0)
+        )  # on its way to the host
+        gathered = room.shown if recorded < instances or (beside and "x" in record.quantities) else 0
+        looking = room.places * (engine.looking_bytes(program) + room.found + gathered)
+        ring = room.slots * room.places
+        running += ring * room.shown + max(ring, room.places) * beside + (4 * rows if ring else 0)
+        return max(running, looking + ring * (room.shown + room.found))
 
     def result(self) -> int:
         """Of the result, on the host."""

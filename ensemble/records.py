@@ -175,17 +175,20 @@ class Recorder:
     values: dict[str, NDArray[Any]] = field(default_factory=dict)
     taken: list[int] = field(default_factory=list)
 
-    def take(self, step: int, found: Mapping[str, NDArray[Any]], finished: NDArray[np.bool_]) -> None:
-        """Records ``step``: quantities (configurations, instances[, dim]); ``finished``: whose event is over."""
+    def take(
+        self, steps: NDArray[np.int64], found: Mapping[str, NDArray[Any]], finished: NDArray[np.bool_] | None
+    ) -> None:
+        """Records steps: quantities (steps, configurations, instances[, dim]); ``finished``: whose event is over and shall be NaN."""
+        began, ended = len(self.taken), len(self.taken) + steps.size
         for name in self.record.quantities:
-            values = found[name]
+            values = np.moveaxis(found[name], 0, 2)
             if name not in self.values:
-                shape = (*values.shape[:2], self.steps.size, *values.shape[2:])
+                shape = (*values.shape[:2], self.steps.size, *values.shape[3:])
                 self.values[name] = np.empty(shape, dtype=values.dtype)
-            self.values[name][:, :, len(self.taken)] = values
-            if self.record.survivors:
-                self.values[name][:, :, len(self.taken)][finished] = np.nan
-        self.taken.append(step)
+            self.values[name][:, :, began:ended] = values
+            if finished is not None:
+                self.values[name][:, :, began:ended][np.moveaxis(finished, 0, 2)] = np.nan
+        self.taken += steps.tolist()
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Name -> (configurations, recorded instances, steps[, dim])."""

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from .backends.program import Engine
+from .backends.program import Engine, Program
 from .checks.first_use import engine_for
 from .given import MOST_STEPS, check_schedules, flag, whole
 from .plan import Plan, plan_runs
 from .progress import Interrupt
+from .recording import recording_program
 from .results.history import Piece, unchanged
 from .results.result import Result, make_result
 from .runs import Run
@@ -56,13 +57,12 @@ def carry_out(
     Raises:
         UnfinishedError: an error came after something had been finished.
     """
-    _prepare(ran, engine, plans)
+    before = {name: found[name] for name, setting in ran.items() if name in found and _goes_on(found[name], setting)}
+    _prepare(ran, engine, plans, before)
     runs = {}
     for name, setting in ran.items():
         label = name or type(setting.optimizer).__name__
-        before = found.get(name)
-        before = before if before is not None and _goes_on(before, setting) else None
-        runs[name] = Run(setting, engine, plans[name], label, before, options["keep_x"])
+        runs[name] = Run(setting, engine, plans[name], label, before.get(name), options["keep_x"])
     late: Exception | None = None
     with Interrupt() as interrupt:
         try:
@@ -109,16 +109,23 @@ def _goes_on(found: Outcome, setting: Setting) -> bool:
     return bool(kept) and not (found.summarised and found.instances < setting.instances)  # moments are of all, or none
 
 
-def _prepare(settings: Mapping[str, Setting], engine: Engine, plans: Mapping[str, Plan]) -> None:
+def _prepare(
+    settings: Mapping[str, Setting], engine: Engine, plans: Mapping[str, Plan], earlier: Mapping[str, Outcome]
+) -> None:
     """Compiles everything that will run, several programs at once: the last batch, too, which may be small."""
     with ThreadPoolExecutor(4) as pool:
         compiled = []
         for name, setting in settings.items():
             looks = setting.record is not None and not LOOKED_AT.isdisjoint(setting.record.quantities)
-            size = plans[name].instances_per_batch
-            for count in {size, setting.instances % size or size}:
-                program = setting.program(setting.sweep().parts, 0, count)
-                compiled.append(pool.submit(engine.prepare, program, looks))
+            size, reached = plans[name].instances_per_batch, earlier[name].reached if name in earlier else 0
+            wanted: dict[tuple[int, bool], Program] = {}
+            for first in range(0, setting.instances, size):
+                count = min(size, setting.instances - first)
+                program = recording_program(
+                    setting, setting.program(setting.sweep().parts, first, count), engine, reached
+                )
+                wanted.setdefault((count, program.recorded), program)
+            compiled += [pool.submit(engine.prepare, program, looks) for program in wanted.values()]
         for future in compiled:
             future.result()
 

@@ -105,7 +105,7 @@ class Run:
         setting = self.setting
         earlier = self.before.part(first, count) if self.before is not None and goes_on else None
         program = setting.program(self.configurations, first, count)
-        batch = Batch(setting, program, self.configurations, self.engine, earlier, first)
+        batch = Batch(setting, program, self.configurations, self.engine, earlier)
         shares = (first / setting.instances, count / setting.instances)
         with Reporter(show, self.label, setting.steps, *shares) as reporter:
             batch.run(reporter, interrupt, self.segment_steps)

@@ -51,6 +51,12 @@ struct Launch {
     RoundKeys keys;
     char* scratch;            // ENSEMBLE_STREAMED: a slice for each group
     long long scratch_bytes;  // of a slice
+#if ENSEMBLE_RECORDED
+    const int* recorded_steps;   // those of the launch, in order, and then one that does not come
+    const int* recorded_places;  // (row): its place in a slot of the ring, -1 where it is not recorded
+    real* ring;                  // (recorded step, place, dim)
+    long long ring_rows;         // places of a slot
+#endif
 };
 
 // What a part may ask about the step. Offset: where its own columns start.
@@ -156,6 +162,25 @@ struct Saver {
         if (lane_in_group() == 0) launch.integers[at] = v;
     }
 };
+// What is shown after a recorded step goes to the step's slot of the ring. Of an instance that is frozen or has diverged it
+// is not what is recorded: the host knows when that was, and writes its last value over it.
+struct Recording {
+#if ENSEMBLE_RECORDED
+    const Launch& launch;
+    long long row;
+    int slot = 0, next;
+    HD Recording(const Launch& l, long long r) : launch(l), row(r), next(*l.recorded_steps) {}
+    HD void after(int t, const Vec& shown, bool present) {
+        if (t != next) return;
+        const int place = launch.recorded_places[row];
+        if (present && place >= 0) save_row(shown, launch.ring + (slot * launch.ring_rows + place) * dim());
+        next = launch.recorded_steps[++slot];
+    }
+#else
+    HD Recording(const Launch&, long long) {}
+    HD void after(int, const Vec&, bool) {}
+#endif
+};
 struct Earliest {
     static constexpr bool commutes = true;
     HD int operator()(int a, int b) const { return a < b ? a : b; }
@@ -192,6 +217,7 @@ HD void advance_group(const Launch& launch) {
     open_clock<P>(clock, launch, row, configuration);
     const real* table = table_of<P>(launch, configuration);
 
+    Recording recording(launch, row);
     int bad = launch.last + 1;
     ROLLED for (int t = launch.first; t <= launch.last; ++t) {
         clock.t = t;
@@ -200,6 +226,7 @@ HD void advance_group(const Launch& launch) {
         table += P::table_row;
         bool fine = take_step(parts, x, state, clock, launch.bound);
         if (!fine) bad = t < bad ? t : bad;
+        recording.after(t, reported(state, x), true);
     }
     save_row(x, launch.x + row * dim());
     state.each(Saver{launch, row});
@@ -244,6 +271,7 @@ HD void advance_group(const Launch& launch) {
     bool open = seat.present && event_step < 0;  // an event would be news
     bool written = !seat.present;
     int until_check = launch.check_every - (launch.first - 1) % launch.check_every;
+    Recording recording(launch, row);
     int bad = launch.last + 1;  // the first step at which one of this lane's coordinates was not fine
     ROLLED for (int t = launch.first; t <= launch.last; ++t) {
         clock.t = t;
@@ -253,6 +281,7 @@ HD void advance_group(const Launch& launch) {
         const P here = crowded ? *read_again((const P*)launch.parameters + configuration) : parts;
         bool fine = take_step(here, x, state, clock, launch.bound);
         if (!fine) bad = t < bad ? t : bad;
+        recording.after(t, reported(state, x), !written);
         if constexpr (!same_type<decltype(parts.event), Never>) {
             if (--until_check == 0) {
                 until_check = launch.check_every;

@@ -17,6 +17,35 @@ struct Saver {
     void operator()(integer& v) { save_lanes(rows, which, v, launch.integers + integer_slot++ * launch.rows, 1); }
 };
 
+// As on the device.
+struct Recording {
+#if ENSEMBLE_RECORDED
+    const Launch& launch;
+    const Rows& rows;
+    int slot = 0, next;
+    Recording(const Launch& l, const Rows& r) : launch(l), rows(r), next(*l.recorded_steps) {}
+    HD void after(int t, const Vec& shown, const bool* running) {
+        if (t == next) save(shown, running);
+    }
+
+private:
+    __attribute__((noinline)) void save(const Vec& shown, const bool* running) {
+        Rows places = rows;
+        bool which[width];
+        for (int w = 0; w < width; ++w) {
+            const int place = launch.recorded_places[rows.row[w]];
+            which[w] = running[w] && place >= 0;
+            places.row[w] = place;
+        }
+        save_rows(shown, places, which, launch.ring + slot * launch.ring_rows * dim());
+        next = launch.recorded_steps[++slot];
+    }
+#else
+    Recording(const Launch&, const Rows&) {}
+    void after(int, const Vec&, const bool*) {}
+#endif
+};
+
 template <class P>
 void advance_tile(const Launch& launch, int tile) {
     const Rows rows(launch.active + (long long)tile * width);
@@ -83,6 +112,7 @@ void advance_tile(const Launch& launch, int tile) {
     char* mark = workspace_top();
     mask fine = as_mask(true);
     integer good = integer_of(0);
+    Recording recording(launch, rows);
     int until_check = launch.check_every - (launch.first - 1) % launch.check_every;
     for (int t = launch.first; t <= launch.last && left > 0; ++t) {
         clock.t = t;
@@ -98,6 +128,7 @@ void advance_tile(const Launch& launch, int tile) {
         fine = fine & take_step(parts, x, state, clock, launch.bound);
         good = where(fine, good + 1, good);
         workspace_reset(mark);
+        recording.after(t, reported(state, x), running);
         if constexpr (!same_type<decltype(parts.event), Never>) {
             if (--until_check == 0) {
                 until_check = launch.check_every;

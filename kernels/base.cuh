@@ -11,6 +11,7 @@
 //   ENSEMBLE_WINDOW   device: blocks of a lane where the windows of an instance are advanced each by itself; 0: instances whole
 //   ENSEMBLE_REPORTS  device: 1: the optimizer reports another point than the iterate, and events of it ask for its state (check.cuh)
 //   ENSEMBLE_NO_EPSILON 1: an optimizer's eps is 0 in some configuration, and 0/0 is to be seen to
+//   ENSEMBLE_RECORDED 1: what is shown after some of a launch's steps is written to memory; 0: nothing is
 //   ENSEMBLE_EMULATED the device path executed on the CPU, one thread per lane (tests only)
 //
 // Coordinates come in blocks of four: block q owns 4q ... 4q+3 and lies whole in lane q mod lanes. On the device a
@@ -35,6 +36,9 @@
 #endif
 #ifndef ENSEMBLE_NO_EPSILON
 #define ENSEMBLE_NO_EPSILON 0
+#endif
+#ifndef ENSEMBLE_RECORDED
+#define ENSEMBLE_RECORDED 0
 #endif
 // Whether Vecs are taken from an arena, like a stack.
 #if ENSEMBLE_DEVICE

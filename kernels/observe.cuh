@@ -2,17 +2,22 @@
 #pragma once
 #include "rows.cuh"
 
-// Points are listed in `active` like rows in a Launch; any output may be null.
+// Points are listed in `active` like rows in a Launch, the same in every slot: a slot holds the points of one step. Any
+// output may be null.
 struct LookLaunch {
     const void* parameters;  // Landscape, one per configuration; on the CPU with ENSEMBLE_MIXED one per tile
     const int* active;
-    const real* x;          // (row, dim)
-    const real* direction;  // (row, dim), for the Hessian product
-    real* value;            // (row)
-    real* gradient_norm;    // (row)
-    real* gradient;         // (row, dim)
-    real* product;          // (row, dim)
-    int count, instances, t, dim;
+    const int* steps;       // (slot)
+    const real* x;          // (slot, row, dim)
+    const real* direction;  // (slot, row, dim), for the Hessian product
+    real* value;            // (slot, row)
+    real* gradient_norm;    // (slot, row)
+    real* gradient;         // (slot, row, dim)
+    real* product;          // (slot, row, dim)
+    long long rows;         // of a slot
+    int count;              // entries of active
+    int instances;          // of a slot, per configuration
+    int dim;
     char* scratch;            // ENSEMBLE_STREAMED: a slice for each group
     long long scratch_bytes;  // of a slice
 };
@@ -23,12 +28,14 @@ struct LookNow {
 #if ENSEMBLE_DEVICE
 template <class Landscape>
 HD void look(const LookLaunch& launch) {
+    const unsigned blocks = unsigned(((long long)launch.count * lanes + ENSEMBLE_THREADS - 1) / ENSEMBLE_THREADS);
+    const int slot = int(blockIdx.x / blocks);
     Seat seat;
-    if (!seat.take(launch.active, launch.count)) return;
+    if (!seat.take(launch.active, launch.count, blockIdx.x % blocks)) return;
     open_workspace(launch.scratch, launch.scratch_bytes);
-    const long long row = seat.row;
-    const Landscape landscape = ((const Landscape*)launch.parameters)[row / launch.instances];
-    LookNow now{launch.t};
+    const Landscape landscape = ((const Landscape*)launch.parameters)[seat.row / launch.instances];
+    const long long row = slot * launch.rows + seat.row;
+    LookNow now{launch.steps[slot]};
     Vec x;
     load_row(x, launch.x + row * dim());
     if (launch.value) {
@@ -56,14 +63,15 @@ HD void look(const LookLaunch& launch) {
     extern "C" __global__ void ENSEMBLE_BOUNDS observe(const LookLaunch launch) { look<__VA_ARGS__>(launch); }
 #else
 template <class Landscape>
-void look_tile(const LookLaunch& launch, int tile) {
+void look_tile(const LookLaunch& launch, int tile, int slot) {
     Rows rows(launch.active + (long long)tile * width);
 #if ENSEMBLE_MIXED
     const Landscape& landscape = ((const Landscape*)launch.parameters)[tile];
 #else
     const Landscape& landscape = ((const Landscape*)launch.parameters)[rows.row[0] / launch.instances];
 #endif
-    LookNow now{launch.t};
+    for (int w = 0; w < width; ++w) rows.row[w] += slot * launch.rows;
+    LookNow now{launch.steps[slot]};
     Vec x;
     load_rows(x, rows, launch.x);
     if (launch.value) save_lanes(rows, rows.present, landscape.value(x, now), launch.value, 1);
@@ -81,10 +89,11 @@ void look_tile(const LookLaunch& launch, int tile) {
 }
 #define ENSEMBLE_OBSERVE(...)                                                                                       \
     extern "C" int observe(const LookLaunch* launch, int first_tile, int last_tile, char* arena, long long bytes) { \
+        const int tiles = launch->count / width;                                                                    \
         int failed = 0;                                                                                             \
-        for (int tile = first_tile; tile < last_tile; ++tile) {                                                     \
+        for (int i = first_tile; i < last_tile; ++i) {                                                              \
             open_workspace(launch->dim, arena, bytes);                                                              \
-            look_tile<__VA_ARGS__>(*launch, tile);                                                                  \
+            look_tile<__VA_ARGS__>(*launch, i % tiles, i / tiles);                                                  \
             failed |= workspace_overflowed();                                                                       \
         }                                                                                                           \
         return failed;                                                                                              \

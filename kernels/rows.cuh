@@ -8,8 +8,9 @@
 struct Seat {
     long long row;
     bool present;
-    HD bool take(const int* active, int count) {
-        long long thread = (long long)blockIdx.x * blockDim.x + threadIdx.x;
+    HD bool take(const int* active, int count) { return take(active, count, blockIdx.x); }
+    HD bool take(const int* active, int count, unsigned block) {
+        long long thread = (long long)block * blockDim.x + threadIdx.x;
         constexpr int together = shares_warp ? 32 : lanes;
         if (thread / together * (together / lanes) >= count) return false;
         long long group = thread / lanes;

@@ -93,9 +93,11 @@ class RemoteEngine(NumpyEngine):
         here = NumpyEngine.new_state(_Here(), program)
         return replace(here, **{name: Remote(array) for name, array in here.arrays().items()})
 
-    def advance(self, program, state, active, first, last, meanwhile=None):
+    def advance(self, program, state, active, first, last, meanwhile=None, ring=None):
         here = replace(state, **{name: array.held for name, array in state.arrays().items()})
-        super().advance(program, here, active.held, first, last)
+        if ring is not None:
+            ring = replace(ring, places=ring.places.held, x=ring.x.held)
+        super().advance(program, here, active.held, first, last, ring=ring)
 
     def normals(self, program, step, stream, ids):
         return Remote(super().normals(program, step, stream, ids))
@@ -120,7 +122,7 @@ class BusyEngine(RemoteEngine):
     def fetch(self, arrays):
         return lambda: {name: self.to_numpy(array) for name, array in arrays.items()}
 
-    def advance(self, program, state, active, first, last, meanwhile=None):
-        super().advance(program, state, active, first, last)
+    def advance(self, program, state, active, first, last, meanwhile=None, ring=None):
+        super().advance(program, state, active, first, last, ring=ring)
         if meanwhile is not None:
             meanwhile()

@@ -267,9 +267,14 @@ def test_observed_quantities_have_the_bits_of_the_specification(dim: int, lanes:
     x, v = np.random.default_rng(0).normal(size=(2, p.rows, dim)).astype(dtype)
     quantities = ("value", "gradient_norm", "gradient", "product")
     expected = NumpyEngine().observe(p, x, quantities, 0, v)
-    for engine in (EmulatedEngine(lanes), EmulatedEngine(lanes, streamed=True), CpuEngine()):
+    again, vs, steps = np.stack([x, 2 * x, x[::-1]]), np.stack([v, v, 3 * v]), np.arange(3, dtype=np.int32)
+    apart = [NumpyEngine().observe(p, *each) for each in zip(again, [quantities] * 3, range(3), vs, strict=True)]
+    assert all(same_bits(apart[0][q], expected[q]) for q in quantities)
+    for engine in (EmulatedEngine(lanes), EmulatedEngine(lanes, streamed=True), CpuEngine(), NumpyEngine()):
         found = engine.observe(p, x, quantities, 0, v)
         assert [q for q in quantities if not same_bits(found[q], expected[q])] == []
+        found = engine.observe(p, again.reshape(-1, dim), quantities, steps, vs.reshape(-1, dim))
+        assert [q for q in quantities if not same_bits(found[q], np.concatenate([a[q] for a in apart]))] == []
 
 
 @needs_compiler

@@ -30,6 +30,18 @@ CASES = {
     "records": {"record": en.Record(["value", "gradient_norm", "distance"], at=[0, 1, 4])},
     "summaries": {"record": en.Record(["value"], at=range(5), summary=True)},
     "paths of some": {"record": en.Record(["x"], at=range(5), instances=20_000)},
+    "records of all steps": {
+        "record": en.Record(["value", "distance"], at=range(61)),
+        "instances": 20_000,
+        "steps": 60,
+    },
+    "paths within a segment": {
+        "record": en.Record(["x", "value"], at=range(31), instances=5_000),
+        "instances": 20_000,
+        "steps": 30,
+        "dtype": "float64",
+        "backend": "numpy",
+    },
     "averages": {"optimizer": en.Average(en.Adam(lr=0.01))},
     "configurations": {"optimizer": en.Adam(lr=en.grid(0.01, 0.02, 0.03)), "instances": 30_000},
 }

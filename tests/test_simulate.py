@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import ensemble as en
 from ensemble.backends.numpy import NumpyEngine
+from ensemble.backends.program import Engine
 from ensemble.plan import MEMORY_SHARE
 from ensemble.progress import Reporter
 from ensemble.records import QUANTITIES
@@ -461,7 +462,8 @@ def test_progress_counts_the_running_the_finished_and_the_diverged(monkeypatch, 
 
 @pytest.fixture
 def interrupted(monkeypatch):
-    """Presses Ctrl-C once, when so many segments have been reported."""
+    """Presses Ctrl-C once, when so many segments have been reported; each ends where something is recorded."""
+    monkeypatch.setattr(Engine, "ring_bytes", 0)
 
     def after(segments):
         count = iter(range(10**9))

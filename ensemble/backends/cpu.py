@@ -18,7 +18,7 @@ from .complaints import explained
 from .launch import advance_launch, draw_launch, look_launch, roles_of, table_rows, twins_of, types_of
 from .layout import Layout, tiles_of, values_of
 from .memory import available_memory
-from .program import ROLES, Engine, Meanwhile, Program, State
+from .program import ROLES, Engine, Meanwhile, Program, Ring, State, Steps
 
 STATIC_DIM = 8
 """Up to here the dimension is compiled in, above it is a run-time bound: one library for all larger dimensions."""
@@ -78,6 +78,8 @@ class CpuEngine(Engine):
     def source(self, program: Program, entry: str) -> str:
         """The text of one of a program's kernels: ``advance``, ``observe`` or ``draw``."""
         macros = self._macros(program, self.mixed(program))
+        if entry == "advance" and program.recorded:
+            macros["RECORDED"] = 1
         if entry == "draw":
             macros |= {"DIM": 0, "FAST": 0, "MIXED": 0}
         if entry == "advance" and program.no_epsilon:
@@ -149,7 +151,7 @@ class CpuEngine(Engine):
     # ---- running
 
     def _structs(
-        self, program: Program, entry: str, tiles: NDArray[np.int32]
+        self, program: Program, entry: str, tiles: NDArray[np.int32], instances: int
     ) -> tuple[NDArray[np.uint8], list[NDArray[Any]], Layout]:
         """The parts' structs, the arrays that they point to, and their layout.
 
@@ -177,7 +179,7 @@ class CpuEngine(Engine):
         if before is not None and (before[0] is None or np.array_equal(before[0], tiles)):
             return before[1], arrays, layout
         if mixed:
-            owner = np.where(tiles >= 0, tiles, tiles[:, :1]) // program.instances
+            owner = np.where(tiles >= 0, tiles, tiles[:, :1]) // instances
         else:
             owner = np.arange(len(program.configurations))
         filled = layout.fill(values, owner)
@@ -187,36 +189,47 @@ class CpuEngine(Engine):
         return structs, arrays, layout
 
     def advance(
-        self, program: Program, state: State, active: Any, first: int, last: int, meanwhile: Meanwhile | None = None
+        self,
+        program: Program,
+        state: State,
+        active: Any,
+        first: int,
+        last: int,
+        meanwhile: Meanwhile | None = None,
+        ring: Ring | None = None,
     ) -> None:
         if not len(active):
             return
         library = self._library(program, "advance")
         tiles = tiles_of(active, program.instances, self.width(program), self.mixed(program))
-        structs, kept, layout = self._structs(program, "advance", tiles)
+        structs, kept, layout = self._structs(program, "advance", tiles, program.instances)
         tables = table_rows(program, first, last)
         arrays = {"parameters": structs, "tables": tables, "active": tiles, **state.arrays()}
-        launch = advance_launch(program, _addresses(arrays), tables, tiles.size, first, last)
+        if ring is not None:
+            arrays |= {"recorded_steps": ring.ahead(), "recorded_places": ring.places, "ring": ring.x}
+        launch = advance_launch(program, _addresses(arrays), tables, tiles.size, first, last, ring)
         self._check(library, launch, layout)
         self._run(len(tiles), self._arena_bytes(program), _tile_call(library.advance, launch))
         del kept
 
     def observe(
-        self, program: Program, x: Any, quantities: tuple[str, ...], t: int, direction: Any = None
+        self, program: Program, x: Any, quantities: tuple[str, ...], t: Steps, direction: Any = None
     ) -> dict[str, Any]:
-        rows = program.rows
+        steps = np.atleast_1d(np.asarray(t, dtype=np.int32))
+        rows = len(x) // steps.size
+        points = rows // len(program.configurations)
         library = self._library(program, "observe")
-        tiles = tiles_of(np.arange(rows, dtype=np.int32), program.instances, self.width(program), self.mixed(program))
-        structs, kept, layout = self._structs(program, "observe", tiles)
-        shapes = {"value": (rows,), "gradient_norm": (rows,), "gradient": x.shape, "product": x.shape}
+        tiles = tiles_of(np.arange(rows, dtype=np.int32), points, self.width(program), self.mixed(program))
+        structs, kept, layout = self._structs(program, "observe", tiles, points)
+        shapes = {"value": x.shape[:1], "gradient_norm": x.shape[:1], "gradient": x.shape, "product": x.shape}
         found = {name: np.empty(shapes[name], dtype=program.dtype) for name in quantities}
         x = np.ascontiguousarray(x)
-        arrays = {"parameters": structs, "active": tiles, "x": x, **found}
+        arrays = {"parameters": structs, "active": tiles, "steps": steps, "x": x, **found}
         if direction is not None:
             arrays["direction"] = direction = np.ascontiguousarray(direction)
-        launch = look_launch(program, _addresses(arrays), tiles.size, t)
+        launch = look_launch(program, _addresses(arrays), tiles.size, rows)
         self._check(library, launch, layout)
-        self._run(len(tiles), self._arena_bytes(program), _tile_call(library.observe, launch))
+        self._run(len(tiles) * steps.size, self._arena_bytes(program), _tile_call(library.observe, launch))
         del kept
         return found
 

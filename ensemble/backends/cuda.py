@@ -41,6 +41,7 @@ class CudaEngine(DeviceEngine):
 
     name = "cuda"
     on_host = False
+    ring_bytes = 1 << 28
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ from .cpu import VECS_PER_PART
 from .groups import MOST_LANES, STREAMED_PER_PROCESSOR, THREADS, Group, group_of, power_of_two, streamed_group
 from .launch import advance_launch, draw_launch, look_launch, roles_of, table_rows, twins_of, types_of
 from .layout import Layout, draw_dtype, launch_dtype, look_dtype, values_of
-from .program import ROLES, Engine, Meanwhile, Program, State
+from .program import ROLES, Engine, Meanwhile, Program, Ring, State, Steps
 
 SLICE_END = 16
 """Bytes at the end of a group's slice, where it says that the slice was too small (``kernels/base/streamed.cuh``)."""
@@ -108,7 +108,7 @@ class DeviceEngine(Engine):
     def source(self, program: Program, entry: str) -> str:
         """The text of one of a program's kernels: ``advance``, ``check``, ``observe`` or ``draw``."""
         group = self.group_of_entry(program, entry)
-        launch_of = launch_dtype(program.dtype)
+        launch_of = launch_dtype(program.dtype, program.recorded)
         launch = {"advance": launch_of, "check": launch_of, "observe": look_dtype(), "draw": draw_dtype()}[entry]
         macros = {
             "DIM": 4 if entry == "draw" else program.dim,
@@ -123,6 +123,8 @@ class DeviceEngine(Engine):
             macros["REPORTS"] = int(program.part("optimizer").reported() is not None)  # type: ignore[attr-defined]
         if entry == "advance" and program.no_epsilon:
             macros["NO_EPSILON"] = 1
+        if program.recorded and entry in ("advance", "check"):
+            macros["RECORDED"] = 1
         if group.streamed:
             macros["STREAMED"] = 1
         if group.window:
@@ -183,7 +185,14 @@ class DeviceEngine(Engine):
         return made[1]
 
     def advance(
-        self, program: Program, state: State, active: Any, first: int, last: int, meanwhile: Meanwhile | None = None
+        self,
+        program: Program,
+        state: State,
+        active: Any,
+        first: int,
+        last: int,
+        meanwhile: Meanwhile | None = None,
+        ring: Ring | None = None,
     ) -> None:
         count = len(active)
         if not count:
@@ -196,11 +205,21 @@ class DeviceEngine(Engine):
             "tables": kept.place(tables),
             **{name: self.address(array) for name, array in state.arrays().items()},
         }
-        launch = advance_launch(program, addresses, tables, count, first, last)
+        if ring is not None:
+            addresses |= {
+                "recorded_steps": kept.place(ring.ahead()),
+                "recorded_places": self.address(ring.places),
+                "ring": self.address(ring.x),
+            }
+        launch = advance_launch(program, addresses, tables, count, first, last, ring)
         rows = {entry: Rows(self, program, entry, active) for entry in self.entries(program)}
         begin, row = first, tables.shape[2] * tables.itemsize
         for end in self._ends(program, first, last):
             launch["first"], launch["last"], launch["tables"] = begin, end, addresses["tables"] + (begin - first) * row
+            if ring is not None:
+                slot = int(np.searchsorted(ring.steps, begin))
+                launch["recorded_steps"] = addresses["recorded_steps"] + slot * ring.steps.itemsize
+                launch["ring"] = addresses["ring"] + slot * (ring.x.nbytes // max(1, len(ring.x)))
             for entry, of_entry in rows.items():
                 if entry == "advance" or end % program.check_every == 0:
                     of_entry.launch(launch)
@@ -219,20 +238,28 @@ class DeviceEngine(Engine):
         return sorted({*range(-(-first // every) * every, last + 1, every), last})
 
     def observe(
-        self, program: Program, x: Any, quantities: tuple[str, ...], t: int, direction: Any = None
+        self, program: Program, x: Any, quantities: tuple[str, ...], t: Steps, direction: Any = None
     ) -> dict[str, Any]:
-        rows, kept = program.rows, Kept(self)
-        shapes = {"value": (rows,), "gradient_norm": (rows,), "gradient": x.shape, "product": x.shape}
+        steps, kept = np.atleast_1d(np.asarray(t, dtype=np.int32)), Kept(self)
+        rows = len(x) // steps.size
+        shapes = {"value": x.shape[:1], "gradient_norm": x.shape[:1], "gradient": x.shape, "product": x.shape}
         found = {name: self.xp.empty(shapes[name], dtype=program.dtype) for name in quantities}
-        addresses = {
-            "parameters": self._structs(program, "observe"),
-            "x": kept.keep(self.xp.ascontiguousarray(x)),
-            **{name: self.address(array) for name, array in found.items()},
-        }
+        x = self.xp.ascontiguousarray(x)
+        arrays = {"x": x, **found}
         if direction is not None:
-            addresses["direction"] = kept.keep(self.xp.ascontiguousarray(self.to_device(direction)))
+            arrays["direction"] = self.xp.ascontiguousarray(self.to_device(direction))
+        addresses = {"steps": kept.place(steps), **{name: kept.keep(array) for name, array in arrays.items()}}
+        parameters = self._structs(program, "observe")
+        launch = look_launch(program, addresses | {"parameters": parameters}, rows, rows)
         looked_at = Rows(self, program, "observe", self.xp.arange(rows, dtype=np.int32))
-        looked_at.launch(look_launch(program, addresses, rows, t))
+        if looked_at.scratch is None:
+            looked_at.launch(launch, steps.size)
+        else:  # there is memory for the instances of one slot at most
+            of_slot = {"steps": steps.itemsize, **{n: a.nbytes // steps.size for n, a in arrays.items()}}
+            for slot in range(steps.size):
+                for name, size in of_slot.items():
+                    launch[name] = addresses[name] + slot * size
+                looked_at.launch(launch)
         self.finish(looked_at)
         return found
 
@@ -274,13 +301,13 @@ class Rows:
             self.scratch = engine.xp.empty((slices, self.slice_bytes), dtype=np.uint8)
             self.scratch[:, -SLICE_END:] = 0
 
-    def launch(self, launch: NDArray[Any]) -> None:
-        """Starts the kernel for all rows, with this struct."""
+    def launch(self, launch: NDArray[Any], slots: int = 1) -> None:
+        """Starts the kernel for all rows, with this struct; ``slots``: so many times side by side."""
         if self.scratch is not None:
             launch["scratch"], launch["scratch_bytes"] = self.engine.address(self.scratch), self.slice_bytes
         for rows, blocks in zip(self.rounds, self.blocks, strict=True):
             launch["active"], launch["count"] = self.engine.address(rows), len(rows)
-            self.engine.launch(self.source, self.entry, blocks, self.threads, launch)
+            self.engine.launch(self.source, self.entry, blocks * slots, self.threads, launch)
 
     def overran(self) -> bool:
         """Whether an instance took more memory than its slice."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..part import nested
 from ..twins import Twin, twin_of
 from .layout import draw_dtype, launch_dtype, look_dtype
-from .program import DIVERGED_BEYOND, ROLES, Program
+from .program import DIVERGED_BEYOND, ROLES, Program, Ring
 
 Place = Callable[[NDArray[Any]], int]
 """Brings an array to where the kernel runs, keeps it there, and says its address."""
@@ -40,23 +40,33 @@ def table_rows(program: Program, first: int, last: int) -> NDArray[Any]:
 
 
 def advance_launch(
-    program: Program, addresses: Mapping[str, int], tables: NDArray[Any], count: int, first: int, last: int
+    program: Program,
+    addresses: Mapping[str, int],
+    tables: NDArray[Any],
+    count: int,
+    first: int,
+    last: int,
+    ring: Ring | None,
 ) -> NDArray[Any]:
     """``struct Launch``, an array of one. ``count`` is the number of entries of ``active``."""
-    launch = np.zeros((), dtype=launch_dtype(program.dtype))
+    launch = np.zeros((), dtype=launch_dtype(program.dtype, program.recorded))
     launch["rows"], launch["instances"], launch["count"] = program.rows, program.instances, count
     launch["table_stride"] = 0 if tables.shape[0] == 1 else tables.shape[1]
     launch["first_instance"], launch["stream_stride"] = program.first_instance, program.stream_stride
     launch["first"], launch["last"], launch["check_every"] = first, last, program.check_every
     launch["dim"], launch["stop"], launch["bound"] = program.dim, program.stop, DIVERGED_BEYOND
     launch["keys"] = program.keys
+    assert (ring is not None) == program.recorded
+    if ring is not None:
+        launch["ring_rows"] = ring.x.shape[1]
     return _with(launch, addresses)
 
 
-def look_launch(program: Program, addresses: Mapping[str, int], count: int, t: int) -> NDArray[Any]:
-    """``struct LookLaunch``, an array of one; outputs without an address are not computed."""
+def look_launch(program: Program, addresses: Mapping[str, int], count: int, rows: int) -> NDArray[Any]:
+    """``struct LookLaunch`` for slots of so many rows, an array of one; outputs without an address are not computed."""
     launch = np.zeros((), dtype=look_dtype())
-    launch["count"], launch["instances"], launch["t"], launch["dim"] = count, program.instances, t, program.dim
+    launch["rows"], launch["instances"] = rows, rows // len(program.configurations)
+    launch["count"], launch["dim"] = count, program.dim
     return _with(launch, addresses)
 
 

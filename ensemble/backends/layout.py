@@ -18,15 +18,18 @@ POINTER = np.dtype(np.uint64)
 SCRATCH = [("scratch", POINTER), ("scratch_bytes", np.int64)]
 
 
-def launch_dtype(real: np.dtype[Any]) -> np.dtype[Any]:
-    """``struct Launch`` of ``kernels/advance.cuh``."""
+RECORDED = [("recorded_steps", POINTER), ("recorded_places", POINTER), ("ring", POINTER), ("ring_rows", np.int64)]
+
+
+def launch_dtype(real: np.dtype[Any], recorded: bool = False) -> np.dtype[Any]:
+    """``struct Launch`` of ``kernels/advance.cuh``; ``recorded``: of a program that records within its launches."""
     pointers = ["parameters", "tables", "active", "x", "vectors", "integers", "event_step", "event", "diverged_step"]
     return np.dtype(
         [(name, POINTER) for name in pointers]
         + [("rows", np.int64), ("table_stride", np.int64), ("count", np.int32), ("instances", np.int32)]
         + [("first_instance", np.uint32), ("stream_stride", np.uint32), ("first_configuration", np.uint32)]
         + [(name, np.int32) for name in ("first", "last", "check_every", "dim", "stop")]
-        + [("bound", real), ("keys", np.uint32, (2 * ROUNDS,)), *SCRATCH],
+        + [("bound", real), ("keys", np.uint32, (2 * ROUNDS,)), *SCRATCH, *(RECORDED if recorded else [])],
         align=True,
     )
 
@@ -42,10 +45,10 @@ def draw_dtype() -> np.dtype[Any]:
 
 def look_dtype() -> np.dtype[Any]:
     """``struct LookLaunch`` of ``kernels/observe.cuh``."""
-    pointers = ["parameters", "active", "x", "direction", "value", "gradient_norm", "gradient", "product"]
+    pointers = ["parameters", "active", "steps", "x", "direction", "value", "gradient_norm", "gradient", "product"]
     return np.dtype(
         [(name, POINTER) for name in pointers]
-        + [(name, np.int32) for name in ("count", "instances", "t", "dim")]
+        + [("rows", np.int64), *((name, np.int32) for name in ("count", "instances", "dim"))]
         + SCRATCH,
         align=True,
     )

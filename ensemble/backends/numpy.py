@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import product
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from ..part import Part, put_column
 from ..random import Random, Stream
 from .memory import available_memory
-from .program import DIVERGED_BEYOND, ROLES, Engine, Meanwhile, Program, State
+from .program import DIVERGED_BEYOND, ROLES, Engine, Meanwhile, Program, Ring, State, Steps
 
 CHUNK_ELEMENTS = 32_768
 """Coordinates advanced together: a few such arrays fit the second-level cache."""
@@ -123,7 +124,14 @@ class NumpyEngine(Engine):
         return out
 
     def advance(
-        self, program: Program, state: State, active: Any, first: int, last: int, meanwhile: Meanwhile | None = None
+        self,
+        program: Program,
+        state: State,
+        active: Any,
+        first: int,
+        last: int,
+        meanwhile: Meanwhile | None = None,
+        ring: Ring | None = None,
     ) -> None:
         if not len(active):
             return
@@ -136,10 +144,10 @@ class NumpyEngine(Engine):
             groups = np.split(rows, np.searchsorted(rows, edges))
         for group in groups:
             for a in range(0, group.size, chunk):
-                self._advance_chunk(program, state, group[a : a + chunk], first, tables)
+                self._advance_chunk(program, state, group[a : a + chunk], first, tables, ring)
 
     def _advance_chunk(
-        self, program: Program, state: State, rows: NDArray[Any], first: int, tables: NDArray[Any]
+        self, program: Program, state: State, rows: NDArray[Any], first: int, tables: NDArray[Any], ring: Ring | None
     ) -> None:
         def views(rows: NDArray[Any]) -> tuple[dict[str, Any], NDArray[Any], Random]:
             configuration = rows // program.instances
@@ -187,6 +195,7 @@ class NumpyEngine(Engine):
                 state.integers[k, at] = current[n][which, 0]
             state.event_step[at], state.event[at] = event_step[which], event[which]
 
+        slots = {} if ring is None else {int(t): slot for t, slot in zip(ring.steps, ring.x, strict=True)}
         with np.errstate(all="ignore"):
             for t in range(first, first + tables.shape[1]):
                 random.step = t
@@ -198,6 +207,9 @@ class NumpyEngine(Engine):
                 within = np.abs(x) <= DIVERGED_BEYOND
                 if not within.all():  # one number for all is much sooner found than one for each row
                     bad_step[~within.all(axis=1) & (bad_step < 0)] = t
+                if ring is not None and t in slots:
+                    places = ring.places[rows]
+                    slots[t][places[places >= 0]] = reported(optimizer, memory, x)[places >= 0]
                 if t % program.check_every == 0:
                     nows["event"].shown = reported(optimizer, memory, x)
                     label = parts["event"].check(x, parts["landscape"], nows["event"])
@@ -223,18 +235,20 @@ class NumpyEngine(Engine):
         state.diverged_step[rows[diverged]] = bad_step[diverged]
 
     def observe(
-        self, program: Program, x: Any, quantities: tuple[str, ...], t: int, direction: Any = None
+        self, program: Program, x: Any, quantities: tuple[str, ...], t: Steps, direction: Any = None
     ) -> dict[str, Any]:
         found: dict[str, list[NDArray[Any]]] = {name: [] for name in quantities}
-        chunk = max(1, self.chunk_elements // program.dim)
-        for c, parts in enumerate(program.configurations):
-            landscape: Any = seen_by_kernel([parts["landscape"]], None, program.dtype, program.dim)
-            for a in range(c * program.instances, (c + 1) * program.instances, chunk):
-                b = min(a + chunk, (c + 1) * program.instances)
-                with np.errstate(all="ignore"):
-                    for name, value in look(
-                        landscape, x[a:b], quantities, t, None if direction is None else direction[a:b]
-                    ):
+        chunk, steps = max(1, self.chunk_elements // program.dim), np.atleast_1d(t)
+        seen: list[Any] = [
+            seen_by_kernel([parts["landscape"]], None, program.dtype, program.dim) for parts in program.configurations
+        ]
+        points = len(x) // (steps.size * len(seen))
+        with np.errstate(all="ignore"):
+            for k, (step, landscape) in enumerate(product(steps, seen)):
+                for a in range(k * points, (k + 1) * points, chunk):
+                    here = slice(a, min(a + chunk, (k + 1) * points))
+                    along = None if direction is None else direction[here]
+                    for name, value in look(landscape, x[here], quantities, int(step), along):
                         found[name].append(value)
         return {name: np.concatenate(values) for name, values in found.items()}
 

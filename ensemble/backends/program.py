@@ -18,6 +18,8 @@ from ..words import told
 from .columns import Tabled, distinct, packed_columns
 
 Meanwhile = Callable[[], None]
+Steps = int | NDArray[np.int32]
+"""The step at which points are looked at, or several in order."""
 ROLES = ("landscape", "optimizer", "noise", "event")
 TABLED = ("optimizer", "noise", "landscape", "event")
 """Roles in the order of their columns in the tables."""
@@ -29,7 +31,8 @@ DIVERGED_BEYOND = 1e18
 class Program:
     """A batch of an ensemble: ``instances`` of every configuration, ids from ``first_instance`` on.
 
-    Rows are ordered (configuration, instance). ``configurations[c]`` maps role to part.
+    Rows are ordered (configuration, instance). ``configurations[c]`` maps role to part. ``recorded``: whether what is shown after
+    some of a launch's steps is written to a :class:`Ring`.
     """
 
     configurations: tuple[Mapping[str, Part], ...]
@@ -41,6 +44,7 @@ class Program:
     seed: int
     check_every: int
     paired: bool
+    recorded: bool = False
     kept: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
     """What engines have made of it that does not change while it runs."""
 
@@ -179,6 +183,23 @@ class State:
         return dict(self.__dict__)
 
 
+@dataclass
+class Ring:
+    """Memory for what is shown after the recorded steps of a segment: a slot for each of them.
+
+    ``steps`` (slots,) int32, in order; ``places`` (rows,) int32: a row's place in a slot, -1 where it is not recorded; ``x``
+    (slots, places, dim). ``places`` and ``x`` are arrays of the engine's library.
+    """
+
+    steps: NDArray[np.int32]
+    places: Any
+    x: Any
+
+    def ahead(self) -> NDArray[np.int32]:
+        """The steps, and then one that does not come: what a kernel compares the next step with."""
+        return np.append(self.steps, np.int32(np.iinfo(np.int32).max))
+
+
 class Engine(ABC):
     """Runs programs on one kind of hardware. ``xp`` is the array library its state lives in."""
 
@@ -199,18 +220,29 @@ class Engine(ABC):
 
     @abstractmethod
     def advance(
-        self, program: Program, state: State, active: Any, first: int, last: int, meanwhile: Meanwhile | None = None
+        self,
+        program: Program,
+        state: State,
+        active: Any,
+        first: int,
+        last: int,
+        meanwhile: Meanwhile | None = None,
+        ring: Ring | None = None,
     ) -> None:
         """Takes steps first ... last of the rows listed in ``active``, in place; finished rows are frozen.
 
-        ``meanwhile`` is called while a device is at work; where there is none, it need not be.
+        ``meanwhile`` is called while a device is at work; where there is none, it need not be. ``ring`` is given where the program
+        is ``recorded``, and takes what is shown of those of the rows that go on.
         """
 
     @abstractmethod
     def observe(
-        self, program: Program, x: Any, quantities: tuple[str, ...], t: int, direction: Any = None
+        self, program: Program, x: Any, quantities: tuple[str, ...], t: Steps, direction: Any = None
     ) -> dict[str, Any]:
-        """``value`` (rows), ``gradient_norm`` (rows), ``gradient`` (rows, dim) or ``product`` (rows, dim) at ``x``."""
+        """``value`` (rows), ``gradient_norm`` (rows), ``gradient`` (rows, dim) or ``product`` (rows, dim) at ``x`` (rows, dim).
+
+        Rows are ordered (step, configuration, point): as many points for each step of ``t`` and each configuration.
+        """
 
     @abstractmethod
     def describe(self, program: Program) -> dict[str, Any]:
@@ -230,6 +262,9 @@ class Engine(ABC):
     batch_coordinates: ClassVar[int | None] = None
     """Coordinates of a batch, at most, where there is room for more: those that stay near the processor are advanced faster, and
     their segments' own cost is small, so that segments are short. None: on a device, more are always as good."""
+
+    ring_bytes: ClassVar[int] = 1 << 26
+    """Memory that what is recorded within a segment may take until the segment is over."""
 
     on_host: ClassVar[bool] = True
     """Whether the state lies in the host's memory, and becomes the result without a copy."""
