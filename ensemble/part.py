@@ -348,6 +348,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.tolist()
     if isinstance(value, (tuple, list)):
+        if {int, float}.issuperset(map(type, value)):  # it may be every step of a run
+            return list(value)
         return [plain(v) for v in value]
     if isinstance(value, (np.integer, np.floating)):
         return value.item()
