@@ -80,7 +80,7 @@ TABLE = [
     *(r for bad in (-1, 2**32, 0.0) for r in of_both("first_instance", bad, f"first_instance={bad!r}", "whole number from 0")),
     *of_both("instances", 4_000_000_000, "4000000000 instances", "GiB", "Take fewer instances"),
     row("simulate.landscape", simulate(landscape=en.DoubleWell(stiffness=1e300)), "stiffness.*1e[+]300", "dtype='float64'"),
-    row("simulate.event", simulate(event=en.LeftBall(1e-25)), "radius", "float32", "another number, or dtype="),
+    row("simulate.event", simulate(event=en.LeftBall(1e-45)), "radius", "float32", "another number, or dtype="),
     row("simulate.optimizer", simulate(optimizer=en.HeavyBall(1e-60)), "lr.*1e-60", "dtype='float64'"),
     row("compare.optimizers", compare([en.Adam()]), r"\[Adam\(", "a mapping from name to optimizer"),
     row("compare.optimizers", compare({}), r"optimizers=\{\}", "a mapping from name to optimizer"),

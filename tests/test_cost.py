@@ -85,7 +85,7 @@ def test_what_was_not_counted_has_no_ceiling():
 def test_launches_end_where_something_is_recorded_and_take_as_long_as_segments_do():
     def launches(each, **more):
         s = setting(**more)
-        return _launches(s, s.program(s.sweep().parts, 0, s.instances), each)
+        return _launches(s, s.program(s.sweep().parts, 0, s.instances), NumpyEngine(), each)
 
     record = en.Record(["value"], at=[0, 10, 20])
     segments = en.simulate(**RUN, record=record).dataset.attrs["segments"]

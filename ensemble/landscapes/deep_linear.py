@@ -29,7 +29,7 @@ class DeepLinear(Landscape):
     Every lane of a device holds all weights and computes the whole product: at most 256 weights.
     """
 
-    coordinates_per_lane = 8
+    coordinates_per_lane = 4
 
     layers: int = structure(3, low=1)
     width: int = structure(1, low=1)

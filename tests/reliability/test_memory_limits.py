@@ -192,7 +192,7 @@ import time
 from ensemble.backends.program import Program
 made = []
 tables = Program.tables
-Program.tables = lambda self, first, last: made.append(last - first + 1) or tables(self, first, last)
+Program.tables = lambda self, first, last, *room: made.append(last - first + 1) or tables(self, first, last, *room)
 for backend in ("numpy", "cpu"):
     for steps in (10**8, 2**31 - 2):
         d = en.simulate(**parts | dict(start=en.Point(2.0), event=en.LeftBall(1.0), steps=steps, backend=backend),
