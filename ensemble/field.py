@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -18,8 +19,9 @@ from .events import Never
 from .landscapes.base import Landscape
 from .noises import NoNoise
 from .optimizers import GradientDescent
+from .pace import Pace
 from .part import Part, nested
-from .progress import Reporter
+from .progress import Interrupt, Reporter
 from .setting import Outcome, Setting
 from .twins import in_library
 from .words import told
@@ -88,11 +90,13 @@ class Field:
         gradient_tolerance: float,
         reporter: Reporter | None = None,
         offset: int = 0,
+        interrupt: Interrupt | None = None,
     ) -> tuple[Any, NDArray[np.int64]]:
         """Gradient descent without noise from x, until the gradient's norm is at most ``gradient_tolerance``.
 
         Looked at now and then, so a point may go some steps further; ``reporter`` is told of each look, as of the step
-        ``offset`` later. Returns the points (points, dim), NaN where they diverged, and the steps taken (points,).
+        ``offset`` later. An ``interrupt`` ends it where it is. Returns the points (points, dim), NaN where they diverged, and
+        the steps taken (points,).
         """
         engine, xp = self.engine, self.xp
         program = self._program(len(x), lr)
@@ -100,7 +104,7 @@ class Field:
         state = engine.new_state(program)
         state.x[:] = x
         taken = np.zeros(len(x), dtype=np.int64)
-        reached, stretch = 0, SHORTEST
+        reached, stretch, pace = 0, SHORTEST, Pace(1, LONGEST)
         while True:
             norm = engine.observe(program, state.x, ("gradient_norm",), self.t)["gradient_norm"]
             active = xp.flatnonzero((norm > gradient_tolerance) & (state.diverged_step < 0)).astype(np.int32)
@@ -109,11 +113,15 @@ class Field:
             if reporter:
                 diverged = int(xp.count_nonzero(state.diverged_step >= 0))
                 reporter.update(offset + reached, active.size, len(x) - active.size - diverged, diverged)
-            if reached == steps:
+            if reached == steps or (interrupt and interrupt.asked):
                 return state.x, taken
             last = min(steps, reached + stretch)
-            engine.advance(program, state, active, reached + 1, last)
-            taken[self.fetch(active)] = reached = last
+            while reached < last and not (interrupt and interrupt.asked):
+                end, began = min(last, reached + pace.steps), time.perf_counter()
+                engine.advance(program, state, active, reached + 1, end)
+                pace.took(end - reached, time.perf_counter() - began, active.size, active.size)
+                reached = end
+            taken[self.fetch(active)] = reached
             stretch = min(2 * stretch, LONGEST)
 
     def _look(self, x: Any, quantity: str, direction: Any = None) -> Any:

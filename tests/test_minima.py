@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -9,6 +11,7 @@ from scipy import stats
 from simulated_runs import covers, runs
 
 import ensemble as en
+from ensemble.backends.numpy import NumpyEngine
 from ensemble.progress import Reporter
 from ensemble.statistics import nearest_minimum, occupancy_against_sharpness, points, quench, shares
 
@@ -125,6 +128,29 @@ def test_quenching_ends_at_stationary_points(quenched):
     assert found.distance.max() < 1e-7
     np.testing.assert_allclose(data.final_value, found.minimum_value, rtol=1e-12)
     np.testing.assert_allclose(np.unique(found.minimum_curvature.round(5)), [29.26955, 34.58306])
+
+
+def test_ctrl_c_leaves_the_descent_where_it_is(monkeypatch):
+    """The signal is a real one, sent while the third stretch of steps is taken."""
+    result = spread(en.StyblinskiTang(dim=2), instances=50)
+    whole = quench(result, lr=1e-4, gradient_tolerance=1e-9, steps=400)
+    calls, advance = [], NumpyEngine.advance
+
+    def advanced(self, program, state, active, first, last, *more):
+        calls.append(last)
+        if len(calls) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return advance(self, program, state, active, first, last, *more)
+
+    monkeypatch.setattr(NumpyEngine, "advance", advanced)
+    with pytest.warns(UserWarning, match=r"ended early by SIGINT: 0 of 50 instances have converged"):
+        found = quench(result, lr=1e-4, gradient_tolerance=1e-9, steps=400)
+    monkeypatch.undo()
+    taken = calls[-1]
+    assert taken < 400
+    assert (found.dataset["descent_steps"] == taken).all()
+    assert (found.dataset.attrs["interrupted"], whole.dataset.attrs["interrupted"]) == (1, 0)
+    np.testing.assert_array_equal(found.dataset["x"], quench(result, lr=1e-4, steps=taken).dataset["x"])
 
 
 def test_progress_of_quenching_counts_the_running_the_converged_and_the_diverged(monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..field import Field
 from ..landscapes.base import StationaryPoint
-from ..progress import Reporter
+from ..progress import Interrupt, Reporter
 from .lifetimes import FloatArray, check_whole
 from .points import DENSE_DIM, check_flag, check_number, chunks, points_of
 
@@ -52,7 +53,7 @@ def quench(
     states; up to 1/L descent never rises and, in one coordinate, never leaves the basin it is in; larger rates may jump.
     Descent of an instance ends when its gradient's norm is at most `gradient_tolerance` (looked at after 32, 96, 224, ...
     steps) or after `steps`. In float32 the norm has a floor of rounding; `dtype` is "float64" or "float32".
-    `progress` shows a bar; None: on a terminal.
+    `progress` shows a bar; None: on a terminal. Ctrl-C ends the descent where it is, with a warning and attrs["interrupted"] 1.
 
     Returns `.dataset` (see `Quenched`): `converged` says whether the tolerance was met, which at a boundary or on a slope
     without end it never is; NaN where an instance had diverged or does so now.
@@ -79,7 +80,9 @@ def quench(
         value, norm = np.empty(len(x)), np.empty(len(x))
         for part in chunks(len(x), 4 * field.dim):
             start = field.place(x[part])
-            at, taken[part] = field.descend(start, rates[field], steps, gradient_tolerance, reporter, next(offsets))
+            at, taken[part] = field.descend(
+                start, rates[field], steps, gradient_tolerance, reporter, next(offsets), interrupt
+            )
             end[part] = field.fetch(at)
             value[part], norm[part] = field.fetch(field.values(at)), field.fetch(field.gradient_norms(at))
         return {
@@ -90,8 +93,15 @@ def quench(
             "descent_steps": taken,
         }
 
-    with reporter:
+    with Interrupt() as interrupt, reporter:
         found = points.each(look)
+    if interrupt.asked:
+        ended = int(np.sum(found["converged"]))
+        warnings.warn(
+            f"quench was ended early by {interrupt.by}: {ended:,} of {found['converged'].size:,} instances have converged; call "
+            f"it again for the others.",
+            stacklevel=2,
+        )
     words = {
         "x": ("where descent without noise ended", "units of x"),
         "final_value": ("f(x) there", "units of f"),
@@ -104,6 +114,7 @@ def quench(
         gradient_tolerance=gradient_tolerance,
         most_steps=steps,
         dtype=dtype,
+        interrupted=int(interrupt.asked),
     )
     dataset["descent_lr"] = points.frame.variable([rates[field] for field in points.fields], "rate of the descent")
     return Quenched(dataset, points.fields)
