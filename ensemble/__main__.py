@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import platform
+import shlex
 import sys
 from importlib import metadata
 
@@ -17,7 +18,7 @@ from rich.table import Table
 import ensemble
 
 from . import __version__, sources
-from .backends import compiler
+from .backends import compiler, libraries
 from .backends.choice import choose
 from .backends.cpu import available_threads
 from .backends.memory import available_memory
@@ -52,7 +53,7 @@ def versions(*names: str) -> str:
 def compiler_row() -> str:
     """The C++ compiler and its version, or what to install."""
     try:
-        return f"{compiler.compiler()}: {compiler.compiler_version()}"
+        return f"{shlex.join(compiler.compiler())}: {compiler.compiler_version()}"
     except RuntimeError as error:
         return str(error)
 
@@ -76,7 +77,7 @@ def show_found(console: Console) -> dict[str, Engine]:
         "C++ compiler": compiler_row(),
         "processor": f"{processor}, {available_threads()} threads, {available_memory() / 2**30:.1f} GiB free",
         "kernel sources": str(sources.kernels()),
-        "compiled kernels": str(compiler.cache_folder()),
+        "compiled kernels": libraries.place_of(libraries.cache_folder),
         "system": f"{platform.platform()}, Python {platform.python_version()}",
         "versions": versions("numpy", "scipy", "xarray", "h5netcdf", "h5py", "rich"),
     }

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from .backends.choice import check_python_goes_on
 from .backends.columns import distinct, packed_columns, scheduled_numbers
 from .events import Event, Never
 from .held import check_before
@@ -68,6 +69,7 @@ def checked_setting(
     schedules: bool = True,
 ) -> Setting:
     """The setting, once all that was given is checked; ``schedules``: those too, at every step."""
+    check_python_goes_on()
     is_kind("landscape", landscape, Landscape, "QuarticSaddle(dim=16)")
     is_kind("optimizer", optimizer, Optimizer, "Adam(lr=1e-3)")
     is_kind("start", start, Start, "NormalCloud(scale=0.1)")

@@ -19,8 +19,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ensemble import sources
-from ensemble.backends.compiler import cache_folder
 from ensemble.backends.device import DeviceEngine
+from ensemble.backends.libraries import cache_folder
 from ensemble.backends.program import Program
 
 HERE = Path(__file__).parent

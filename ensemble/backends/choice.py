@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterable
 from functools import cache
@@ -9,6 +10,7 @@ from functools import cache
 from ..part import Part
 from ..twins import NoTwinError, read, twin_of
 from .cpu import CpuEngine
+from .libraries import say_once
 from .numpy import NumpyEngine
 from .program import Engine
 
@@ -22,14 +24,23 @@ def _made(name: str, threads: int | None) -> Engine:
     return CpuEngine(threads) if name == "cpu" else NumpyEngine()
 
 
+def check_python_goes_on() -> None:
+    """Raises RuntimeError where Python takes itself down: then nothing can be imported or started."""
+    if sys.is_finalizing():
+        raise RuntimeError("Python is ending and can run nothing more; run it before, or by atexit.register.")
+
+
 def choose(name: str, threads: int | None = None, parts: Iterable[Part] = ()) -> tuple[Engine, str]:
     """The engine called ``name``, and why it was taken. ``auto``: cuda, else cpu, else numpy; numpy where one of ``parts`` has no
     CUDA struct, with a warning that says so.
 
+    Where ``auto`` finds no compiler, or a backend that is there and does not work, it warns, once for each process.
+
     Raises:
-        RuntimeError: the backend asked for by name is absent; the message has the remedy.
+        RuntimeError: the backend asked for by name is absent, the message has the remedy; or Python is ending.
         NoTwinError: a part has no struct for the backend asked for by name.
     """
+    check_python_goes_on()
     read.cache_clear()
     lacking = "" if name == "numpy" else _lacking(parts, name)
     if name != "auto":
@@ -37,12 +48,14 @@ def choose(name: str, threads: int | None = None, parts: Iterable[Part] = ()) ->
     if lacking:
         warnings.warn(f"backend='auto' takes numpy: {lacking}", stacklevel=5)
         return _made("numpy", threads), f"only numpy can: {lacking}"
-    reasons = []
+    reasons: list[str] = []
     for candidate in ("cuda", "cpu", "numpy"):
         try:
             engine = _made(candidate, threads)
         except (RuntimeError, ImportError) as error:
             reasons.append(f"no {candidate}: {str(error).splitlines()[0]}")
+            if getattr(error, "worth_a_warning", True):
+                say_once(f"backend='auto' goes without {candidate}: {str(error).splitlines()[0]}")
             continue
         return engine, f"the fastest present{' (' + '; '.join(reasons) + ')' if reasons else ''}"
     raise AssertionError("the numpy backend is always present")

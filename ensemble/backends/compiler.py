@@ -6,15 +6,15 @@ import ctypes
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
-import threading
 from functools import cache
 from pathlib import Path
 
 from .. import sources
+from . import libraries
 
 # Peeling loops of more than eight turns, as g++ would, doubles the time to compile and gains no speed.
 FLAGS = (
@@ -25,39 +25,84 @@ FLAGS = (
 
 
 class CompilerMissingError(RuntimeError):
-    """No C++ compiler was found."""
+    """No C++ compiler was found that works."""
 
 
-@cache
-def compiler() -> str:
-    """The C++ compiler: ``$CXX`` where it is set, else g++ or clang++ on the PATH.
+class CompileError(RuntimeError):
+    """The compiler refused a program; ``log`` is all that it said."""
+
+    def __init__(self, text: str, log: str) -> None:
+        super().__init__(text)
+        self.log = log
+
+    def __reduce__(self) -> tuple[type[CompileError], tuple[str, str]]:
+        return CompileError, (str(self), self.log)
+
+
+def compiler() -> tuple[str, ...]:
+    """The C++ compiler as a command: ``$CXX`` where it is set, options and all, else g++ or clang++ on the PATH.
 
     Raises:
         CompilerMissingError: none is found, with what to install.
     """
+    return _compiler(os.environ.get("CXX", "").strip())
+
+
+@cache
+def _compiler(asked: str) -> tuple[str, ...]:
     if sys.platform == "win32":
         raise CompilerMissingError("backend='cpu' runs on Linux and macOS; on Windows use backend='numpy', or WSL.")
-    asked = os.environ.get("CXX")
-    for name in [asked] if asked else ["g++", "clang++", "c++"]:
-        if name and (found := shutil.which(name)):
-            return found
-    where = f"$CXX is {asked!r}, which is not on the PATH" if asked else "no g++ or clang++ is on the PATH"
+    try:
+        commands = [shlex.split(asked)] if asked else [["g++"], ["clang++"], ["c++"]]
+    except ValueError as error:
+        raise CompilerMissingError(
+            f"backend='cpu' needs a C++17 compiler, and $CXX={asked!r} is no command line ({error}). Set $CXX to one, "
+            f"such as 'g++', or use backend='numpy'."
+        ) from error
+    for name, *options in commands:
+        if found := shutil.which(name):
+            return (os.path.abspath(found), *options)
+    where = f"$CXX is {asked[:80]!r}, which is not on the PATH" if asked else "no g++ or clang++ is on the PATH"
     raise CompilerMissingError(
         f"backend='cpu' needs a C++17 compiler, and {where}. Install one (Debian, Ubuntu: apt install g++; Fedora: dnf "
         f"install gcc-c++; macOS: xcode-select --install), or use backend='numpy'."
     )
 
 
-@cache
 def compiler_version() -> str:
     """The compiler's first line about itself."""
+    return _version(compiler())
+
+
+@cache
+def _version(command: tuple[str, ...]) -> str:
     try:
-        run = subprocess.run([compiler(), "--version"], capture_output=True, text=True, timeout=60, check=True)
+        run = _spoken([*command, "--version"], timeout=60)
+        run.check_returncode()
     except (OSError, subprocess.SubprocessError) as error:
+        reason = "ends with an error" if isinstance(error, subprocess.CalledProcessError) else _first_line(str(error))
         raise CompilerMissingError(
-            f"The C++ compiler {compiler()!r} does not run: {error}. Set $CXX to one that does."
+            f"backend='cpu': the C++ compiler {shlex.join(command)[:80]!r} does not run ({reason[:80]}). "
+            f"Set $CXX to one that does, or use backend='numpy'."
         ) from error
-    return run.stdout.splitlines()[0] if run.stdout else compiler()
+    return _first_line(run.stdout) or shlex.join(command)
+
+
+def _spoken(command: list[str], timeout: float | None = None, **more: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command and keeps what it says, in English, so that it can be understood."""
+    return subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env={**os.environ, "LC_ALL": "C", **more},
+        timeout=timeout,
+    )
+
+
+def _first_line(text: str) -> str:
+    return (text.strip().splitlines() or [""])[0]
 
 
 @cache
@@ -77,22 +122,36 @@ def has_wide_vectors() -> bool:
     return {"avx512f", "avx512dq"} <= set(processor().split())
 
 
-def cache_folder() -> Path:
-    """Where compiled libraries are kept: ``$ENSEMBLE_CACHE``, else the user's cache folder."""
-    if given := os.environ.get("ENSEMBLE_CACHE"):
-        return Path(given)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "descent-ensemble"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "descent-ensemble"
-
-
 def native_flag() -> str:
     return "-march=native" if platform.machine() in ("x86_64", "AMD64", "i686") else "-mcpu=native"
 
 
-_locks: dict[str, threading.Lock] = {}
-_locks_lock = threading.Lock()
-_libraries: dict[str, ctypes.CDLL] = {}
+PROBE = """template <class T> T twice(T x) { return x + x; }
+extern "C" int probe(int x) { return twice(x); }
+"""
+"""The least that a compiler must be able to do."""
+
+
+def check() -> None:
+    """Compiles a small program, loads it and calls it.
+
+    Raises:
+        CompilerMissingError: there is no compiler, or it fails at that, with the remedy.
+        LibraryError: what it makes can be kept and loaded nowhere.
+    """
+    compiler_version()
+    try:
+        found = library(PROBE).probe(21)
+    except CompileError as error:
+        raise CompilerMissingError(
+            f"backend='cpu': the C++ compiler {shlex.join(compiler())[:80]!r} fails at a small program: "
+            f"{_complaint(error.log)[:80]}. Set $CXX to one that works, or use backend='numpy'."
+        ) from error
+    if found != 42:
+        raise CompilerMissingError(
+            f"backend='cpu': what the C++ compiler {shlex.join(compiler())[:80]!r} makes says that twice 21 is {found}. "
+            f"Set $CXX to one that works, or use backend='numpy'."
+        )
 
 
 def library(source: str) -> ctypes.CDLL:
@@ -100,42 +159,43 @@ def library(source: str) -> ctypes.CDLL:
 
     Raises:
         CompilerMissingError: no compiler.
-        RuntimeError: the source does not compile; the message has the compiler's own.
+        CompileError: the source does not compile.
+        LibraryError: there is no folder to keep it in.
     """
-    flags = [*FLAGS, native_flag()]
-    text = "\0".join([source, *flags, compiler_version(), processor()])
+    command = [*compiler(), *FLAGS, native_flag()]
+    text = "\0".join([source, *command, compiler_version(), platform.machine(), processor()])
     key = hashlib.sha256(text.encode()).hexdigest()[:32]
-    with _locks_lock:
-        lock = _locks.setdefault(key, threading.Lock())
-    with lock:
-        if key not in _libraries:
-            path = _writable_folder() / f"{key}.so"
-            if not path.is_file():
-                _compile(source, flags, path)
-            _libraries[key] = ctypes.CDLL(str(path))
-        return _libraries[key]
+    return libraries.load(key, lambda scratch: _compiled(source, command, scratch))
 
 
-@cache
-def _writable_folder() -> Path:
-    folder = cache_folder()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder):
-            return folder
-    except OSError:
-        return Path(tempfile.mkdtemp(prefix="descent-ensemble-"))  # a read-only home costs a compilation, nothing else
+# What compilers say of a folder that they cannot write to: then another folder is tried.
+_NO_ROOM = ("No space left on device", "Disk quota exceeded", "Read-only file system")
 
 
-def _compile(source: str, flags: list[str], path: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        text, made = Path(folder) / "program.cpp", Path(folder) / "program.so"
-        text.write_text(source)
-        for less in ([], ["-fno-tree-slp-vectorize"], ["-O1"]):  # g++ 12 breaks down over some very large programs
-            command = [compiler(), *flags, *less, f"-I{sources.kernels()}", str(text), "-o", str(made)]
-            run = subprocess.run(command, capture_output=True, text=True)
-            if "internal compiler error" not in run.stderr:
-                break
-        if run.returncode:
-            raise RuntimeError(f"{' '.join(command)} failed:\n{run.stderr[-4000:]}")
-        os.replace(made, path)
+def _compiled(source: str, command: list[str], scratch: Path) -> bytes:
+    text, made = scratch / "program.cpp", scratch / "program.so"
+    text.write_text(source)
+    for less in ([], ["-fno-tree-slp-vectorize"], ["-O1"]):  # g++ 12 breaks down over some very large programs
+        whole = [*command, *less, f"-I{sources.kernels()}", str(text), "-o", str(made)]
+        try:
+            run = _spoken(whole, TMPDIR=str(scratch))
+        except OSError as error:  # not the folder's fault: another would not help
+            raise CompileError(f"backend='cpu': {command[0]} does not run: {error.strerror}.", str(error)) from error
+        if "internal compiler error" not in run.stderr:
+            break
+    if any(words in run.stderr for words in _NO_ROOM):
+        raise OSError(next(words for words in _NO_ROOM if words in run.stderr))
+    if run.returncode or not made.is_file():
+        raise CompileError(
+            f"backend='cpu': {Path(command[0]).name} does not compile this program: {_complaint(run.stderr)[:160]}. "
+            f"Set $CXX to another compiler, or use backend='numpy'.",
+            f"{shlex.join(whole)} ended with {run.returncode}:\n{run.stderr}",
+        )
+    return made.read_bytes()
+
+
+def _complaint(log: str) -> str:
+    """The line of a compiler's log that says what is wrong, after the name of the file."""
+    lines = log.strip().splitlines()
+    worst = next((line for line in lines if "error:" in line), lines[-1] if lines else "it says nothing")
+    return worst[worst.rfind("/", 0, worst.find("error:")) + 1 :].strip()

@@ -41,7 +41,7 @@ class CpuEngine(Engine):
     batch_coordinates = 1 << 22
 
     def __init__(self, threads: int | None = None, width: int | None = None) -> None:
-        compiler.compiler_version()  # there is a compiler, and it runs
+        compiler.check()
         self.threads = threads or available_threads()
         self._width = width
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="descent-ensemble")

@@ -27,6 +27,8 @@ CLOCK_RATE = 13
 class CudaMissingError(RuntimeError):
     """CuPy or a CUDA device was not found."""
 
+    worth_a_warning = False  # where ``auto`` goes on without: most machines have none
+
 
 class CudaEngine(DeviceEngine):
     """Runs programs on a CUDA device: the current one of the thread that makes the engine.
