@@ -124,7 +124,19 @@ class Field:
             taken[self.fetch(active)] = reached
             stretch = min(2 * stretch, LONGEST)
 
+    def _points(self, name: str, given: Any) -> Any:
+        """Points as the kernels read them: anything else would be read beyond its end."""
+        given = given if hasattr(given, "dtype") else self.place(given)
+        if given.ndim != 2 or given.shape[1] != self.dim:
+            raise ValueError(f"{name} of shape {given.shape} was given; give an array (points, {self.dim}).")
+        return given if given.dtype == self.dtype else given.astype(self.dtype)
+
     def _look(self, x: Any, quantity: str, direction: Any = None) -> Any:
+        x = self._points("x", x)
+        if direction is not None:
+            direction = self._points("v", direction)
+            if direction.shape != x.shape:
+                raise ValueError(f"v of shape {direction.shape} was given; give the shape of x, {x.shape}.")
         return self.engine.observe(self._program(len(x)), x, (quantity,), self.t, direction)[quantity]
 
     def _program(self, points: int, lr: float = 1.0) -> Program:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import warnings
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
+from .backends.crew import share
 from .backends.program import Engine, Program
 from .checks.first_use import engine_for
 from .given import MOST_STEPS, check_schedules, flag, whole
@@ -21,6 +21,8 @@ from .results.result import Result, make_result
 from .runs import Run
 from .setting import Outcome, Setting, standing
 
+PREPARED_AT_ONCE = 4
+"""Programs that are compiled at the same time."""
 LOOKED_AT = frozenset({"value", "gradient_norm"})
 """Recorded quantities that a kernel of their own finds."""
 
@@ -113,21 +115,17 @@ def _prepare(
     settings: Mapping[str, Setting], engine: Engine, plans: Mapping[str, Plan], earlier: Mapping[str, Outcome]
 ) -> None:
     """Compiles everything that will run, several programs at once: the last batch, too, which may be small."""
-    with ThreadPoolExecutor(4) as pool:
-        compiled = []
-        for name, setting in settings.items():
-            looks = setting.record is not None and not LOOKED_AT.isdisjoint(setting.record.quantities)
-            size, reached = plans[name].instances_per_batch, earlier[name].reached if name in earlier else 0
-            wanted: dict[tuple[int, bool], Program] = {}
-            for first in range(0, setting.instances, size):
-                count = min(size, setting.instances - first)
-                program = recording_program(
-                    setting, setting.program(setting.sweep().parts, first, count), engine, reached
-                )
-                wanted.setdefault((count, program.recorded), program)
-            compiled += [pool.submit(engine.prepare, program, looks) for program in wanted.values()]
-        for future in compiled:
-            future.result()
+    work = []
+    for name, setting in settings.items():
+        looks = setting.record is not None and not LOOKED_AT.isdisjoint(setting.record.quantities)
+        size, reached = plans[name].instances_per_batch, earlier[name].reached if name in earlier else 0
+        wanted: dict[tuple[int, bool], Program] = {}
+        for first in range(0, setting.instances, size):
+            count = min(size, setting.instances - first)
+            program = recording_program(setting, setting.program(setting.sweep().parts, first, count), engine, reached)
+            wanted.setdefault((count, program.recorded), program)
+        work += [(program, looks) for program in wanted.values()]
+    share(work, [lambda each: engine.prepare(*each)] * min(len(work), PREPARED_AT_ONCE))
 
 
 def _warn_of_starts_inside(outcomes: Mapping[str, Outcome], found: Mapping[str, Outcome]) -> None:

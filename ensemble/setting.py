@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .backends.program import ROLES, Program
+from .cached import cached_property
 from .grids import grids_of
 from .part import Part, nested
 from .records import Record

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from .. import sources
 from ..part import nested
 from . import compiler
 from .complaints import explained
+from .crew import share
 from .launch import advance_launch, draw_launch, look_launch, roles_of, table_rows, twins_of, types_of
 from .layout import Layout, tiles_of, values_of
 from .memory import available_memory
@@ -25,6 +26,9 @@ STATIC_DIM = 8
 VECS_PER_PART = 8
 """Vecs that a part may hold at once beyond x and its state (7 is the most that was found). An arena has room for so many of
 each part, wrapped ones too, as if all held theirs together; memory that is never touched costs nothing."""
+
+Call = Callable[[int, int, int, int], int]
+"""The kernel for items ``a`` to before ``b`` with an arena's address and size: other than 0 where the arena is too small."""
 
 DRAWS_AT_ONCE = 1 << 15
 """Random numbers drawn by one call, about: enough that the call itself costs nothing."""
@@ -44,8 +48,6 @@ class CpuEngine(Engine):
         compiler.check()
         self.threads = threads or available_threads()
         self._width = width
-        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="descent-ensemble")
-        self._arenas: dict[int, list[NDArray[np.uint8]]] = {}
 
     # ---- choices
 
@@ -97,10 +99,8 @@ class CpuEngine(Engine):
         return library
 
     def prepare(self, program: Program, looks: bool = False) -> None:
-        self._library(program, "advance")
-        self._library(program, "draw")
-        if looks:
-            self._library(program, "observe")
+        entries = ("advance", "observe", "draw") if looks else ("advance", "draw")
+        share(entries, [partial(self._library, program)] * min(len(entries), self.threads))
 
     def _check(self, library: ctypes.CDLL, launch: NDArray[Any], layout: Layout | None) -> None:
         if library.size_of_launch() != launch.itemsize:
@@ -131,22 +131,26 @@ class CpuEngine(Engine):
     def memory_available(self) -> int:
         return available_memory()
 
-    def _run(self, count: int, arena_bytes: int, call: Callable[[int, int, int, int], int]) -> None:
-        """Shares ``count`` items among threads: chunks are taken one after another until none is left."""
-        chunk = max(1, -(-count // (self.threads * 16)))
-        starts = iter(range(0, count, chunk))
-        arenas = [aligned(arena_bytes) for _ in range(min(self.threads, -(-count // chunk)))]
+    def _run(self, count: int, arena_bytes: int, call: Call, alive: Any) -> None:
+        """Shares ``count`` items among threads: chunks are taken one after another until none is left.
 
-        def work(arena: NDArray[np.uint8]) -> None:
-            for start in starts:  # next() on a range iterator is atomic under the GIL
+        ``alive``: what the items read and write; every thread holds it while it is at work.
+        """
+        chunk = max(1, -(-count // (self.threads * 16)))
+
+        def doer() -> Callable[[int], None]:
+            arena = aligned(arena_bytes)
+
+            def work(start: int, held: Any = alive) -> None:
                 if call(start, min(start + chunk, count), arena.ctypes.data, arena.size):
                     raise RuntimeError(
                         f"backend='cpu': the parts of this program hold more vectors at once than the {VECS_PER_PART} for each "
                         f"part that there is room for; raise ensemble.backends.cpu.VECS_PER_PART, or use backend='numpy'."
                     )
 
-        for future in [self._pool.submit(work, arena) for arena in arenas]:
-            future.result()
+            return work
+
+        share(range(0, count, chunk), [doer() for _ in range(min(self.threads, -(-count // chunk)))])
 
     # ---- running
 
@@ -209,8 +213,7 @@ class CpuEngine(Engine):
             arrays |= {"recorded_steps": ring.ahead(), "recorded_places": ring.places, "ring": ring.x}
         launch = advance_launch(program, _addresses(arrays), tables, tiles.size, first, last, ring)
         self._check(library, launch, layout)
-        self._run(len(tiles), self._arena_bytes(program), _tile_call(library.advance, launch))
-        del kept
+        self._run(len(tiles), self._arena_bytes(program), _tile_call(library.advance, launch), (arrays, kept))
 
     def observe(
         self, program: Program, x: Any, quantities: tuple[str, ...], t: Steps, direction: Any = None
@@ -229,8 +232,8 @@ class CpuEngine(Engine):
             arrays["direction"] = direction = np.ascontiguousarray(direction)
         launch = look_launch(program, _addresses(arrays), tiles.size, rows)
         self._check(library, launch, layout)
-        self._run(len(tiles) * steps.size, self._arena_bytes(program), _tile_call(library.observe, launch))
-        del kept
+        count = len(tiles) * steps.size
+        self._run(count, self._arena_bytes(program), _tile_call(library.observe, launch), (arrays, kept))
         return found
 
     def _draw(self, program: Program, step: int, stream: int, ids: NDArray[np.uint32], what: int) -> NDArray[Any]:
@@ -242,9 +245,11 @@ class CpuEngine(Engine):
         function = library.draw
         function.argtypes = [ctypes.c_void_p, ctypes.c_longlong, ctypes.c_longlong]
         per = -(-DRAWS_AT_ONCE // program.dim // 64) * 64
-        self._run(
-            -(-ids.size // per), 0, lambda a, b, _, __: function(launch.ctypes.data, a * per, min(b * per, ids.size))
-        )
+
+        def call(a: int, b: int, arena: int, size: int) -> int:
+            return int(function(launch.ctypes.data, a * per, min(b * per, ids.size)) or 0)
+
+        self._run(-(-ids.size // per), 0, call, (out, ids))
         return out
 
     def normals(self, program: Program, step: int, stream: int, ids: NDArray[np.uint32]) -> Any:
@@ -263,7 +268,7 @@ class CpuEngine(Engine):
         }
 
 
-def _tile_call(function: Any, launch: NDArray[Any]) -> Callable[[int, int, int, int], int]:
+def _tile_call(function: Any, launch: NDArray[Any]) -> Call:
     function.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_longlong]
     return lambda a, b, arena, size: function(launch.ctypes.data, a, b, arena, size)
 

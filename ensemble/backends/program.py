@@ -5,12 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..cached import cached_property
 from ..landscapes.base import Landscape
 from ..part import Part, nested
 from ..random import CONFIGURATION_STRIDE, round_keys

@@ -7,9 +7,9 @@ import json
 import math
 import uuid
 from collections.abc import Mapping, Set
-from functools import cached_property
 from typing import Any
 
+from ..cached import cached_property
 from ..given import checked_setting, flag, one_of, whole
 from ..grids import Grid
 from ..part import Part

@@ -152,8 +152,8 @@ def test_a_second_ctrl_c_stops_at_once_and_later_ones_act_as_ever():
         "try:\n    run()\nexcept KeyboardInterrupt:\n"
         "    print('stopped', signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
     )
-    out, err = running.communicate(timeout=60)
-    assert (out, err) == ("stopped True\n", "")
+    running.wait(timeout=60)  # not communicate, which does not see what came with the first line
+    assert (running.stdout.read(), running.stderr.read()) == ("stopped True\n", "")
 
 
 def test_a_repeated_sigterm_is_one_and_a_late_one_ends_the_process():
