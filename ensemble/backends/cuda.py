@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,9 @@ from .program import Program
 OPTIONS = ("-std=c++17", "--fmad=false")
 """Never a global fast-math flag, and no contraction: Vec fuses what may be fused. CuPy itself adds ``-ftz=true``."""
 
+PROBE = 'extern "C" __global__ void probe() {}'
+"""The least that must compile and load."""
+
 CLOCK_RATE = 13
 """CUDA's ``cudaDevAttrClockRate``: the highest clock, in kHz."""
 
@@ -28,6 +32,16 @@ class CudaMissingError(RuntimeError):
     """CuPy or a CUDA device was not found."""
 
     worth_a_warning = False  # where ``auto`` goes on without: most machines have none
+
+
+class CudaBrokenError(CudaMissingError):
+    """There are CuPy and a device, and no kernel can be compiled and loaded."""
+
+    worth_a_warning = True
+
+
+class ForkedError(RuntimeError):
+    """This process was forked from one that used CUDA."""
 
 
 class CudaEngine(DeviceEngine):
@@ -39,6 +53,7 @@ class CudaEngine(DeviceEngine):
 
     Raises:
         CudaMissingError: CuPy or a device is absent, with the remedy.
+        CudaBrokenError: they are there, and no kernel compiles and loads.
     """
 
     name = "cuda"
@@ -63,11 +78,19 @@ class CudaEngine(DeviceEngine):
             raise CudaMissingError(_remedy(f"CuPy finds no device ({_first_line(error)})")) from error
         if not count:
             raise CudaMissingError(_remedy("CuPy finds no device"))
+        try:
+            cupy.RawModule(code=PROBE, options=OPTIONS).get_function("probe")
+        except Exception as error:  # without NVRTC or its headers, for a driver too old: each its own class
+            found = f"CuPy compiles or loads no kernel ({_first_line(error)[:60]})"
+            raise CudaBrokenError(_remedy(found)) from error
         self.xp = cupy
         self.device = int(cupy.cuda.Device().id)
         self.options = (*OPTIONS, f"-I{sources.kernels()}", *options)
+        self._process = os.getpid()
         self._kernels: dict[str, Any] = {}
+        self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
+        self._on_the_way: list[tuple[Any, dict[str, Any], dict[str, Any]]] = []
         self._pinned = cupyx.empty_pinned
         self._copies = cupy.cuda.Stream(non_blocking=True)
         properties = cupy.cuda.runtime.getDeviceProperties(self.device)
@@ -77,11 +100,18 @@ class CudaEngine(DeviceEngine):
         super().__init__(lanes, properties["multiProcessorCount"], streamed, window)
 
     def _on_device(self) -> Any:
+        if os.getpid() != self._process:
+            raise ForkedError(
+                "backend='cuda' was used before this process was forked, and CUDA does not survive that. Start the processes "
+                "with multiprocessing.get_context('spawn'), or use CUDA in the children alone."
+            )
         return self.xp.cuda.Device(self.device)  # one of its own for each use: it remembers the thread's device before
 
     def kernel(self, source: str, entry: str) -> Any:
         """The compiled kernel of a program's source; CuPy keeps it on disk under the source's digest."""
-        with self._lock, self._on_device():
+        with self._on_device(), self._lock:  # in this order: a forked child, refused first, may find locks held
+            lock = self._locks.setdefault(source, threading.Lock())
+        with lock, self._on_device():
             if source not in self._kernels:  # get_function compiles
                 try:
                     self._kernels[source] = self.xp.RawModule(code=source, options=self.options).get_function(entry)
@@ -110,7 +140,8 @@ class CudaEngine(DeviceEngine):
             return self.xp.asarray(a)
 
     def to_numpy(self, a: Any) -> NDArray[Any]:
-        return np.asarray(self.xp.asnumpy(a))
+        with self._on_device():
+            return np.asarray(self.xp.asnumpy(a))
 
     def fetch(self, arrays: dict[str, Any]) -> Callable[[], dict[str, NDArray[Any]]]:
         """On a stream of its own, so that kernels launched meanwhile run at the same time."""
@@ -123,9 +154,13 @@ class CudaEngine(DeviceEngine):
                 if array.nbytes:
                     array.data.copy_to_host_async(ctypes.c_void_p(found[name].ctypes.data), array.nbytes, self._copies)
             there = self._copies.record()
+        # An interrupt may drop what is returned: until the copies are there their memory must not serve anything else.
+        self._on_the_way = [copy for copy in self._on_the_way if not copy[0].done]
+        self._on_the_way.append((there, dict(arrays), found))
 
         def wait() -> dict[str, NDArray[Any]]:
             there.synchronize()
+            self._on_the_way = [copy for copy in self._on_the_way if copy[0] is not there]
             arrays.clear()  # until now their memory was being read
             return found
 

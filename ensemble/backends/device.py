@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +28,27 @@ SLICE_END = 16
 def _never(program: Program) -> bool:
     """Whether no event is asked."""
     return all(type(c["event"]) is Never for c in program.configurations)
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def done_when_left(method: Method) -> Method:
+    """Whatever raises within a method, the device is done before that leaves: it may be at work in arrays that are freed then."""
+
+    @wraps(method)
+    def whole(self: DeviceEngine, *given: Any, **more: Any) -> Any:
+        try:
+            return method(self, *given, **more)
+        except BaseException:
+            for _ in range(
+                2
+            ):  # an interrupt may strike the first; what the device itself says came first, or comes again
+                with contextlib.suppress(BaseException):
+                    self.wait()
+            raise
+
+    return cast(Method, whole)
 
 
 class DeviceEngine(Engine):
@@ -184,6 +208,7 @@ class DeviceEngine(Engine):
         made: tuple[Kept, int] = program.kept[self, entry]
         return made[1]
 
+    @done_when_left
     def advance(
         self,
         program: Program,
@@ -237,6 +262,7 @@ class DeviceEngine(Engine):
         every = program.check_every
         return sorted({*range(-(-first // every) * every, last + 1, every), last})
 
+    @done_when_left
     def observe(
         self, program: Program, x: Any, quantities: tuple[str, ...], t: Steps, direction: Any = None
     ) -> dict[str, Any]:
@@ -263,6 +289,7 @@ class DeviceEngine(Engine):
         self.finish(looked_at)
         return found
 
+    @done_when_left
     def _draw(self, program: Program, step: int, stream: int, ids: NDArray[np.uint32], what: int) -> Any:
         kept = Kept(self)
         out = self.xp.empty((len(ids), program.dim), dtype=program.dtype)
