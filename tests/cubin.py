@@ -23,7 +23,9 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import hashlib
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -32,6 +34,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from ensemble.backends.libraries import cache_folder
 
 CUPY_OPTIONS = ("-ftz=true", "--device-as-default-execution-space")  # CuPy 14 adds both to every compilation
 HOUSE_OPTIONS = ("--fmad=false", "-std=c++17")
@@ -57,19 +61,57 @@ def compile_cubin(
     ``options`` come last and so win over the defaults; ``names`` are name expressions (``"advance<Adam>"``) to
     instantiate. Raises ``CompilationError`` with the log of the compiler, ``RuntimeError`` if NVRTC is not installed.
     """
+    flags = [f"--gpu-architecture={arch}", *CUPY_OPTIONS, *HOUSE_OPTIONS, f"-I{include}", *options]
+    return _compiled(source, flags, "CUBIN", names)
+
+
+def compile_ptx(source: str, include: Path, arch: str = "compute_90", options: Sequence[str] = ()) -> str:
+    """PTX of ``source``, compiled as above and kept in the cache folder: programs name the digest of what they include.
+
+    Raises ``CompilationError`` with the log of the compiler, ``RuntimeError`` if NVRTC is not installed.
+    """
+    flags = [f"--gpu-architecture={arch}", *CUPY_OPTIONS, *HOUSE_OPTIONS, *options]
+    key = "\0".join([source, *flags, *map(str, nvrtc_version())])
+    folder = cache_folder() / "ptx"
+    path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.ptx"
+    if not path.is_file():
+        text = _compiled(source, [*flags, f"-I{include}"], "PTX")
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+            file.write(text)
+        os.replace(file.name, path)
+    return path.read_text().rstrip("\0")
+
+
+def nvrtc_version() -> tuple[int, int]:
+    major, minor = ctypes.c_int(), ctypes.c_int()
+    _check(_nvrtc(), _nvrtc().nvrtcVersion(ctypes.byref(major), ctypes.byref(minor)))
+    return major.value, minor.value
+
+
+def architectures() -> list[int]:
+    """The compute capabilities, times ten, that this NVRTC compiles for."""
+    count = ctypes.c_int()
+    _check(_nvrtc(), _nvrtc().nvrtcGetNumSupportedArchs(ctypes.byref(count)))
+    found = (ctypes.c_int * count.value)()
+    _check(_nvrtc(), _nvrtc().nvrtcGetSupportedArchs(found))
+    return sorted(found)
+
+
+def _compiled(source: str, flags: Sequence[str], what: str, names: Sequence[str] = ()) -> bytes:
+    """``CUBIN`` or ``PTX`` of a source."""
     nvrtc = _nvrtc()
     program = ctypes.c_void_p()
     _check(nvrtc, nvrtc.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"kernel.cu", 0, None, None))
     try:
         for name in names:
             _check(nvrtc, nvrtc.nvrtcAddNameExpression(program, name.encode()))
-        flags = [f"--gpu-architecture={arch}", *CUPY_OPTIONS, *HOUSE_OPTIONS, f"-I{include}", *options]
         array = (ctypes.c_char_p * len(flags))(*(flag.encode() for flag in flags))
         status = nvrtc.nvrtcCompileProgram(program, len(flags), array)
         if status != 0:
             log = _fetch(nvrtc, program, "ProgramLog").rstrip(b"\0").decode(errors="replace").strip()
             raise CompilationError(f"NVRTC, {' '.join(flags)}: {_error(nvrtc, status)}\n{log}")
-        return _fetch(nvrtc, program, "CUBIN")
+        return _fetch(nvrtc, program, what)
     finally:
         nvrtc.nvrtcDestroyProgram(ctypes.byref(program))
 

@@ -6,6 +6,7 @@ import ctypes
 import os
 import shutil
 import subprocess
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -110,7 +111,15 @@ def expected(x: NDArray[np.floating], y: NDArray[np.floating]) -> tuple[dict[str
     return scalars, vectors
 
 
-def check(dim: int, lanes: int, dtype: str, streamed: bool = False) -> None:
+Execute = Callable[[str, Launch, int, int, Sequence[NDArray]], None]
+
+
+def emulate(text: str, launch: Launch, blocks: int, threads: int, arrays: Sequence[NDArray]) -> None:
+    library(build_emulated(text, "probe", call=CALL)).call_probe(ctypes.byref(launch), blocks, threads)
+
+
+def check(dim: int, lanes: int, dtype: str, streamed: bool = False, execute: Execute = emulate) -> None:
+    """Holds every primitive to ``ensemble/vec.py``. ``execute``: launches the probe's text with a struct that points to arrays."""
     x, y = points(dim, dtype), points(dim, dtype)[::-1].copy()
     rows = len(x)
     active = np.arange(rows, dtype=np.int32)
@@ -123,8 +132,7 @@ def check(dim: int, lanes: int, dtype: str, streamed: bool = False) -> None:
     scratch = np.zeros((blocks * threads // lanes, room), dtype=np.uint8)
     addresses = (a.ctypes.data for a in (x, y, scalars, vectors, active))
     launch = Launch(*addresses, rows, scratch.ctypes.data, room)
-    function = library(build_emulated(text_of(dim, lanes, dtype, streamed), "probe", call=CALL)).call_probe
-    function(ctypes.byref(launch), blocks, threads)
+    execute(text_of(dim, lanes, dtype, streamed), launch, blocks, threads, (x, y, scalars, vectors, active, scratch))
     assert not scratch[:, -16:].any()
     right, moved = expected(x, y)
     for k, name in enumerate(SCALARS):
