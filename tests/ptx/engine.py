@@ -25,7 +25,8 @@ from .parser import parse
 THREADS = 64
 GUARD = 4096
 """Bytes before and behind every array that no thread may touch."""
-UNSET = 0xA5
+UNSET = 0xFF
+"""What memory is filled with that nobody has written: NaN."""
 
 
 @cache

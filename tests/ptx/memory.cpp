@@ -178,8 +178,9 @@ int64_t gather(Memory* m, const Lanes* lanes, const uint64_t* at, const uint8_t*
                int64_t size, int uniform, int constant, uint8_t* out) {
     Access access{m, lanes, size, uniform != 0};
     return each(access, at, mask, n, offset, [&](uint64_t a, int64_t lane, Range& r) {
+        // Of a few numbers together some may be padding; what is there is NaN until it is written.
+        if (r.written && !std::memchr(r.written + (a - r.start), 1, size)) return int(unwritten);
         for (uint64_t k = a - r.start; k < a - r.start + size; ++k) {
-            if (r.written && !r.written[k]) return int(unwritten);
             if (!r.cells) continue;
             if (constant && r.cells[k].writer) return int(not_constant);
             if (int fault = access.read(r.cells[k], lane); fault >= 0) return fault;

@@ -24,7 +24,7 @@ AT_ONCE = 1 << 14
 """Threads that run together; the blocks of a larger launch run in turns."""
 END = 1 << 30
 """The program counter of a thread that is done."""
-UNSET = 0xA5
+UNSET = 0xFF
 
 
 class Program:
