@@ -228,6 +228,7 @@ _MADE: dict[str, Callable[[Instruction, str], Operation]] = {
     "and": _plain(operator.and_, 2),
     "bfi": lambda i, kind: Operation(inserted, (kind, kind, "u32", "u32"), kind),
     "brev": _plain(reversed_bits, 1),
+    "copysign": _plain(lambda sign, size: np.copysign(size, sign), 2),
     "cvt": _converted,
     "div": _quotient,
     "fma": _plain(fused, 3),

@@ -204,6 +204,7 @@ CASES: dict[str, Case] = {
     **floats(ROUNDED.format("sqrt"), 1, oracle.root),
     **floats("min.f64 min.ftz.f32", 2, lambda kind: oracle.extreme(least=True)),
     **floats("max.f64 max.ftz.f32", 2, lambda kind: oracle.extreme(least=False)),
+    **floats("copysign.f32 copysign.f64", 2, lambda kind: lambda sign, size: math.copysign(size, sign)),
     **floats("abs.f64 abs.ftz.f32", 1, lambda kind: abs),
     **floats("neg.f64 neg.ftz.f32", 1, lambda kind: operator.neg),
     **comparisons(),
