@@ -147,8 +147,8 @@ def test_handlers_are_put_back_after_a_run_an_interrupt_and_an_error(number, sen
 def test_a_second_ctrl_c_stops_at_once_and_later_ones_act_as_ever():
     running = started(
         "print('running', flush=True)\n"
-        "from ensemble.progress import Reporter\nimport os\n"
-        "Reporter.update = lambda *_: [os.kill(os.getpid(), signal.SIGINT) for _ in range(2)]\n"
+        "from ensemble.progress import Reporter\n"
+        "Reporter.update = lambda *_: [signal.raise_signal(signal.SIGINT) for _ in range(2)]\n"
         "try:\n    run()\nexcept KeyboardInterrupt:\n"
         "    print('stopped', signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
     )
