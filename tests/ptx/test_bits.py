@@ -305,14 +305,3 @@ def test_every_window_has_the_bits_of_the_specification(name: str) -> None:
 def test_instances_beyond_registers_have_the_bits_of_the_specification(landscape: Any) -> None:
     p = program(landscape(dim=9001), Adam(0.01), en.LeftBall(11.0), instances=5, dtype="float32", check_every=2)
     assert differences(run(engine(None, processors=132), p, 30, segment=11), run(NumpyEngine(), p, 30)) == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_every_part_in_fast_arithmetic_stays_near_the_specification(dtype: str) -> None:
-    for parts in everything(21):
-        p = program(**parts, instances=5, dtype=dtype)
-        expected = run(NumpyEngine(), p, FAST_STEPS)
-        for approximation in (NEAREST, Approximation(share=1.0, seed=1)):
-            found = run(engine(4, approximation=approximation), as_fast(p), FAST_STEPS)
-            assert far(found, expected) < TOLERANCE[dtype], parts
