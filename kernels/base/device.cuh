@@ -82,12 +82,14 @@ HD real reciprocal(real a) {
 }
 HD real quotient(real a, real b) { return a * reciprocal(b); }
 #else
+// Not a / b of floats: NVRTC 13 makes a * (1 / b) of it where b is a constant, for compute capability 10 and newer.
 #if ENSEMBLE_DOUBLE
 HD real square_root(real a) { return __dsqrt_rn(a); }
+HD real quotient(real a, real b) { return a / b; }
 #else
 HD real square_root(real a) { return __fsqrt_rn(a); }
+HD real quotient(real a, real b) { return __fdiv_rn(a, b); }
 #endif
-HD real quotient(real a, real b) { return a / b; }
 #endif
 
 #if ENSEMBLE_DOUBLE

@@ -99,7 +99,7 @@ struct PhaseRetrieval : Unconstrained {
             scalar rest = p * p - squares[i];
             whole = whole + rest * rest;
         }
-        return whole / real(4 * measurements);
+        return quotient(whole, real(4 * measurements));
     }
     template <class Now>
     CALLED Vec gradient(const Vec& x, const Now&) const {

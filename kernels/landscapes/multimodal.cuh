@@ -36,18 +36,18 @@ struct Ackley : Unconstrained {
         scalar r, tall, pull;
     };
     HD Cone cone(const Vec& x) const {
-        scalar r = square_root(sum(x * x) / size());
+        scalar r = square_root(quotient(sum(x * x), size()));
         scalar tall = a * elementary::exp(-b * r);
         return {r, tall, where(r > real(0), tall * b / (size() * r), broadcast(real(0)))};
     }
-    HD scalar egg_box(const Vec& x) const { return elementary::exp(sum(cos(c * x)) / size()); }
+    HD scalar egg_box(const Vec& x) const { return elementary::exp(quotient(sum(cos(c * x)), size())); }
     struct Bends {
         scalar pull, bend, egg;
     };
     HD Bends bends(const Vec& x) const {
         Cone k = cone(x);
         scalar bend = where(k.r > real(0), k.pull * (b + real(1) / k.r) / (size() * k.r), broadcast(real(0)));
-        return {k.pull, bend, egg_box(x) * c / size()};
+        return {k.pull, bend, quotient(egg_box(x) * c, size())};
     }
     template <class Now>
     HD scalar value(const Vec& x, const Now&) const {
@@ -55,7 +55,7 @@ struct Ackley : Unconstrained {
     }
     template <class Now>
     HD auto gradient(const Vec& x, const Now&) const {
-        return cone(x).pull * x + (egg_box(x) * c / size()) * sin(c * x);
+        return cone(x).pull * x + quotient(egg_box(x) * c, size()) * sin(c * x);
     }
     template <class Now>
     HD auto hessian_product(const Vec& x, const Vec& v, const Now&) const {
@@ -64,14 +64,14 @@ struct Ackley : Unconstrained {
         auto sine = sin(c * x);
         scalar along = sum(x * v), across = sum(sine * v);
         auto cone = k.pull * v - (k.bend * along) * x;
-        return cone + (k.egg * c) * (cosine * v) - (k.egg * c / size() * across) * sine;
+        return cone + (k.egg * c) * (cosine * v) - (quotient(k.egg * c, size()) * across) * sine;
     }
     template <class Now>
     HD auto hessian_diagonal(const Vec& x, const Now&) const {
         Bends k = bends(x);
         auto cosine = cos(c * x);
         auto sine = sin(c * x);
-        return k.pull - k.bend * (x * x) + (k.egg * c) * cosine - (k.egg * c / size()) * (sine * sine);
+        return k.pull - k.bend * (x * x) + (k.egg * c) * cosine - quotient(k.egg * c, size()) * (sine * sine);
     }
 };
 
@@ -81,7 +81,7 @@ struct Griewank : Unconstrained {
     HD auto root() const { return sqrt(index() * real(1) + real(1)); }
     template <class Now>
     HD scalar value(const Vec& x, const Now&) const {
-        return real(1) + sum(x * x) / real(4000) - product(cos(x / root()));
+        return real(1) + quotient(sum(x * x), real(4000)) - product(cos(x / root()));
     }
     template <class Now>
     CALLED Vec gradient(const Vec& x, const Now&) const {

@@ -68,7 +68,7 @@ struct DegenerateSaddle : Unconstrained {
     template <class Now>
     HD scalar value(const Vec& x, const Now&) const {
         auto square = x * x;
-        auto first = (square * square) * ((confinement / real(6)) * square - real(0.25));
+        auto first = (square * square) * (quotient(confinement, real(6)) * square - real(0.25));
         return sum(where(index() < 1, first, (real(0.5) * stiffness) * square));
     }
     template <class Now>

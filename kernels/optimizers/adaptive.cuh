@@ -219,7 +219,7 @@ struct Adai {
     HD Vec step(const Vec& x, const Gradient& gradient, State& s, const Now& now) const {
         Vec g = gradient(x);
         s.v = beta2 * s.v + gain2 * (g * g);
-        scalar mean = (sum(now[correction2] * s.v)) / real(dim());
+        scalar mean = quotient(sum(now[correction2] * s.v), real(dim()));
         mean = where(mean == real(0), broadcast(real(1)), mean);  // of gradients that were all 0: 0/0 is taken as 0
         Vec ratio = (now[correction2] * s.v) / mean;
         Vec beta1 = smaller(larger(real(1) - beta0 * ratio, real(0)), most);

@@ -256,13 +256,9 @@ def observed(ptx: PtxEngine, p: Program) -> None:
     assert [q for q in quantities if not same_bits(found[q], expected[q])] == [], p.configurations
 
 
-# NVRTC 13 makes x / 2000 of floats x * 0.0005f for compute capability 10 and newer, whatever it is told of divisions.
-MULTIPLIES = pytest.mark.xfail(strict=True, reason="NVRTC multiplies by the reciprocals of constants there")
-
-
-@MULTIPLIES
-@pytest.mark.parametrize("arch", ["newest"])
+@pytest.mark.parametrize("arch", ["compute_90", "newest"])
 def test_a_division_by_a_constant_is_a_division(arch: str) -> None:
+    """NVRTC 13 would multiply by 1 / 2000, for compute capability 10 and newer."""
     p = program(en.Griewank(dim=21), GradientDescent(0.1), instances=5, dtype="float32")
     x = np.random.default_rng(0).normal(size=(5, 21)).astype(np.float32)
     found, expected = (each.observe(p, x, ("gradient",), 0) for each in (engine(4, arch), NumpyEngine()))
@@ -270,7 +266,7 @@ def test_a_division_by_a_constant_is_a_division(arch: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dtype", [pytest.param("float32", marks=MULTIPLIES), "float64"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_every_part_on_the_newest_target_has_the_bits_of_the_specification(dtype: str) -> None:
     wrong = []
     for parts in everything(21):
