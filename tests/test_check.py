@@ -43,7 +43,7 @@ def test_nothing_fails_of_the_python_of_any_part_of_the_library(monkeypatch, per
             assert {"gradient", "hessian_product", "hessian_diagonal"} <= names
 
 
-SOME = (en.QuarticSaddle, en.PerturbedGD, en.Spikes, en.NearMinimum, en.Average)
+SOME = (en.QuarticSaddle, en.Spikes, en.NearMinimum)
 
 
 @pytest.mark.parametrize(

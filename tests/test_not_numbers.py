@@ -103,7 +103,7 @@ def test_zeros_of_either_sign_and_subnormal_gradients_are_ordinary(kind):
         assert np.isfinite(found["x"]).all()
 
 
-SELECTED = [en.ClipValue, en.PerturbedGD]
+SELECTED = [en.ClipValue]
 SOME = [pytest.param(kind, marks=() if kind in SELECTED else pytest.mark.slow) for kind in kinds("optimizer")]
 
 
