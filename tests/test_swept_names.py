@@ -92,6 +92,12 @@ SWEEPING = [call for call, (_, given) in CALLS.items() if swept_dimension(given)
 CLASHING = [field for field in SWEPT if field in known() - RESERVED] + ["gamma"]
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """What is saved lands in a folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.parametrize("call", SWEEPING)
 def test_statistics_and_pictures_go_on_where_a_swept_field_has_the_name_of_one_of_theirs(call):
     for field in CLASHING:
