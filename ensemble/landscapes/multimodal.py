@@ -230,6 +230,8 @@ class Levy(Landscape):
     ``w = 1 + (x - 1)/4``. Levy and Montalvo (1985) in the form of Laguna and Marti (2005). Minimum 0 at (1, ..., 1).
     """
 
+    coordinates_per_lane = 8
+
     dim: int = structure(2, low=1)
 
     def _terms(self, x: Array) -> tuple[Array, ...]:

@@ -26,6 +26,8 @@ class MultiWell(Landscape):
     Newton's method finds them.
     """
 
+    coordinates_per_lane = 8
+
     centers: Any = array()
     curvatures: Any = array(1.0)
     depths: Any = array(0.0)
