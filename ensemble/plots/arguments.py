@@ -5,16 +5,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-import math
-import numbers
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
-
-import numpy as np
-import xarray as xr
 
 from ..grids import grids_of
 from ..landscapes import Landscape
+from ..plain import array_of_numbers, is_flag, is_number, is_whole
 from ..words import told
 
 P = ParamSpec("P")
@@ -67,31 +63,14 @@ def _wanted(picture: str, name: str, default: Any) -> list[tuple[Check, str]]:
 # ---- what an argument may be
 
 
-def is_number(value: Any) -> bool:
-    """A finite real number, no truth value among them."""
-    return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_)) and math.isfinite(value)
-
-
-def is_whole(value: Any, low: int, high: int) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and low <= int(value) <= high
-
-
-def is_flag(value: Any) -> bool:
-    return isinstance(value, (bool, np.bool_))
-
-
 def is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
 def are_numbers(value: Any, dimensions: int | None = None) -> bool:
     """Numbers in an array or lists of one length, NaN and infinities among them."""
-    if isinstance(value, (str, bytes, Mapping, xr.Dataset, np.ma.MaskedArray)) or not isinstance(
-        value, Iterable | np.generic
-    ):
-        return False
-    array = value if isinstance(value, np.ndarray) else np.asarray(value)
-    return array.dtype.kind in "iuf" and (dimensions is None or array.ndim == dimensions)
+    array = array_of_numbers(value)
+    return array is not None and (dimensions is None or array.ndim == dimensions)
 
 
 def _is_interval(value: Any) -> bool:

@@ -10,9 +10,10 @@ import xarray as xr
 from matplotlib import rc_context
 from numpy.typing import ArrayLike, NDArray
 
+from ..plain import is_whole
 from ..statistics import index_against_loss as binned_index
 from ..words import told
-from .arguments import are_numbers, checked, is_whole
+from .arguments import are_numbers, checked
 from .labels import curves_of, datasets, legible, sources
 from .picture import STYLE, Picture, Rows
 from .style import COLUMN, Law, draw_laws, finish, logarithmic, look, palette, remember, rows_of
