@@ -17,8 +17,8 @@ from rich.table import Table
 
 import ensemble
 
-from . import __version__, sources
-from .backends import compiler, libraries
+from . import __version__
+from .backends import compiler, libraries, sources
 from .backends.choice import choose
 from .backends.cpu import available_threads
 from .backends.memory import available_memory

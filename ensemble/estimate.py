@@ -8,9 +8,9 @@ import time
 
 import numpy as np
 
+from .backends.cost import ceiling
 from .backends.program import Engine, Program
 from .batch import Batch, paces
-from .cost import ceiling
 from .pace import LEAST_SECONDS, LEAVING
 from .plan import Plan
 from .recording import Room

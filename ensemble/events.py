@@ -9,10 +9,10 @@ from typing import Any, Self
 
 import numpy as np
 
+from .arithmetic.random import Random, Stream, round_keys
+from .arithmetic.vec import Array, direction, dot, length, radius_to_compare, rescaled, total
 from .landscapes.base import Landscape
 from .part import NOT_NEGATIVE, POSITIVE, Part, array, derived, inner, number, structure, vector
-from .random import Random, Stream, round_keys
-from .vec import Array, direction, dot, length, radius_to_compare, rescaled, total
 from .words import told
 
 __all__ = [

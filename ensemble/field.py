@@ -15,6 +15,7 @@ from .backends.choice import choose
 from .backends.numpy import seen_by_kernel
 from .backends.program import Engine, Program
 from .checks.first_use import engine_for, first_use
+from .classes import in_library
 from .events import Never
 from .landscapes.base import Landscape
 from .noises import NoNoise
@@ -23,7 +24,6 @@ from .pace import Pace
 from .part import Part, nested
 from .progress import Interrupt, Reporter
 from .setting import Outcome, Setting
-from .twins import in_library
 from .words import told
 
 SHORTEST, LONGEST = 32, 8192

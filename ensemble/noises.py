@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .elementary import exp, log, log_uniform, sin, sin_cos_turn, tanh
+from .arithmetic.elementary import exp, log, log_uniform, sin, sin_cos_turn, tanh
+from .arithmetic.random import Stream, uniform
+from .arithmetic.vec import Array, smaller
 from .landscapes.base import Landscape
 from .part import FRACTION, NOT_NEGATIVE, POSITIVE, Domain, Part, derived, inner, nested, number, scheduled, vector
-from .random import Stream, uniform
-from .vec import Array, smaller
 
 __all__ = [
     "AlphaStable",

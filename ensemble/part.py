@@ -27,7 +27,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from . import twins
+from . import classes
 from .fields import (
     ANY,
     COUNT,
@@ -94,7 +94,7 @@ class Part:
     projection, not its value. A wrapper says it of what it adds."""
 
     kernel: ClassVar[str | Path] = ""
-    """The CUDA struct of a class that is not the library's: its text, or a path to a file beside the class (``twins.py``)."""
+    """The CUDA struct of a class that is not the library's: its text, or a path to a file beside the class (``classes.py``)."""
     kernel_header: ClassVar[str] = ""
     """The header of ``kernels/`` that structs of this kind of part build on; empty: no step sees such a part."""
     made_like: ClassVar[str] = "a part"
@@ -236,26 +236,6 @@ class Part:
 
     # ---- as the kernel sees it
 
-    def cpp_type(self, as_vector: frozenset[str] = frozenset(), prefix: str = "") -> str:
-        """The CUDA twin's type: the struct of the class and its structure fields, in order.
-
-        ``as_vector`` holds the paths of vector fields that some configuration gives coordinate by coordinate.
-
-        Raises:
-            NoTwinError: a class has no struct.
-        """
-        arguments = []
-        for f in fields(self):
-            kind, value = f.metadata.get("kind"), getattr(self, f.name)
-            if kind == "structure" and f.name != "dim":
-                arguments.append(str(int(value)))
-            elif kind == "vector":
-                arguments.append("Vector" if prefix + f.name in as_vector else "number")
-            elif kind == "inner":
-                arguments.append(value.cpp_type(as_vector, f"{prefix}{f.name}."))
-        name = twins.twin_of(type(self)).struct
-        return f"{name}<{', '.join(arguments)}>" if arguments else name
-
     def packed(self, prefix: str = "") -> Iterator[tuple[str, str, Any]]:
         """(path, kind, value) of everything in the CUDA struct, in its order; kind is number, vector or array."""
         for f in fields(self):
@@ -298,8 +278,8 @@ class Part:
 
     def describe(self) -> dict[str, Any]:
         """Every field, as plain values, and whose they are: what provenance stores."""
-        result: dict[str, Any] = {"part": twins.full_name(type(self))}
-        if own := twins.identity(type(self)):
+        result: dict[str, Any] = {"part": classes.full_name(type(self))}
+        if own := classes.identity(type(self)):
             result["class"] = own
         for f in fields(self):
             value = getattr(self, f.name)

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .arithmetic.vec import lengths
 from .backends.program import Engine, Program, Ring, State
 from .records import Record, Recorder
 from .setting import Setting
-from .vec import lengths
 
 SEPARATE = 8
 """So few recorded steps end a segment each: the program that records nothing takes them, and no other is compiled."""

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from .arithmetic.random import philox, round_keys
 from .backends.choice import choose
 from .backends.program import Engine, Program
 from .events import LeftBall, Never
@@ -18,7 +19,6 @@ from .grids import grid
 from .landscapes import Quadratic, QuarticSaddle
 from .noises import Gaussian, NoNoise
 from .optimizers import Adam, GradientDescent
-from .random import philox, round_keys
 from .simulate import simulate
 from .starts import NormalCloud, Point
 from .statistics.laws import sgd_quadratic

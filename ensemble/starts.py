@@ -11,12 +11,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from .arithmetic.elementary import pow as power
+from .arithmetic.random import Random, Stream, philox, uniform
+from .arithmetic.vec import blocks, directions
 from .backends.program import Engine, Program
-from .elementary import pow as power
 from .landscapes.base import Landscape
 from .part import NOT_NEGATIVE, POSITIVE, Part, array, number, structure, vector
-from .random import Random, Stream, philox, uniform
-from .vec import blocks, directions
 from .words import told
 
 __all__ = [

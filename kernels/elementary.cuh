@@ -1,5 +1,5 @@
 // Elementary functions that give the same bits on every backend when a*b+c is not fused: the twin of
-// ensemble/elementary.py, which states the formulas, domains and special values, and the errors measured.
+// ensemble/arithmetic/elementary, which states the formulas, domains and special values, and the errors measured.
 //
 // Only + - * /, operations on bit patterns, conversions, selections and muladd, in the order of the twin. Polynomials
 // are evaluated by Horner's rule; tests/derive_elementary.py derives every coefficient and constant.

@@ -1,4 +1,4 @@
-// Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011), normals and uniforms: the twin of ensemble/random.py.
+// Philox4x32-10 (Salmon, Moraes, Dror, Shaw 2011), normals and uniforms: the twin of ensemble/arithmetic/random.py.
 //
 // Randomness is a pure function of who and when: key = the 64-bit seed, counter = (step, block of four coordinates,
 // instance id, stream). For dimension 1 and 2 one block of four normals serves four and two consecutive steps.

@@ -34,9 +34,9 @@ from numpy.typing import NDArray
 from scipy import integrate, special, stats
 
 import ensemble as en
+from ensemble.arithmetic.random import Stream, philox, round_keys
 from ensemble.backends.choice import choose
 from ensemble.backends.program import Program
-from ensemble.random import Stream, philox, round_keys
 
 OUT = Path(__file__).parent / "results" / "normals"
 DIM, INSTANCES = 64, 16_384

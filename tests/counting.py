@@ -17,10 +17,10 @@ from device_runs import program
 from emulated import EmulatedEngine
 from parts import example, kinds
 
-from ensemble import sources
+from ensemble.backends import sources
+from ensemble.backends.cost import named
 from ensemble.backends.groups import THREADS, Group, most_coordinates
 from ensemble.backends.program import Program
-from ensemble.cost import named
 from ensemble.events import Never
 from ensemble.landscapes import QuarticSaddle
 from ensemble.optimizers import GradientDescent, Optimizer

@@ -1,4 +1,4 @@
-"""Derive the polynomial coefficients of `ensemble/elementary.py` and `kernels/elementary.cuh`.
+"""Derive the polynomial coefficients of `ensemble/arithmetic/elementary` and `kernels/elementary.cuh`.
 
 Each polynomial is the minimax solution of a weighted problem on a grid of Chebyshev points: errors in 40 digits,
 corrections from a linear program. Its coefficients are rounded to the working precision one at a time from the

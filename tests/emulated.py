@@ -18,7 +18,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ensemble import sources
+from ensemble.backends import sources
 from ensemble.backends.device import DeviceEngine
 from ensemble.backends.libraries import cache_folder
 from ensemble.backends.program import Program

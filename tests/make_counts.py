@@ -1,4 +1,4 @@
-"""Makes ``ensemble/counts.csv``: what every optimizer costs. Run ``python tests/make_counts.py`` after a change that is meant."""
+"""Makes ``ensemble/backends/counts.csv``: what every optimizer costs. Run ``python tests/make_counts.py`` after a change that is meant."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 from counting import count_all, counted, every_optimizer, instructions, occupancy, special
 
-from ensemble.cost import named
+from ensemble.backends.cost import named
 
-TABLE = Path(__file__).parents[1] / "ensemble" / "counts.csv"
+TABLE = Path(__file__).parents[1] / "ensemble" / "backends" / "counts.csv"
 COLUMNS = ("optimizer", "dim", "lanes", "instructions", "special", "registers", "occupancy")
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 import ensemble as en
+from ensemble.arithmetic.vec import total
 from ensemble.part import FRACTION, NOT_NEGATIVE, POSITIVE, number, scheduled, structure
-from ensemble.vec import total
 
 STEP = """
     template <class Gradient, class Now>

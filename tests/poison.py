@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 import ensemble as en
+from ensemble.arithmetic.random import Stream
 from ensemble.part import inner, structure
-from ensemble.random import Stream
 
 SHARE = 0.3
 KINDS = {"nan": 0, "inf": 1, "-inf": 2, "-0": 3, "subnormal": 4}
@@ -58,7 +58,7 @@ struct Poisoned {
 
 def poisoned_instances(instances: int, dtype: Any, step: int = 1, seed: int = 0) -> Any:
     """Which instances of a run are hit, (instances,)."""
-    from ensemble.random import Random, round_keys
+    from ensemble.arithmetic.random import Random, round_keys
 
     ids = np.arange(instances, dtype=np.uint64)[:, None]
     random = Random(round_keys(seed), ids, np.uint64(0), step, 4, np.dtype(dtype))

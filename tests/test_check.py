@@ -13,11 +13,11 @@ import pytest
 from parts import ROLES, example, kinds
 
 import ensemble as en
+from ensemble.arithmetic.vec import dot, total
 from ensemble.checks import check as door
 from ensemble.checks import first_use
 from ensemble.checks.first_use import PartError
 from ensemble.part import NOT_NEGATIVE, number, scheduled, structure
-from ensemble.vec import dot, total
 
 RUN: dict[str, Any] = {"start": en.NormalCloud(1.0), "instances": 4, "steps": 5, "progress": False, "dtype": "float64"}
 IN_STEP = [kind for role in ("landscape", "optimizer", "noise", "event") for kind in kinds(role)]

@@ -21,12 +21,12 @@ from device_runs import program, run, same_bits
 from emulated import COMPILERS, EmulatedEngine
 from parts import example, kinds
 
-from ensemble import sources
-from ensemble.backends import compiler
+from ensemble.backends import compiler, sources
 from ensemble.backends.cpu import CpuEngine
 from ensemble.backends.groups import THREADS
 from ensemble.backends.numpy import NumpyEngine
 from ensemble.backends.program import Engine, Program
+from ensemble.backends.twins import cpp_type
 
 pytestmark = pytest.mark.skipif(not COMPILERS, reason="no C++ compiler on PATH")
 DIMS = (1, 2, 3, 5, 8, 11, 16, 21, 40)
@@ -54,7 +54,7 @@ class Combination:
 
     def __str__(self) -> str:
         parts = (self.optimizer, self.landscape, self.noise, self.event)
-        kinds_ = [p.cpp_type().replace(", ", ",").replace(" ", "") for p in parts]
+        kinds_ = [cpp_type(p).replace(", ", ",").replace(" ", "") for p in parts]
         return "-".join([*kinds_, str(self.landscape.dimension), self.dtype])
 
 

@@ -71,7 +71,7 @@ def test_the_part_gives_the_right_numbers_and_equal_bits(checkout):
     code = """
 import json
 import ensemble as en
-from ensemble import sources
+from ensemble.backends import sources
 found = {"file": en.__file__, "kernels": str(sources.kernels())}
 for dtype in ("float64", "float32"):
     for backend in ("numpy", "cpu"):

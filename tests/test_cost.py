@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 
 import ensemble as en
+from ensemble.backends.cost import ceiling, counts, instructions, named
 from ensemble.backends.numpy import NumpyEngine
-from ensemble.cost import ceiling, counts, instructions, named
 from ensemble.estimate import _launches
 from ensemble.setting import Setting
 

@@ -28,9 +28,9 @@ from device_runs import program
 from emulated import EmulatedEngine
 from parts import covering, example, kinds
 
-from ensemble import sources
-from ensemble.cost import counts, named
-from ensemble.cost import instructions as from_table
+from ensemble.backends import sources
+from ensemble.backends.cost import counts, named
+from ensemble.backends.cost import instructions as from_table
 from ensemble.events import Below, Crossed, LeftBall, Never
 from ensemble.landscapes import DeepLinear, Landscape, MatrixFactorization, Quadratic, QuarticSaddle, Rosenbrock
 from ensemble.optimizers import (

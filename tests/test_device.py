@@ -21,9 +21,8 @@ from device_runs import differences, program, run, same_bits
 from emulated import COMPILERS, EmulatedEngine
 
 import ensemble as en
-from ensemble import sources
 from ensemble.backends import compiler as cpu_compiler
-from ensemble.backends import device
+from ensemble.backends import device, sources
 from ensemble.backends.cpu import CpuEngine
 from ensemble.backends.cuda import CudaEngine, CudaMissingError
 from ensemble.backends.groups import Group, group_of

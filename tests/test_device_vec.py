@@ -1,4 +1,4 @@
-"""The primitives of Vec on the device path, for every number of lanes, against ``ensemble/vec.py``, bit for bit."""
+"""The primitives of Vec on the device path, for every number of lanes, against ``ensemble/arithmetic/vec.py``, bit for bit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from device_runs import same_bits
 from emulated import COMPILERS, FLAGS, HERE, THREADS, build_emulated, library
 from numpy.typing import NDArray
 
-from ensemble import sources, vec
+from ensemble.arithmetic import vec
+from ensemble.backends import sources
 
 pytestmark = pytest.mark.skipif(not COMPILERS, reason="no C++ compiler on PATH")
 
@@ -119,7 +120,7 @@ def emulate(text: str, launch: Launch, blocks: int, threads: int, arrays: Sequen
 
 
 def check(dim: int, lanes: int, dtype: str, streamed: bool = False, execute: Execute = emulate) -> None:
-    """Holds every primitive to ``ensemble/vec.py``. ``execute``: launches the probe's text with a struct that points to arrays."""
+    """Holds every primitive to ``ensemble/arithmetic/vec.py``. ``execute``: launches the probe's text with a struct of pointers."""
     x, y = points(dim, dtype), points(dim, dtype)[::-1].copy()
     rows = len(x)
     active = np.arange(rows, dtype=np.int32)

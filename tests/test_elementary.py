@@ -15,7 +15,8 @@ from device_runs import differences, program
 from emulated import EmulatedEngine
 
 import ensemble as en
-from ensemble import elementary
+from ensemble.arithmetic import elementary
+from ensemble.arithmetic.elementary import formats
 from ensemble.backends.numpy import NumpyEngine
 
 ROOT = Path(__file__).parent.parent
@@ -307,7 +308,7 @@ def test_blocks_do_not_show(rng, monkeypatch):
     x = rng.uniform(0.1, 5, 1000)
     word = rng.integers(0, 1 << 32, 1000, dtype=np.uint32)
     whole = elementary.pow(x, x), *elementary.sin_cos_turn(word, np.float64)
-    monkeypatch.setattr(elementary, "BLOCK_BYTES", 8 * 77)
+    monkeypatch.setattr(formats, "BLOCK_BYTES", 8 * 77)
     pieces = elementary.pow(x, x), *elementary.sin_cos_turn(word, np.float64)
     assert all(np.array_equal(a, b) for a, b in zip(whole, pieces, strict=True))
 
@@ -389,7 +390,7 @@ extern "C" void run_sin_cos_turn(long long n, const unsigned* x, real* sine, rea
 
 
 class Compiled:
-    """The functions of elementary.cuh behind the signatures of ensemble.elementary."""
+    """The functions of elementary.cuh behind the signatures of ensemble.arithmetic.elementary."""
 
     def __init__(self, folder, dtype, width, fast):
         """`width` 0 stands for the device's plain numbers, executed here."""

@@ -15,7 +15,7 @@ from parts import kinds
 
 import ensemble as en
 from ensemble.backends.numpy import NumpyEngine
-from ensemble.sources import kernels
+from ensemble.backends.sources import kernels
 
 needs_compiler = pytest.mark.skipif(not COMPILERS, reason="no C++ compiler on PATH")
 

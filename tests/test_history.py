@@ -131,7 +131,9 @@ print(result.resume(40, force=True).history[-1].forced)
 """
 
 
-@pytest.mark.parametrize("touched", ["kernels/optimizers/descent.cuh", "ensemble/vec.py", "ensemble/plots/style.py"])
+@pytest.mark.parametrize(
+    "touched", ["kernels/optimizers/descent.cuh", "ensemble/arithmetic/vec.py", "ensemble/plots/style.py"]
+)
 def test_a_file_of_other_code_is_read_and_goes_no_further(touched, tmp_path):
     """The package itself, copied, with one line more in one file: what decides no number may change."""
     for folder in ("ensemble", "kernels"):

@@ -18,15 +18,15 @@ from emulated import EmulatedEngine
 
 import ensemble as en
 from ensemble import landscapes
+from ensemble.arithmetic.matrices import gram, times
+from ensemble.arithmetic.products import others, product
+from ensemble.arithmetic.rotations import random_frame, rotate, rotate_back
 from ensemble.backends import compiler
 from ensemble.backends.cpu import CpuEngine
 from ensemble.backends.numpy import NumpyEngine
 from ensemble.backends.program import Program
 from ensemble.landscapes.base import Landscape
-from ensemble.matrices import gram, times
 from ensemble.part import NOT_NEGATIVE, scheduled
-from ensemble.products import others, product
-from ensemble.rotations import random_frame, rotate, rotate_back
 
 KERNELS = Path(__file__).parent.parent / "kernels"
 POINTS = 1000

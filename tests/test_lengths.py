@@ -13,7 +13,8 @@ from emulated import COMPILERS, EmulatedEngine
 from parts import kinds
 
 import ensemble as en
-from ensemble import vec
+from ensemble.arithmetic import vec
+from ensemble.arithmetic.random import Stream
 from ensemble.backends.numpy import NumpyEngine, seen_by_kernel
 
 BACKENDS = ["numpy", "cpu"]
@@ -208,7 +209,7 @@ EDGES = np.array(
 def test_no_word_makes_a_noise_that_is_no_number(dtype):
     """Every pair of words at the ends of uniforms and angles, for laws from the heaviest tail to the lightest."""
     first, second = (a.reshape(-1, 4) for a in np.meshgrid(EDGES, EDGES))
-    words = {en.random.Stream.NOISE: first, en.random.Stream.NOISE_SECOND: second}
+    words = {Stream.NOISE: first, Stream.NOISE_SECOND: second}
     now = SimpleNamespace(random=SimpleNamespace(words=words.__getitem__))
     laws = [en.StudentT(df, 1e-3) for df in (0.05, 0.1, 0.3, 1.0, 2.5, 30.0, 1e6)]
     laws += [en.AlphaStable(alpha, 1e-3) for alpha in (0.05, 0.1, 0.3, 0.8, 1.0, 1.3, 1.99, 2.0)]

@@ -19,12 +19,13 @@ from emulated import COMPILERS, EmulatedEngine
 from parts import ROLES, kinds
 
 import ensemble as en
-from ensemble import sources
+from ensemble.backends import sources
 from ensemble.backends.complaints import KernelError, explained
+from ensemble.backends.cost import ceiling, instructions
 from ensemble.backends.numpy import NumpyEngine
-from ensemble.cost import ceiling, instructions
+from ensemble.backends.twins import NoTwinError, twin_of
+from ensemble.classes import full_name
 from ensemble.part import number
-from ensemble.twins import NoTwinError, full_name, twin_of
 
 ROOT = Path(en.__file__).parents[1]
 H, X = np.array([1.0, 2.0, 0.5]), np.array([1.0, -0.7, 0.3])

@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 import ensemble as en
-from ensemble import plots, self_check, sources
+from ensemble import plots, self_check
 from ensemble.__main__ import KINDS, main, public_parts
+from ensemble.backends import sources
 from ensemble.backends.choice import choose
 from ensemble.part import Part
 
@@ -126,7 +127,7 @@ def test_the_kernels_are_found_and_whole():
 
 def test_absent_kernels_are_named(tmp_path):
     shutil.copytree(ROOT / "ensemble", tmp_path / "ensemble", ignore=shutil.ignore_patterns("__pycache__", "kernels"))
-    done = python(["-c", "import ensemble.sources as s; s.kernels()"], tmp_path)
+    done = python(["-c", "import ensemble.backends.sources as s; s.kernels()"], tmp_path)
     assert done.returncode
     assert f"The kernel sources are missing: looked in {tmp_path / 'ensemble' / 'kernels'}" in done.stderr
 
@@ -167,7 +168,7 @@ def test_the_wheel_runs_elsewhere_with_its_own_kernels(wheel, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path)
     code = """
 import ensemble as en
-from ensemble import sources
+from ensemble.backends import sources
 print(sources.kernels())
 for backend in ("cpu", "numpy"):
     result = en.simulate(landscape=en.QuarticSaddle(dim=6), optimizer=en.Adam(lr=0.01), noise=en.Gaussian(sigma=0.1),

@@ -11,9 +11,9 @@ import pytest
 from parts import BASIC, example, kinds
 
 import ensemble as en
+from ensemble.arithmetic.random import Random, Stream, round_keys
 from ensemble.backends.numpy import NumpyEngine, seen_by_kernel
 from ensemble.backends.program import Program
-from ensemble.random import Random, Stream, round_keys
 
 DOUBLE = np.dtype(np.float64)
 SEED = 11

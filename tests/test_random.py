@@ -12,6 +12,7 @@ from emulated import COMPILERS, build_emulated, library
 from numpy.typing import NDArray
 from scipy import stats
 
+from ensemble.arithmetic.random import CONFIGURATION_STRIDE, Random, Stream, box_muller, philox, round_keys, uniform
 from ensemble.backends import compiler
 from ensemble.backends.cpu import CpuEngine
 from ensemble.backends.numpy import NumpyEngine
@@ -19,7 +20,6 @@ from ensemble.backends.program import Engine
 from ensemble.landscapes import Quadratic
 from ensemble.noises import Gaussian
 from ensemble.optimizers import GradientDescent
-from ensemble.random import CONFIGURATION_STRIDE, Random, Stream, box_muller, philox, round_keys, uniform
 
 KNOWN = [
     [int(word, 16) for word in line.split()]

@@ -7,12 +7,13 @@ import warnings
 from collections.abc import Iterable
 from functools import cache
 
+from ..classes import read
 from ..part import Part
-from ..twins import NoTwinError, read, twin_of
 from .cpu import CpuEngine
 from .libraries import say_once
 from .numpy import NumpyEngine
 from .program import Engine
+from .twins import NoTwinError, twin_of
 
 
 @cache

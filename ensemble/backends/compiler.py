@@ -13,8 +13,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from .. import sources
-from . import libraries
+from . import libraries, sources
 
 # Peeling loops of more than eight turns, as g++ would, doubles the time to compile and gains no speed.
 FLAGS = (

@@ -6,7 +6,8 @@ import inspect
 import re
 from pathlib import Path
 
-from ..twins import OWN, Twin, file_of
+from ..classes import file_of
+from .twins import OWN, Twin
 
 _ERROR = re.compile(
     r"^(?P<place>.*?)[:(](?P<line>\d+)\)?(?::\d+)?: (?:fatal |catastrophic )?error\s*(?:#\d+-D\s*)?: (?P<says>.*)$",

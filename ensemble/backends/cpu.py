@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import sources
 from ..part import nested
 from . import compiler
 from .complaints import explained
 from .crew import share
-from .launch import advance_launch, draw_launch, look_launch, roles_of, table_rows, twins_of, types_of
+from .launch import advance_launch, draw_launch, look_launch, program_source, roles_of, table_rows, twins_of, types_of
 from .layout import Layout, tiles_of, values_of
 from .memory import available_memory
 from .program import ROLES, Engine, Meanwhile, Program, Ring, State, Steps
@@ -86,7 +85,7 @@ class CpuEngine(Engine):
             macros |= {"DIM": 0, "FAST": 0, "MIXED": 0}
         if entry == "advance" and program.no_epsilon:
             macros["NO_EPSILON"] = 1
-        return sources.program_source(types_of(program, entry), macros, entry, twins_of(program, entry))
+        return program_source(types_of(program, entry), macros, entry, twins_of(program, entry))
 
     def _library(self, program: Program, entry: str) -> ctypes.CDLL:
         try:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import sources
-from ..cost import INSTRUCTIONS_PER_CLOCK
+from . import sources
 from .complaints import explained
+from .cost import INSTRUCTIONS_PER_CLOCK
 from .device import DeviceEngine
 from .memory import available_memory
 from .program import Program

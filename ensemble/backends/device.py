@@ -12,12 +12,11 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import sources
 from ..events import Never
 from ..part import nested
 from .cpu import VECS_PER_PART
 from .groups import MOST_LANES, STREAMED_PER_PROCESSOR, THREADS, Group, group_of, power_of_two, streamed_group
-from .launch import advance_launch, draw_launch, look_launch, roles_of, table_rows, twins_of, types_of
+from .launch import advance_launch, draw_launch, look_launch, program_source, roles_of, table_rows, twins_of, types_of
 from .layout import Layout, draw_dtype, launch_dtype, look_dtype, values_of
 from .program import ROLES, Engine, Meanwhile, Program, Ring, State, Steps
 
@@ -153,7 +152,7 @@ class DeviceEngine(Engine):
             macros["STREAMED"] = 1
         if group.window:
             macros["WINDOW"] = group.window
-        return sources.program_source(types_of(program, entry), macros, entry, twins_of(program, entry))
+        return program_source(types_of(program, entry), macros, entry, twins_of(program, entry))
 
     # ---- instances in memory
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..part import nested
-from ..twins import Twin, twin_of
+from . import sources
 from .layout import draw_dtype, launch_dtype, look_dtype
 from .program import DIVERGED_BEYOND, ROLES, Program, Ring
+from .twins import Twin, twin_of
 
 Place = Callable[[NDArray[Any]], int]
 """Brings an array to where the kernel runs, keeps it there, and says its address."""
@@ -31,6 +32,31 @@ def twins_of(program: Program, entry: str) -> tuple[Twin, ...]:
     """The structs that a kernel is made of, each once."""
     parts = (part for role in roles_of(entry) for part in nested(program.part(role)))
     return tuple(dict.fromkeys(twin_of(type(part)) for part in parts))
+
+
+def program_source(types: tuple[str, ...], macros: dict[str, int], entry: str, twins: Sequence[Twin]) -> str:
+    """The text of one program: macros, the structs of its parts, the header of ``entry`` (advance, check, observe or draw), and its entry.
+
+    Only what the program uses is read, so an error in another part's header does not touch it. The digest makes a cache
+    that looks at this text alone see a changed header.
+    """
+    own = {twin.space: twin.text for twin in twins if twin.text}
+    asked = [name for text in own.values() for name in sources.INCLUDE.findall(text)]
+    used = tuple(dict.fromkeys((*(twin.header for twin in twins), *asked, f"{entry}.cuh")))
+    lines = [f"// kernels {sources.digest(used)}"]
+    lines += [f"#define ENSEMBLE_{name} {value}" for name, value in macros.items()]
+    lines += [f'#include "{name}"' for name in used]
+    for space, text in own.items():  # headers that it asks for are above: not in its namespace
+        lines += [
+            f"namespace {space} {{",
+            f'#line 1 "{space}"',
+            sources.INCLUDE.sub("", text),
+            "}",
+            '#line 1 "program"',
+        ]
+    call = f"({', '.join(types)})" if types else ""
+    lines.append(f"ENSEMBLE_{entry.upper()}{call}")
+    return "\n".join(lines) + "\n"
 
 
 def table_rows(program: Program, first: int, last: int) -> NDArray[Any]:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arithmetic.random import ROUNDS
 from ..part import Part
-from ..random import ROUNDS
 from .columns import distinct, packed_columns
 from .program import Program
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arithmetic.random import Random, Stream
 from ..part import Part, put_column
-from ..random import Random, Stream
 from .memory import available_memory
 from .program import DIVERGED_BEYOND, ROLES, Engine, Meanwhile, Program, Ring, State, Steps
 
@@ -260,7 +260,7 @@ def look(
     landscape: Any, x: NDArray[Any], quantities: Sequence[str], t: int, direction: NDArray[Any] | None
 ) -> list[tuple[str, NDArray[Any]]]:
     """The asked quantities at points ``x`` (instances, dim)."""
-    from ..vec import length
+    from ..arithmetic.vec import length
 
     now, found = SimpleNamespace(t=t), []
     for name in quantities:

@@ -10,12 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arithmetic.random import CONFIGURATION_STRIDE, round_keys
 from ..cached import cached_property
 from ..landscapes.base import Landscape
 from ..part import Part, nested
-from ..random import CONFIGURATION_STRIDE, round_keys
 from ..words import told
 from .columns import Tabled, distinct, packed_columns
+from .twins import cpp_type
 
 Meanwhile = Callable[[], None]
 Steps = int | NDArray[np.int32]
@@ -116,7 +117,7 @@ class Program:
 
     def cpp_type(self, role: str) -> str:
         paths = frozenset(p.removeprefix(f"{role}.") for p in self.vector_paths if p.startswith(f"{role}."))
-        return self.part(role).cpp_type(paths)
+        return cpp_type(self.part(role), paths)
 
     @cached_property
     def column_names(self) -> tuple[tuple[str, str], ...]:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arithmetic.vec import Array
 from ..backends.program import Program
 from ..events import Event, Never
 from ..landscapes import Landscape
@@ -17,7 +18,6 @@ from ..noises import Gaussian, Noise, NoNoise
 from ..optimizers import GradientDescent, Optimizer
 from ..part import NOT_NEGATIVE, Part, scheduled, structure
 from ..sweep import sweep
-from ..vec import Array
 
 KINDS: Mapping[str, type[Part]] = {"landscape": Landscape, "optimizer": Optimizer, "noise": Noise, "event": Event}
 

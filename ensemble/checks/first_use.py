@@ -12,10 +12,10 @@ from typing import Any
 from ..backends.choice import choose
 from ..backends.program import ROLES, Engine
 from ..backends.trial import TrialEngine
+from ..classes import in_library
 from ..landscapes import Landscape
 from ..part import Part, nested
 from ..setting import Setting
-from ..twins import in_library
 from .companions import program_of, role_of
 from .python import derivatives, python_faults
 from .structs import struct_fault

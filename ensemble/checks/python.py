@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from ..arithmetic.vec import Array
 from ..backends.numpy import NumpyEngine, seen_by_kernel
 from ..backends.program import Program, State
 from ..landscapes import Landscape
 from ..noises import HessianAligned, NoNoise
 from ..optimizers import GradientDescent
 from ..part import Part
-from ..vec import Array
 from .companions import Probe, points_of, program_of, role_of, says
 from .findings import Finding
 

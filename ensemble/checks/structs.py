@@ -9,9 +9,9 @@ import numpy as np
 from ..backends.complaints import KernelError
 from ..backends.program import Engine, Program
 from ..backends.trial import TrialEngine, TrialError, difference
+from ..backends.twins import NoTwinError, twin_of
 from ..landscapes import Landscape
 from ..part import Part, nested
-from ..twins import NoTwinError, twin_of
 from .companions import Probe, points_of, program_of
 from .findings import Finding
 

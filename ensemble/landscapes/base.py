@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arithmetic.vec import Array
 from ..grids import grids_of
 from ..part import ANY, Part
-from ..vec import Array
 
 Bound = float | tuple[float, ...]
 Box = tuple[Bound, Bound]

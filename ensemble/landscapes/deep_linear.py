@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..matrices import product, transpose
+from ..arithmetic.matrices import product, transpose
+from ..arithmetic.vec import Array
 from ..part import array, structure
-from ..vec import Array
 from .base import Box, Landscape, Picture, StationaryPoint, everywhere, numbers
 
 MOST_WEIGHTS = 256

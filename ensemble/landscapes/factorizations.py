@@ -8,11 +8,11 @@ from typing import Any, Self, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ..matrices import gram, gram_with, times, times_factor
-from ..matrices import transpose as transposed
+from ..arithmetic.matrices import gram, gram_with, times, times_factor
+from ..arithmetic.matrices import transpose as transposed
+from ..arithmetic.vec import Array, total
 from ..part import array, structure
 from ..plain import array_of_numbers
-from ..vec import Array, total
 from ..words import told
 from .base import Box, Landscape, StationaryPoint, everywhere, numbers
 

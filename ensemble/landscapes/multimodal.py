@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..elementary import cos, exp, sin
+from ..arithmetic.elementary import cos, exp, sin
+from ..arithmetic.products import others, product
+from ..arithmetic.vec import Array, total
 from ..part import POSITIVE, number, structure
-from ..products import others, product
-from ..vec import Array, total
 from .base import Box, Landscape, Picture, StationaryPoint, everywhere
 
 

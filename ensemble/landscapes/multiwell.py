@@ -9,9 +9,9 @@ from typing import Any, Self, cast
 
 import numpy as np
 
-from ..elementary import exp, log
+from ..arithmetic.elementary import exp, log
+from ..arithmetic.vec import Array, dot
 from ..part import POSITIVE, array, number, structure
-from ..vec import Array, dot
 from .base import Box, Landscape, Picture, StationaryPoint, numbers
 
 

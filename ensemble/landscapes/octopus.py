@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from ..arithmetic.vec import Array, first_index, shift, total
 from ..part import POSITIVE, number, structure
-from ..vec import Array, first_index, shift, total
 from .base import Box, Landscape, Picture, StationaryPoint, everywhere
 
 

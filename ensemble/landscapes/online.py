@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..arithmetic.random import Stream
+from ..arithmetic.vec import Array, larger, smaller, total
 from ..part import FRACTION, POSITIVE, number, structure
-from ..random import Stream
-from ..vec import Array, larger, smaller, total
 from .base import Box, Landscape
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..vec import Array
+from ..arithmetic.vec import Array
 from .base import Box, Landscape, Picture, StationaryPoint, along_first
 
 

@@ -7,9 +7,9 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from ..arithmetic.vec import Array, total
 from ..grids import Grid
 from ..part import structure, vector
-from ..vec import Array, total
 from ..words import told
 from .base import Box, Landscape, Picture, StationaryPoint, everywhere, numbers
 

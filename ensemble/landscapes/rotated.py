@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..arithmetic.rotations import random_frame, rotate, rotate_back
+from ..arithmetic.vec import Array, dot
 from ..part import inner
-from ..rotations import random_frame, rotate, rotate_back
-from ..vec import Array, dot
 from ..words import told
 from .base import Box, Landscape, Picture, StationaryPoint, derived_array, numbers
 from .slopes import unconstrained
@@ -22,7 +22,7 @@ class Rotated(Landscape):
 
     Gradient descent, heavy ball and Nesterov see no difference; methods with a rate for each coordinate (Adam and its kin)
     do. R is a product of random signs, butterflies and reflections: O(dim log dim), no dim x dim matrix; see
-    :mod:`ensemble.rotations`. Cheapest where dim is a power of two. The Hessian's diagonal takes dim Hessian products.
+    :mod:`ensemble.arithmetic.rotations`. Cheapest where dim is a power of two. The Hessian's diagonal takes dim Hessian products.
     """
 
     base: Landscape = inner()

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ..arithmetic.vec import Array, total
 from ..part import NOT_NEGATIVE, POSITIVE, number, structure
-from ..vec import Array, total
 from .base import Box, Landscape, Picture, StationaryPoint, along_first, everywhere
 
 MOST_LISTED = 128

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..elementary import cos as cosine
-from ..elementary import exp, log, sin, tanh
+from ..arithmetic.elementary import cos as cosine
+from ..arithmetic.elementary import exp, log, sin, tanh
+from ..arithmetic.vec import Array, dot, total
 from ..part import POSITIVE, inner, number, structure
-from ..vec import Array, dot, total
 from ..words import told
 from .base import Box, Landscape, Picture, StationaryPoint, along_first, everywhere
 

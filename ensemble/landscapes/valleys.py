@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..arithmetic.vec import Array, shift, total
 from ..part import POSITIVE, number, structure
-from ..vec import Array, shift, total
 from .base import Box, Landscape, Picture, StationaryPoint, numbers
 
 

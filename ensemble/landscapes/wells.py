@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..elementary import exp, log
+from ..arithmetic.elementary import exp, log
+from ..arithmetic.vec import Array, total
 from ..grids import Grid
 from ..part import POSITIVE, number, structure
-from ..vec import Array, total
 from .base import Box, Landscape, Picture, StationaryPoint, along_first, everywhere
 
 

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arithmetic.vec import Array, larger, smaller, total
 from ..part import FRACTION, NOT_NEGATIVE, flag, number, scheduled
-from ..vec import Array, larger, smaller, total
 from .base import Gradient, Optimizer
 
 __all__ = [

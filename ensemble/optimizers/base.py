@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ..arithmetic.vec import Array
 from ..part import Part
-from ..vec import Array
 
 __all__ = ["Optimizer"]
 

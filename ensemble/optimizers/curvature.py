@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from ..arithmetic.vec import Array, dot
 from ..grids import Grid
 from ..part import ANY, NOT_NEGATIVE, POSITIVE, flag, number, scheduled, structure
-from ..vec import Array, dot
 from ..words import told
 from .base import Gradient, Optimizer
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..elementary import pow as power
+from ..arithmetic.elementary import pow as power
+from ..arithmetic.random import Stream
+from ..arithmetic.vec import Array, direction, dot, radius_to_compare
 from ..part import COUNT, FRACTION, NOT_NEGATIVE, POSITIVE, flag, number, scheduled
-from ..random import Stream
-from ..vec import Array, direction, dot, radius_to_compare
 from .base import Gradient, Optimizer
 
 __all__ = ["SGLD", "GradientDescent", "HeavyBall", "Lion", "Momentum", "Nesterov", "PerturbedGD", "SignSGD"]

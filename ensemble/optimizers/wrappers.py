@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arithmetic.vec import Array, larger, rescaled, smaller
 from ..part import FRACTION, NOT_NEGATIVE, POSITIVE, WHOLE, inner, number, scheduled
-from ..vec import Array, larger, rescaled, smaller
 from .base import Gradient, Optimizer
 
 __all__ = ["EMA", "L2", "SAM", "Average", "Clip", "ClipValue", "WeightDecay"]

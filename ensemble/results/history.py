@@ -12,9 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..backends.sources import kernels
 from ..given import flag
 from ..setting import Outcome, Setting
-from ..sources import kernels
 from .provenance import described
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..cost import ceiling
+from ..backends.cost import ceiling
 from ..grids import Grid
 from ..part import Part, plain
 from ..records import Spaced

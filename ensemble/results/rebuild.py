@@ -10,12 +10,12 @@ from collections.abc import Mapping, Set
 from typing import Any
 
 from ..cached import cached_property
+from ..classes import full_name, in_library, unlike
 from ..given import checked_setting, flag, one_of, whole
 from ..grids import Grid
 from ..part import Part
 from ..records import Record, Spaced
 from ..setting import Setting
-from ..twins import full_name, in_library, unlike
 from .files import UnreadableFileError
 
 ROLES = ("landscape", "optimizer", "noise", "start", "event")

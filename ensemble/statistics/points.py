@@ -13,9 +13,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ..arithmetic.random import Random, Stream, round_keys
 from ..field import Field, field_of
 from ..plain import array_of_numbers, is_flag, is_number
-from ..random import Random, Stream, round_keys
 from ..words import told
 from .lifetimes import INSTANCE, BoolArray, FloatArray, Frame, check_seed
 

@@ -12,7 +12,7 @@ import numpy as np
 from cubin import compile_ptx
 from numpy.typing import NDArray
 
-from ensemble import sources
+from ensemble.backends import sources
 from ensemble.backends.device import DeviceEngine
 from ensemble.backends.program import Program
 

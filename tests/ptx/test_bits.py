@@ -20,7 +20,7 @@ from parts import combined, covering, kinds
 from test_device import CASES, WINDOWS, reference
 
 import ensemble as en
-from ensemble import sources
+from ensemble.backends import sources
 from ensemble.backends.numpy import NumpyEngine
 from ensemble.backends.program import Program, State
 from ensemble.optimizers import Adam, GradientDescent

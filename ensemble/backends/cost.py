@@ -12,8 +12,8 @@ from dataclasses import MISSING, fields
 from functools import cache
 from importlib import resources
 
-from .part import Part
-from .twins import full_name
+from ..classes import full_name
+from ..part import Part
 
 INSTRUCTIONS_PER_CLOCK = 128
 """Thread-instructions that a multiprocessor issues in a clock: four schedulers, a warp each. One H200: 3.35e13 a second."""

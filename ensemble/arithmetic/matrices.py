@@ -1,7 +1,7 @@
 """Small matrices kept row by row in the coordinates of a point: the twin of ``kernels/base/matrices.cuh``.
 
 A matrix is (instances, rows, cols); every sum of products runs in one written order, from the first term on or by the tree of
-:mod:`ensemble.vec`.
+:mod:`ensemble.arithmetic.vec`.
 """
 
 from __future__ import annotations

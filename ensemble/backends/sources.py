@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from .twins import Twin
 
 
 @cache
@@ -20,7 +15,7 @@ def kernels() -> Path:
     Raises:
         RuntimeError: neither place has them.
     """
-    here = Path(__file__).resolve().parent
+    here = Path(__file__).resolve().parents[1]  # the package
     for folder in (here / "kernels", here.parent / "kernels"):
         if (folder / "advance.cuh").is_file():
             return folder
@@ -30,7 +25,7 @@ def kernels() -> Path:
     )
 
 
-_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.MULTILINE)
+INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', re.MULTILINE)
 _STRUCT = re.compile(r"^struct (\w+)", re.MULTILINE)
 
 
@@ -55,25 +50,6 @@ def digest(roots: tuple[str, ...]) -> str:
         seen.add(path)
         text = path.read_text()
         total.update(path.relative_to(kernels().resolve()).as_posix().encode() + b"\0" + text.encode() + b"\0")
-        for name in _INCLUDE.findall(text):
+        for name in INCLUDE.findall(text):
             waiting.append(next((f for f in (path.parent / name, kernels() / name) if f.is_file()), path))
     return total.hexdigest()
-
-
-def program_source(types: tuple[str, ...], macros: dict[str, int], entry: str, twins: Sequence[Twin]) -> str:
-    """The text of one program: macros, the structs of its parts, the header of ``entry`` (advance, check, observe or draw), and its entry.
-
-    Only what the program uses is read, so an error in another part's header does not touch it. The digest makes a cache
-    that looks at this text alone see a changed header.
-    """
-    own = {twin.space: twin.text for twin in twins if twin.text}
-    asked = [name for text in own.values() for name in _INCLUDE.findall(text)]
-    used = tuple(dict.fromkeys((*(twin.header for twin in twins), *asked, f"{entry}.cuh")))
-    lines = [f"// kernels {digest(used)}"]
-    lines += [f"#define ENSEMBLE_{name} {value}" for name, value in macros.items()]
-    lines += [f'#include "{name}"' for name in used]
-    for space, text in own.items():  # headers that it asks for are above: not in its namespace
-        lines += [f"namespace {space} {{", f'#line 1 "{space}"', _INCLUDE.sub("", text), "}", '#line 1 "program"']
-    call = f"({', '.join(types)})" if types else ""
-    lines.append(f"ENSEMBLE_{entry.upper()}{call}")
-    return "\n".join(lines) + "\n"

@@ -1,0 +1,125 @@
+"""Twins: which CUDA struct stands for a part's class in a kernel. It is found by the class, never by its name alone.
+
+The library's structs lie in ``kernels/``. A class that is not the library's carries its own as the attribute ``kernel``, text or a
+``Path`` to a file beside the class; it is compiled in a namespace made from its text, so that two of one name never meet. A class
+that says no struct may run that of the class it derives from, as long as it changes nothing of what a step does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from dataclasses import dataclass
+
+from ..classes import digest, in_library, kernel_text
+from ..part import Part
+from . import sources
+
+HOST = frozenset({"validate", "describe", "stationary_points", "smoothness", "box", "picture", "filters", "hessian", "kernel"}) | {
+    "_stationary_points", "_smoothness", "_box", "_picture", "smooth_everywhere", "coordinates_per_lane", "scratch"
+}  # fmt: skip
+"""What a class may say anew and still run the struct of the class it derives from: no step sees it."""
+
+
+class NoTwinError(ValueError):
+    """A part that is evaluated within the step has no CUDA struct of its own."""
+
+
+@dataclass(frozen=True)
+class Twin:
+    """The struct that stands for a class. ``text`` is empty where it is the library's: then ``header`` defines it."""
+
+    kind: type
+    text: str
+    header: str
+
+    @property
+    def digest(self) -> str:
+        """Of the text; it names the namespace."""
+        return digest(self.text)
+
+    @property
+    def space(self) -> str:
+        """The namespace of a user's struct, and what the compiler calls its text in messages."""
+        return f"own_{self.digest}"
+
+    @property
+    def struct(self) -> str:
+        """The struct's whole name in a program."""
+        return f"{self.space}::{self.kind.__name__}" if self.text else self.kind.__name__
+
+
+OWN: dict[str, Twin] = {}
+"""Every struct of a user's that was asked for in this process, by its namespace: what compilers speak of."""
+
+
+def twin_of(kind: type) -> Twin:
+    """The struct that a class runs in a kernel.
+
+    Raises:
+        NoTwinError: there is none, with the remedy.
+        ValueError: ``kernel`` is no text and no file, or holds no struct of the class's name.
+    """
+    for base in kind.__mro__:
+        header: str = getattr(base, "kernel_header", "")
+        if vars(base).get("kernel"):
+            twin = Twin(base, kernel_text(base), header)
+            OWN[twin.space] = twin
+            break
+        if in_library(base) and header and base.__name__ in sources.headers():
+            twin = Twin(base, "", sources.headers()[base.__name__])
+            break
+    else:
+        raise NoTwinError(f"{kind.__name__} has no CUDA struct for cpu and cuda: {_remedy(kind)}.")
+    changed = _changed(kind, twin.kind)
+    if changed:
+        raise NoTwinError(
+            f"{kind.__name__} has {changed} other than {_whose(twin.kind)}, and no CUDA struct for cpu and cuda: {_remedy(kind)}."
+        )
+    return twin
+
+
+def _whose(kind: type) -> str:
+    return f"the library's {kind.__name__}" if in_library(kind) else kind.__name__
+
+
+def _remedy(kind: type) -> str:
+    return (
+        f"give the class kernel = \"struct {kind.__name__} {{...}};\", or a Path to such a file, or use backend='numpy'"
+    )
+
+
+def _changed(kind: type, base: type) -> str:
+    """What a class says unlike the class it derives from, of all that a step may see; empty: nothing."""
+    if kind is base:
+        return ""
+    kinds = [[(f.name, f.metadata.get("kind")) for f in dataclasses.fields(k)] for k in (kind, base)]
+    if kinds[0] != kinds[1]:
+        return "fields"
+    fields = {f.name for f in dataclasses.fields(base)}
+    for name in sorted({name for k in base.__mro__ for name in vars(k)} - HOST - fields):
+        own, given = (inspect.getattr_static(k, name, None) for k in (kind, base))
+        if own is not given and not (name.startswith("__") and name.endswith("__")):
+            return f"a {name}()" if callable(own) else f"{name}"
+    return ""
+
+
+def cpp_type(part: Part, as_vector: frozenset[str] = frozenset(), prefix: str = "") -> str:
+    """The type of a part's CUDA twin: the struct of the class and its structure fields, in order.
+
+    ``as_vector`` holds the paths of vector fields that some configuration gives coordinate by coordinate.
+
+    Raises:
+        NoTwinError: a class has no struct.
+    """
+    arguments = []
+    for f in dataclasses.fields(part):
+        kind, value = f.metadata.get("kind"), getattr(part, f.name)
+        if kind == "structure" and f.name != "dim":
+            arguments.append(str(int(value)))
+        elif kind == "vector":
+            arguments.append("Vector" if prefix + f.name in as_vector else "number")
+        elif kind == "inner":
+            arguments.append(cpp_type(value, as_vector, f"{prefix}{f.name}."))
+    name = twin_of(type(part)).struct
+    return f"{name}<{', '.join(arguments)}>" if arguments else name
