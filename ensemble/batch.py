@@ -26,10 +26,10 @@ ROWS_AT_ONCE = 1 << 16
 """Rows that are drawn at once, at most."""
 
 
-def paces(program: Program) -> Pace:
+def paces(program: Program, engine: Engine) -> Pace:
     """The lengths of a program's segments."""
     columns = max(1, len(program.column_names) * len(program.configurations))
-    return Pace(1, max(1, TABLE_NUMBERS // columns, min(32, MOST_TABLE_NUMBERS // columns)))
+    return Pace(1, max(1, TABLE_NUMBERS // columns, min(32, MOST_TABLE_NUMBERS // columns)), engine.watched)
 
 
 class Batch:
@@ -134,7 +134,7 @@ class Batch:
 
     def run(self, reporter: Reporter, interrupt: Interrupt, segment_steps: int | None) -> None:
         state, engine, xp, program = self.state, self.engine, self.engine.xp, self.program
-        recording, horizon, pace = self.recording, self.setting.steps, paces(program)
+        recording, horizon, pace = self.recording, self.setting.steps, paces(program, engine)
         while self.reached < horizon and not interrupt.asked:
             active, first = self._running(), self.reached + 1
             wanted = min(horizon, self.reached + (segment_steps or pace.steps)) if active.size else horizon

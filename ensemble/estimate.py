@@ -37,7 +37,8 @@ def estimated(plan: Plan, setting: Setting, engine: Engine) -> Plan:
         rate = ceiling(program.part("optimizer"), program.dim, allowed)
     basis = "the ceiling of counted instructions"
     if rate is None:
-        rate, basis = _tried(setting, engine), "a trial of a few instances"
+        with engine.here():
+            rate, basis = _tried(setting, engine), "a trial of a few instances"
     seconds = plan.coordinate_steps / rate
     asked = setting.steps // program.check_every * engine.launches_to_ask(program)
     each = seconds / plan.batches / setting.steps
@@ -54,7 +55,7 @@ def _tried(setting: Setting, engine: Engine) -> float:
     few = dataclasses.replace(setting, instances=min(setting.instances, per), record=None)
     batch = Batch(few, few.program(configurations, 0, few.instances), configurations, engine, None)
     active = np.arange(batch.program.rows, dtype=np.int32)
-    reached, length, most = 0, 1, paces(batch.program).most
+    reached, length, most = 0, 1, paces(batch.program, engine).most
     while True:
         began = time.perf_counter()
         engine.advance(batch.program, batch.state, active, reached + 1, reached + length)
@@ -71,7 +72,7 @@ def _tried(setting: Setting, engine: Engine) -> float:
 
 def _launches(setting: Setting, program: Program, engine: Engine, each: float) -> int:
     """Segments of a batch whose steps take ``each`` seconds and that ends where there is no room for more that is recorded."""
-    pace, reached, launches, settled = paces(program), 0, 0, 0
+    pace, reached, launches, settled = paces(program, engine), 0, 0, 0
     places = 0 if setting.record is None else min(setting.record.places(setting.instances).size, program.instances)
     room = Room.of(setting.record, setting.steps, 0, places, program, engine)
     while reached < setting.steps:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, cast
@@ -47,6 +48,10 @@ class Field:
     @property
     def xp(self) -> Any:
         return self.engine.xp
+
+    def here(self) -> AbstractContextManager[Any]:
+        """Where several GPUs are: within it the engine's own is current, as operations on its arrays want."""
+        return self.engine.here()
 
     @property
     def dim(self) -> int:
@@ -98,13 +103,26 @@ class Field:
         ``offset`` later. An ``interrupt`` ends it where it is. Returns the points (points, dim), NaN where they diverged, and
         the steps taken (points,).
         """
+        with self.here():
+            return self._descend(x, lr, steps, gradient_tolerance, reporter, offset, interrupt)
+
+    def _descend(
+        self,
+        x: Any,
+        lr: float,
+        steps: int,
+        gradient_tolerance: float,
+        reporter: Reporter | None,
+        offset: int,
+        interrupt: Interrupt | None,
+    ) -> tuple[Any, NDArray[np.int64]]:
         engine, xp = self.engine, self.xp
         program = self._program(len(x), lr)
         engine.prepare(program)
         state = engine.new_state(program)
         state.x[:] = x
         taken = np.zeros(len(x), dtype=np.int64)
-        reached, stretch, pace = 0, SHORTEST, Pace(1, LONGEST)
+        reached, stretch, pace = 0, SHORTEST, Pace(1, LONGEST, engine.watched)
         while True:
             norm = engine.observe(program, state.x, ("gradient_norm",), self.t)["gradient_norm"]
             active = xp.flatnonzero((norm > gradient_tolerance) & (state.diverged_step < 0)).astype(np.int32)
@@ -132,11 +150,12 @@ class Field:
         return given if given.dtype == self.dtype else given.astype(self.dtype)
 
     def _look(self, x: Any, quantity: str, direction: Any = None) -> Any:
-        x = self._points("x", x)
-        if direction is not None:
-            direction = self._points("v", direction)
-            if direction.shape != x.shape:
-                raise ValueError(f"v of shape {direction.shape} was given; give the shape of x, {x.shape}.")
+        with self.here():
+            x = self._points("x", x)
+            if direction is not None:
+                direction = self._points("v", direction)
+        if direction is not None and direction.shape != x.shape:
+            raise ValueError(f"v of shape {direction.shape} was given; give the shape of x, {x.shape}.")
         return self.engine.observe(self._program(len(x)), x, (quantity,), self.t, direction)[quantity]
 
     def _program(self, points: int, lr: float = 1.0) -> Program:

@@ -31,6 +31,10 @@ SURE_SECONDS, SURE_TIMES = 0.05, 3
 since a first call costs more than its step, and on a busy machine any one call may wait."""
 
 
+WATCHED_SECONDS = 1.0
+"""A kernel of a GPU whose display has a watchdog is no longer than this: after two to five seconds the system ends it."""
+
+
 class TooLongError(Exception):
     """A step of all instances would take too long; ``share`` of them would do."""
 
@@ -66,11 +70,11 @@ class Pace:
     A segment costs ``fixed + steps * each`` for every instance that runs. Two segments of different length give both, and the
     fixed cost is kept until two others do; the length is then chosen so that a segment takes :data:`SEGMENT_SECONDS`, or longer
     where the fixed cost would be more than :data:`OVERHEAD_SHARE` of it, or shorter where instances finish so fast that more
-    than :data:`LEAVING` of them would.
+    than :data:`LEAVING` of them would. ``watched``: its steps take no longer than :data:`WATCHED_SECONDS`, whatever its fixed cost.
     """
 
-    def __init__(self, first: int, most: int) -> None:
-        self.steps, self.most = max(1, min(first, most)), max(1, most)
+    def __init__(self, first: int, most: int, watched: bool = False) -> None:
+        self.steps, self.most, self.watched = max(1, min(first, most)), max(1, most), watched
         self._before: tuple[int, float] | None = None
         self._fixed, self._told = 0.0, False
 
@@ -88,6 +92,8 @@ class Pace:
         fixed, running = min(self._fixed, took), max(left, 1)
         each = max((took - fixed) / steps, 1e-9 / running)
         longest = max(LONGEST_SECONDS, 2 * running * fixed) / running
+        if self.watched:
+            longest = min(longest, WATCHED_SECONDS / running + fixed)
         target = min(max(SEGMENT_SECONDS / running, fixed / OVERHEAD_SHARE), longest)
         wanted = max(target - fixed, each) / each
         if (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .backends.memory import least_memory
@@ -148,6 +149,17 @@ class Memory:
         running += ring * room.shown + max(ring, room.places) * beside + (4 * rows if ring else 0)
         return max(running, looking + ring * (room.shown + room.found))
 
+    def arriving(self, instances: int) -> int:
+        """On the host, beside results, while batches of so many instances run: what was recorded, on its way from a device."""
+        record, item = self.setting.record, self.program.dtype.itemsize
+        if self.engine.on_host or record is None:
+            return 0
+        recorded = min(record.places(self.setting.instances).size, instances)
+        room = Room.of(record, self.setting.steps, 0, recorded, self.program, self.engine)
+        points = room.places * max(room.slots, 1)
+        sizes = [points * (room.shown if q == "x" else item) for q in record.quantities]
+        return self.engine.arrival_bytes([*sizes, room.places * 4] if record.survivors else sizes)
+
     def result(self) -> int:
         """Of the result, on the host."""
         return int(self.program.rows * (self.final + self.recorded)) + self.program.instances * INSTANCE
@@ -177,17 +189,22 @@ def plan_run(
     results = memory.result() + (beside or 0)
     room = available - (beside or 0) if engine.on_host else available
     most = min(setting.instances, (2**31 - 2) // len(configurations))
-    if results > host or not most or memory.needed(1) > room:
+
+    def fits(instances: int) -> bool:
+        return memory.needed(instances) <= room and (engine.on_host or results + memory.arriving(instances) <= host)
+
+    if results > host or not most or not fits(1):
         raise MemoryError(
             f"{len(configurations)} configurations x {setting.instances} instances x {program.dim} coordinates need "
             f"{results / 2**30:.2f} GiB for results and at least {memory.running(1) / 2**30:.2f} GiB to run; "
             f"{min(host, available) / 2**30:.2f} GiB are free{_limited_by(host)}. Take fewer instances or configurations, "
             f"record less, or keep_x=False."
         )
-    count = most if memory.needed(most) <= room else _largest(memory, most, room)
-    near = max(1, (engine.batch_coordinates or most * program.dim) // (len(configurations) * program.dim))
-    if near < count and memory.needed(near) <= room:
-        count = near
+    count = most if fits(most) else _largest(fits, most)
+    if engine.batch_coordinates is not None:
+        near = max(1, engine.batch_coordinates // (len(configurations) * program.dim))
+        if near < count and fits(near):
+            count = near
     count = min(count, at_most or count)
     batches = -(-setting.instances // count)
     per_batch = -(-setting.instances // batches)
@@ -234,10 +251,10 @@ def plan_runs(settings: dict[str, Setting], engine: Engine, keep_x: bool) -> dic
     return {name: plan_run(setting, engine, keep_x, beside[name], fewest) for name, setting in settings.items()}
 
 
-def _largest(memory: Memory, most: int, room: int) -> int:
+def _largest(fits: Callable[[int], bool], most: int) -> int:
     """The most instances of a batch that fits: fewer than all, and at least 1."""
     low, high = 1, most
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (middle, high) if memory.needed(middle) <= room else (low, middle)
+        low, high = (middle, high) if fits(middle) else (low, middle)
     return low

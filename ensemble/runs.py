@@ -81,6 +81,7 @@ class Run:
         while True:
             count = min(self.size, edge - first)
             fewer, why = self._tried(first, count, first < old, show, interrupt)
+            self.engine.release_host()
             if not fewer:
                 return
             if why:
@@ -92,7 +93,8 @@ class Run:
     def _tried(self, first: int, count: int, goes_on: bool, show: bool | None, interrupt: Interrupt) -> tuple[int, str]:
         """Runs a batch and keeps what it found; or says how many instances to try instead, and what there was no memory for."""
         try:
-            found = self._ran(first, count, goes_on, show, interrupt)
+            with self.engine.here():
+                found = self._ran(first, count, goes_on, show, interrupt)
             if found.reached == self.setting.steps or not first:
                 self._gathered.add(found)
         except MemoryError as error:

@@ -20,14 +20,15 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     """The whole suite runs in a process for each core, a file at a time, where pytest-xdist is installed.
 
     What names files, a debugger or a number of processes (``-n 0``) runs as it says; so does each of those processes, which
-    is told the whole suite too.
+    is told the whole suite too. Tests on a GPU are spread one by one, files or not: compiling takes most of their time.
     """
     if hasattr(config, "workerinput"):
         return
-    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    gpu = config.option.markexpr == "gpu"
+    whole = gpu or config.args_source is pytest.Config.ArgsSource.TESTPATHS
     asked = getattr(config.option, "numprocesses", 0)
     if whole and asked is None and not config.option.usepdb and (cores := usable_cores()) > 1:
-        config.option.numprocesses, config.option.dist = min(cores, 8), "loadfile"
+        config.option.numprocesses, config.option.dist = min(cores, 8), "load" if gpu else "loadfile"
 
 
 def usable_cores() -> int:

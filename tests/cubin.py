@@ -71,11 +71,16 @@ def compile_ptx(source: str, include: Path, arch: str = "compute_90", options: S
     Raises ``CompilationError`` with the log of the compiler, ``RuntimeError`` if NVRTC is not installed.
     """
     flags = [f"--gpu-architecture={arch}", *CUPY_OPTIONS, *HOUSE_OPTIONS, *options]
+    return kept_ptx(source, flags, [f"-I{include}"])
+
+
+def kept_ptx(source: str, flags: Sequence[str], include: Sequence[str] = ()) -> str:
+    """PTX of a source that names the digest of what it includes; ``include`` says where that lies."""
     key = "\0".join([source, *flags, *map(str, nvrtc_version())])
     folder = cache_folder() / "ptx"
     path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.ptx"
     if not path.is_file():
-        text = _compiled(source, [*flags, f"-I{include}"], "PTX")
+        text = _compiled(source, [*flags, *include], "PTX")
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
             file.write(text)

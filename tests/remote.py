@@ -61,7 +61,7 @@ def _operator(name):
     return apply
 
 
-for _name in "add radd sub rsub mul rmul truediv rtruediv matmul lt le gt ge eq and or neg invert".split():
+for _name in "add radd sub rsub mul rmul truediv rtruediv lt le gt ge eq and or neg invert".split():
     setattr(Remote, f"__{_name}__", _operator(f"__{_name}__"))
 
 

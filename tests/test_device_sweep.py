@@ -77,9 +77,14 @@ def test_every_part_runs_on_the_device_path(dim: int, lanes: int, streamed: bool
         assert differences(found, expected) == [], p.configurations
 
 
+SHARES = 8
+"""Into so many tests programs are cut that are compiled one after another: processes share a device."""
+
+
 @pytest.mark.gpu
-def test_the_sweep_on_a_gpu() -> None:
-    for p, lanes in sweep():
+@pytest.mark.parametrize("share", range(SHARES))
+def test_the_sweep_on_a_gpu(share: int) -> None:
+    for p, lanes in [*sweep()][share::SHARES]:
         if p.math == "precise":  # what is fast there is another arithmetic
             assert differences(run(CudaEngine(lanes=lanes), p, 25, segment=7), run(NumpyEngine(), p, 25)) == [], (
                 p,
@@ -88,10 +93,11 @@ def test_the_sweep_on_a_gpu() -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("share", range(SHARES))
 @pytest.mark.parametrize(("dim", "lanes"), [(8, 1), (21, 4), (300, 64), (64, None)])
-def test_every_part_runs_on_a_gpu(dim: int, lanes: int | None) -> None:
+def test_every_part_runs_on_a_gpu(dim: int, lanes: int | None, share: int) -> None:
     engine = CudaEngine(lanes=lanes)
-    for parts in covering(dim):
+    for parts in [*covering(dim)][share::SHARES]:
         for dtype in ("float32", "float64"):
             p = program(**parts, instances=5, dtype=dtype)
             assert differences(run(engine, p, 12, segment=5), run(NumpyEngine(), p, 12)) == [], p.configurations

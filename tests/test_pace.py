@@ -14,6 +14,7 @@ from ensemble.pace import (
     OVERHEAD_SHARE,
     SEGMENT_SECONDS,
     STEP_SECONDS,
+    WATCHED_SECONDS,
     Pace,
     TooLongError,
     first_step,
@@ -67,6 +68,17 @@ def test_where_it_is_more_than_that_it_is_half_of_what_they_take():
     pace, longest = settled(1.5, 0.01)
     assert 1.5 + pace.steps * 0.01 == pytest.approx(3.0, rel=0.05)
     assert longest < 3.2
+
+
+@pytest.mark.parametrize("fixed", [0.0, 0.3, 1.5])
+def test_no_kernel_is_long_where_a_watchdog_ends_long_ones(fixed):
+    """Whatever the segment's own cost is, of which the kernel is no part."""
+    pace, longest = Pace(1, 10**9, watched=True), 0.0
+    for _ in range(40):
+        longest = max(longest, pace.steps * 0.01)
+        pace.took(pace.steps, fixed + pace.steps * 0.01)
+    assert longest < 1.1 * WATCHED_SECONDS
+    assert pace.steps * 0.01 > 0.9 * min(WATCHED_SECONDS, SEGMENT_SECONDS)
 
 
 def test_steps_longer_than_the_longest_segment_are_taken_one_by_one():

@@ -96,7 +96,8 @@ def test_a_comparison_on_arrays_elsewhere_is_the_hosts(elsewhere):
 def test_what_looks_at_a_run_elsewhere_finds_what_it_finds_on_the_host(name, elsewhere):
     found = LOOKS[name](run({"record": RECORDS[1]}))
     elsewhere()
-    assert_same(found, LOOKS[name](run({"record": RECORDS[1]})))
+    # Eigenvalues sum in another order there.
+    assert_same(found, LOOKS[name](run({"record": RECORDS[1]})), rtol=1e-13 if name == "sharpness" else 0.0)
 
 
 @pytest.mark.gpu

@@ -122,10 +122,12 @@ def test_everything_is_found_where_arrays_live_on_a_device():
     landscape = en.MatrixFactorization.random(size=6, rank=2)
     field, here = Field(landscape, RemoteEngine()), Field(landscape, choose("numpy")[0])
     x = random_points(landscape, 3)
-    measures = (largest_eigenvalue, smallest_eigenvalue, trace, partial(trace, probes=3), keskar, sam_sharpness)
-    for measure in measures:
+    for measure in (trace, partial(trace, probes=3), keskar, sam_sharpness):
         for ours, theirs in zip(measure(field, x), measure(here, x), strict=True):
             np.testing.assert_array_equal(ours, theirs)
+    for measure in (largest_eigenvalue, smallest_eigenvalue):  # whose sums there are not those of a matrix product
+        for ours, theirs in zip(measure(field, x), measure(here, x), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-13)
     np.testing.assert_array_equal(spectrum(field, x), spectrum(here, x))
     for ours, theirs in zip(
         field.descend(field.place(x), 0.01, 100, 1.0), here.descend(x, 0.01, 100, 1.0), strict=True

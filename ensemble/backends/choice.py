@@ -17,12 +17,21 @@ from .twins import NoTwinError, twin_of
 
 
 @cache
-def _made(name: str, threads: int | None) -> Engine:
+def _made(name: str, threads: int | None, device: int = 0) -> Engine:
     if name == "cuda":
         from .cuda import CudaEngine
 
         return CudaEngine()
     return CpuEngine(threads) if name == "cpu" else NumpyEngine()
+
+
+def _engine(name: str, threads: int | None) -> Engine:
+    """The engine of that name; of several GPUs, that of the thread's current one."""
+    if name != "cuda":
+        return _made(name, threads)
+    from .cuda import current_device
+
+    return _made(name, threads, current_device())
 
 
 def check_python_goes_on() -> None:
@@ -33,7 +42,7 @@ def check_python_goes_on() -> None:
 
 def choose(name: str, threads: int | None = None, parts: Iterable[Part] = ()) -> tuple[Engine, str]:
     """The engine called ``name``, and why it was taken. ``auto``: cuda, else cpu, else numpy; numpy where one of ``parts`` has no
-    CUDA struct, with a warning that says so.
+    CUDA struct, with a warning that says so. ``cuda`` is the thread's current device.
 
     Where ``auto`` finds no compiler, or a backend that is there and does not work, it warns, once for each process.
 
@@ -45,14 +54,14 @@ def choose(name: str, threads: int | None = None, parts: Iterable[Part] = ()) ->
     read.cache_clear()
     lacking = "" if name == "numpy" else _lacking(parts, name)
     if name != "auto":
-        return _made(name, threads), f"backend={name!r} was asked for"
+        return _engine(name, threads), f"backend={name!r} was asked for"
     if lacking:
         warnings.warn(f"backend='auto' takes numpy: {lacking}", stacklevel=5)
         return _made("numpy", threads), f"only numpy can: {lacking}"
     reasons: list[str] = []
     for candidate in ("cuda", "cpu", "numpy"):
         try:
-            engine = _made(candidate, threads)
+            engine = _engine(candidate, threads)
         except (RuntimeError, ImportError) as error:
             reasons.append(f"no {candidate}: {str(error).splitlines()[0]}")
             if getattr(error, "worth_a_warning", True):

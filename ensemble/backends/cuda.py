@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from . import sources
 from .complaints import explained
 from .cost import INSTRUCTIONS_PER_CLOCK
 from .device import DeviceEngine
+from .groups import power_of_two
 from .memory import available_memory
 from .program import Program
 
@@ -24,8 +26,26 @@ OPTIONS = ("-std=c++17", "--fmad=false")
 PROBE = 'extern "C" __global__ void probe() {}'
 """The least that must compile and load."""
 
+PINNED_UNIT = 512
+"""The least that CuPy's pool of pinned memory takes."""
+
 CLOCK_RATE = 13
 """CUDA's ``cudaDevAttrClockRate``: the highest clock, in kHz."""
+KERNEL_EXEC_TIMEOUT = 17
+"""CUDA's ``cudaDevAttrKernelExecTimeout``: whether a watchdog ends kernels that take long."""
+
+_device_seen = 0
+"""The device that was current when somebody asked last."""
+
+
+def current_device() -> int:
+    """The number of the thread's current device; where CuPy is absent or does not say, the one that was seen last."""
+    global _device_seen
+    with contextlib.suppress(Exception):  # whoever makes an engine is told what is wrong
+        import cupy
+
+        _device_seen = int(cupy.cuda.Device().id)
+    return _device_seen
 
 
 class CudaMissingError(RuntimeError):
@@ -91,15 +111,16 @@ class CudaEngine(DeviceEngine):
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
         self._on_the_way: list[tuple[Any, dict[str, Any], dict[str, Any]]] = []
-        self._pinned = cupyx.empty_pinned
+        self._pinned, self._pinned_pool = cupyx.empty_pinned, cupy.get_default_pinned_memory_pool()
         self._copies = cupy.cuda.Stream(non_blocking=True)
         properties = cupy.cuda.runtime.getDeviceProperties(self.device)
         self.device_name = properties["name"].decode()
         clock = 1e3 * cupy.cuda.runtime.deviceGetAttribute(CLOCK_RATE, self.device)
+        self.watched = bool(cupy.cuda.runtime.deviceGetAttribute(KERNEL_EXEC_TIMEOUT, self.device))
         self._instructions = INSTRUCTIONS_PER_CLOCK * clock * properties["multiProcessorCount"]
         super().__init__(lanes, properties["multiProcessorCount"], streamed, window)
 
-    def _on_device(self) -> Any:
+    def here(self) -> Any:
         if os.getpid() != self._process:
             raise ForkedError(
                 "backend='cuda' was used before this process was forked, and CUDA does not survive that. Start the processes "
@@ -109,9 +130,9 @@ class CudaEngine(DeviceEngine):
 
     def kernel(self, source: str, entry: str) -> Any:
         """The compiled kernel of a program's source; CuPy keeps it on disk under the source's digest."""
-        with self._on_device(), self._lock:  # in this order: a forked child, refused first, may find locks held
+        with self.here(), self._lock:  # in this order: a forked child, refused first, may find locks held
             lock = self._locks.setdefault(source, threading.Lock())
-        with lock, self._on_device():
+        with lock, self.here():
             if source not in self._kernels:  # get_function compiles
                 try:
                     self._kernels[source] = self.xp.RawModule(code=source, options=self.options).get_function(entry)
@@ -125,28 +146,28 @@ class CudaEngine(DeviceEngine):
 
     def launch(self, source: str, entry: str, blocks: int, threads: int, launch: NDArray[Any]) -> None:
         kernel = self.kernel(source, entry)
-        with self._on_device():
+        with self.here():
             kernel((blocks,), (threads,), (launch,))
 
     def wait(self) -> None:
-        with self._on_device():
+        with self.here():
             self.xp.cuda.get_current_stream().synchronize()
 
     def address(self, array: Any) -> int:
         return int(array.data.ptr)
 
     def to_device(self, a: NDArray[Any]) -> Any:
-        with self._on_device():
+        with self.here():
             return self.xp.asarray(a)
 
     def to_numpy(self, a: Any) -> NDArray[Any]:
-        with self._on_device():
+        with self.here():
             return np.asarray(self.xp.asnumpy(a))
 
     def fetch(self, arrays: dict[str, Any]) -> Callable[[], dict[str, NDArray[Any]]]:
         """On a stream of its own, so that kernels launched meanwhile run at the same time."""
         found: dict[str, NDArray[Any]] = {}
-        with self._on_device():
+        with self.here():
             arrays = {name: self.xp.ascontiguousarray(array) for name, array in arrays.items()}
             self._copies.wait_event(self.xp.cuda.get_current_stream().record())
             for name, array in arrays.items():
@@ -167,12 +188,20 @@ class CudaEngine(DeviceEngine):
         return wait
 
     def memory_available(self) -> int:
-        with self._on_device() as device:
+        with self.here() as device:
             return int(device.mem_info[0]) + int(self.xp.get_default_memory_pool().free_bytes())
 
     def release(self) -> None:
-        with self._on_device():
+        with self.here():
             self.xp.get_default_memory_pool().free_all_blocks()
+
+    def release_host(self) -> None:
+        with self.here():
+            self._pinned_pool.free_all_blocks()
+
+    def arrival_bytes(self, sizes: Sequence[int]) -> int:
+        """CuPy's pool rounds up to a power of two, and keeps what of each size was used at once: 1 + 1/2 + 1/4 ... of the largest."""
+        return sum(2 * power_of_two(max(size, PINNED_UNIT)) for size in sizes)
 
     def thread_instructions(self) -> float | None:
         return self._instructions
@@ -185,7 +214,7 @@ class CudaEngine(DeviceEngine):
         kernel = self.kernel(self.source(program, "advance"), "advance")
         return {
             "device": self.device_name,
-            "compute_capability": self._on_device().compute_capability,
+            "compute_capability": self.here().compute_capability,
             "cupy": self.xp.__version__,
             "cuda_runtime": int(self.xp.cuda.runtime.runtimeGetVersion()),
             "lanes": group.lanes,

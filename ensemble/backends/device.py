@@ -32,13 +32,16 @@ def _never(program: Program) -> bool:
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-def done_when_left(method: Method) -> Method:
-    """Whatever raises within a method, the device is done before that leaves: it may be at work in arrays that are freed then."""
+def on_its_device(method: Method) -> Method:
+    """A method runs on the engine's own device, and whatever raises within it, the device is done before that leaves: it may be at work
+    in arrays that are freed then.
+    """
 
     @wraps(method)
     def whole(self: DeviceEngine, *given: Any, **more: Any) -> Any:
         try:
-            return method(self, *given, **more)
+            with self.here():
+                return method(self, *given, **more)
         except BaseException:
             for _ in range(
                 2
@@ -207,7 +210,7 @@ class DeviceEngine(Engine):
         made: tuple[Kept, int] = program.kept[self, entry]
         return made[1]
 
-    @done_when_left
+    @on_its_device
     def advance(
         self,
         program: Program,
@@ -261,7 +264,7 @@ class DeviceEngine(Engine):
         every = program.check_every
         return sorted({*range(-(-first // every) * every, last + 1, every), last})
 
-    @done_when_left
+    @on_its_device
     def observe(
         self, program: Program, x: Any, quantities: tuple[str, ...], t: Steps, direction: Any = None
     ) -> dict[str, Any]:
@@ -288,7 +291,7 @@ class DeviceEngine(Engine):
         self.finish(looked_at)
         return found
 
-    @done_when_left
+    @on_its_device
     def _draw(self, program: Program, step: int, stream: int, ids: NDArray[np.uint32], what: int) -> Any:
         kept = Kept(self)
         out = self.xp.empty((len(ids), program.dim), dtype=program.dtype)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -207,6 +208,12 @@ class Engine(ABC):
     name: ClassVar[str]
     xp: Any = np
 
+    def here(self) -> AbstractContextManager[Any]:
+        """Within it the engine's own device is the thread's current one, as every operation on its arrays wants: they are made on the
+        current one, and mix with none of another.
+        """
+        return nullcontext()
+
     @abstractmethod
     def prepare(self, program: Program, looks: bool = False) -> None:
         """Compiles what the program needs, before anything runs. ``looks``: values or gradients are recorded along the way."""
@@ -293,6 +300,16 @@ class Engine(ABC):
     def release(self) -> None:  # noqa: B027
         """Gives back memory that nobody holds, after an allocation failed."""
 
+    def release_host(self) -> None:  # noqa: B027
+        """Gives back memory of the host that served what was recorded on its way from a device, after a batch."""
+
+    def arrival_bytes(self, sizes: Sequence[int]) -> int:
+        """Memory of the host that arrays of so many bytes take, at most, on their way from a device, again and again."""
+        return 0
+
+    watched: bool = False
+    """Whether the system ends kernels that take long, as where a GPU serves a display."""
+
     def streams(self, program: Program) -> bool:
         """Whether a device reads the program's instances from memory again and again, since its registers do not suffice."""
         return False
@@ -307,11 +324,12 @@ class Engine(ABC):
 
     def new_state(self, program: Program) -> State:
         xp, rows, (vectors, integers) = self.xp, program.rows, program.slots
-        return State(
-            x=xp.zeros((rows, program.dim), dtype=program.dtype),
-            vectors=xp.zeros((vectors, rows, program.dim), dtype=program.dtype),
-            integers=xp.zeros((integers, rows), dtype=program.integer_dtype),
-            event_step=xp.full(rows, -1, dtype=np.int32),
-            event=xp.zeros(rows, dtype=np.int32),
-            diverged_step=xp.full(rows, -1, dtype=np.int32),
-        )
+        with self.here():
+            return State(
+                x=xp.zeros((rows, program.dim), dtype=program.dtype),
+                vectors=xp.zeros((vectors, rows, program.dim), dtype=program.dtype),
+                integers=xp.zeros((integers, rows), dtype=program.integer_dtype),
+                event_step=xp.full(rows, -1, dtype=np.int32),
+                event=xp.zeros(rows, dtype=np.int32),
+                diverged_step=xp.full(rows, -1, dtype=np.int32),
+            )

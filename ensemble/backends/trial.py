@@ -154,9 +154,10 @@ def difference(program: Program, engine: Engine, x: NDArray[Any], vectors: NDArr
     engines = (NumpyEngine(), engine)
     for each in engines:
         states.append(each.new_state(program))
-        states[-1].x[:] = x
-        if vectors is not None:
-            states[-1].vectors[:] = vectors
+        with each.here():
+            states[-1].x[:] = each.to_device(x)
+            if vectors is not None:
+                states[-1].vectors[:] = each.to_device(vectors)
     for first, last in SEGMENTS:
         for each, state in zip(engines, states, strict=True):
             on_host = each.to_numpy

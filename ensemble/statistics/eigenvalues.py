@@ -116,11 +116,12 @@ def extreme_pairs(
     tolerance = max(tolerance, 16.0 * unit * field.dim**0.5)
     value, error, converged = np.empty(len(x)), np.empty(len(x)), np.empty(len(x), dtype=bool)
     vectors = np.empty(x.shape)
-    for part in chunks(len(x), 8 * steps * (field.dim + 2 * steps)):
+    for part in chunks(len(x), 16 * steps * (field.dim + steps)):
         probes = Probes(seed, part.start, part.stop - part.start, field.dim)
-        value[part], error[part], converged[part], vectors[part] = _lanczos(
-            field, x[part], end, tolerance, steps, probes
-        )
+        with field.here():
+            value[part], error[part], converged[part], vectors[part] = _lanczos(
+                field, x[part], end, tolerance, steps, probes
+            )
     return Estimate(value, error, converged), vectors
 
 
@@ -139,7 +140,7 @@ def _lanczos(
         basis[:, m] = q
         w = field.products(at, q)
         diagonal[:, m] = field.fetch((w * q).sum(axis=1))
-        w = _orthogonal(_orthogonal(w, basis[:, : m + 1]), basis[:, : m + 1])
+        w = _orthogonal(field, w, basis[:, : m + 1])
         q, length = _normalised(field, w)
         scale = np.maximum(scale, np.maximum(np.abs(diagonal[:, m]), length))
         closed = ~(length > 8.0 * unit * dim**0.5 * scale)
@@ -152,9 +153,9 @@ def _lanczos(
                 break
         if closed.any():
             fresh = field.place(np.where(closed[:, None], probes.normal(m + 1), field.fetch(q)))
-            fresh = _orthogonal(_orthogonal(fresh, basis[:, : m + 1]), basis[:, : m + 1])
+            fresh = _orthogonal(field, fresh, basis[:, : m + 1])
             q = _normalised(field, fresh)[0]
-    y = (field.place(weights)[:, None, :] @ basis[:, : m + 1])[:, 0]
+    y = _combined(field, field.place(weights), basis[:, : m + 1])
     rest = field.fetch(field.products(at, y)).astype(np.float64) - ritz[:, None] * field.fetch(y)
     residual = np.sqrt((rest * rest).sum(axis=1))
     return ritz, residual, residual <= tolerance * seen, field.fetch(y).astype(np.float64)
@@ -178,9 +179,18 @@ def _ritz(diagonal: FloatArray, side: FloatArray, end: float) -> tuple[FloatArra
     return value, vector
 
 
-def _orthogonal(w: Any, basis: Any) -> Any:
-    """Return w (points, dim) without its part in the span of basis (points, size, dim)."""
-    return w - ((w[:, None, :] @ basis.transpose(0, 2, 1)) @ basis)[:, 0]
+def _orthogonal(field: Field, w: Any, basis: Any) -> Any:
+    """Return w (points, dim) without its part in the span of basis (points, size, dim), taken away twice."""
+    for _ in range(2):
+        w = w - _combined(field, _combined(field, w, basis.transpose(0, 2, 1)), basis)
+    return w
+
+
+def _combined(field: Field, a: Any, b: Any) -> Any:
+    """Return sums of a (points, m) times b (points, m, n) over m: (points, n)."""
+    if field.xp is np:
+        return (a[:, None, :] @ b)[:, 0]
+    return (a[:, :, None] * b).sum(axis=1)  # `@` on a device takes cuBLAS, which need not be installed
 
 
 def _normalised(field: Field, w: Any) -> tuple[Any, FloatArray]:

@@ -41,9 +41,10 @@ def trace(landscape: Any, x: Any, *, probes: int | None = None, seed: int = 0) -
     for part in chunks(count, 8 * (4 * field.dim + probes)):
         at, random = field.place(points[part]), Probes(seed, part.start, part.stop - part.start, field.dim)
         found = np.empty((part.stop - part.start, probes))
-        for number in range(probes):
-            z = field.place(random.sign(number))
-            found[:, number] = field.fetch((z * field.products(at, z)).sum(axis=1))
+        with field.here():
+            for number in range(probes):
+                z = field.place(random.sign(number))
+                found[:, number] = field.fetch((z * field.products(at, z)).sum(axis=1))
         value[part], error[part] = found.mean(axis=1), found.std(axis=1, ddof=1) / probes**0.5
     return Estimate(value, error, np.ones(count, dtype=bool))
 

@@ -1,21 +1,22 @@
-"""Runs on a device that end early: it is done before its memory is freed. Devices here are stand-ins that note what is asked."""
+"""Runs on a device that end early: it is done before its memory is freed. Devices here are stand-ins."""
 
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
-from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+from standins import needs_nvrtc, two_devices
 
 import ensemble as en
 from ensemble.backends import choice, libraries
 from ensemble.backends.cuda import CudaBrokenError, CudaEngine
 from ensemble.backends.device import DeviceEngine
 from ensemble.backends.program import Program
+
+__all__ = ["two_devices"]
 
 
 class Noted(DeviceEngine):
@@ -85,108 +86,55 @@ def test_an_interrupt_while_a_device_is_at_work_leaves_when_it_is_done():
 
 
 @pytest.fixture
-def cuda(monkeypatch):
-    """A CUDA engine over a stand-in for CuPy: arrays in the host's memory, copies that arrive when they are asked to."""
-    events = []
-
-    class Device:
-        id, mem_info = 0, (1 << 30, 1 << 30)
-
-        def __init__(self, number=0):
-            pass
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            pass
-
-    class Event:
-        done = False
-
-        def __init__(self):
-            events.append(self)
-
-        def synchronize(self):
-            self.done = True
-
-    class Stream:
-        def __init__(self, non_blocking=False):
-            pass
-
-        def wait_event(self, event):
-            pass
-
-        def record(self):
-            return Event()
-
-    class Module:
-        building = most = 0
-
-        fails = False
-
-        def __init__(self, code, options):
-            if self.fails:
-                raise OSError("libnvrtc.so.13 cannot be opened")
-
-        def get_function(self, entry):
-            Module.building += 1
-            Module.most = max(Module.most, Module.building)
-            time.sleep(0.05)
-            Module.building -= 1
-            return entry
-
-    class OnDevice(np.ndarray):
-        @property
-        def data(self):
-            return SimpleNamespace(copy_to_host_async=lambda *_: None)
-
-    runtime = SimpleNamespace(
-        getDeviceCount=lambda: 1,
-        getDeviceProperties=lambda _: {"name": b"a stand-in", "multiProcessorCount": 1},
-        deviceGetAttribute=lambda *_: 1,
-        CUDARuntimeError=RuntimeError,
-    )
-    cupy, cupyx = ModuleType("cupy"), ModuleType("cupyx")
-    cupy.cuda = SimpleNamespace(runtime=runtime, Device=Device, Stream=Stream, get_current_stream=Stream)
-    cupy.RawModule, cupy.asarray, cupy.asnumpy = Module, np.asarray, np.asarray
-    cupy.ascontiguousarray = lambda a: np.ascontiguousarray(a).view(OnDevice)
-    cupyx.empty_pinned = np.empty
-    monkeypatch.setitem(sys.modules, "cupy", cupy)
-    monkeypatch.setitem(sys.modules, "cupyx", cupyx)
-    engine = CudaEngine()
-    Module.most = 0
-    engine.module, engine.events = Module, events
-    return engine
+def cuda(two_devices):
+    return CudaEngine()
 
 
+@needs_nvrtc
 def test_what_is_on_its_way_from_a_device_is_kept_until_it_is_there(cuda):
     """Also where an interrupt has dropped the only one that would wait for it."""
-    cuda.fetch({"x": np.ones(3)})
-    dropped = cuda.events[-1]
-    cuda.fetch({"x": np.ones(3)})()
-    assert [copy[0] for copy in cuda._on_the_way] == [dropped]
-    assert {name for _, device, host in cuda._on_the_way for name in (*device, *host)} == {"x"}
-    dropped.synchronize()
-    cuda.fetch({"x": np.ones(3)})()
+    cuda.fetch({"x": cuda.to_device(np.arange(3.0))})
+    ((there, device, host),) = cuda._on_the_way
+    assert not there.done
+    assert device["x"].size == 3
+    assert np.isnan(host["x"]).all()
+    found = cuda.fetch({"x": cuda.to_device(np.arange(2.0))})()
+    assert found["x"].tolist() == [0.0, 1.0]
+    assert host["x"].tolist() == [0.0, 1.0, 2.0]
+    cuda.fetch({"x": cuda.to_device(np.ones(3))})()
     assert not cuda._on_the_way
 
 
-def test_programs_compile_at_the_same_time_and_each_once(cuda):
+@needs_nvrtc
+def test_programs_compile_at_the_same_time_and_each_once(cuda, two_devices, monkeypatch):
+    building, most, compiled = [], [], []
+
+    def get_function(module, entry):
+        building.append(entry)
+        most.append(len(building))
+        time.sleep(0.05)
+        building.pop()
+        compiled.append(module.code)
+        return entry
+
+    monkeypatch.setattr(two_devices.RawModule, "get_function", get_function)
     threads = [threading.Thread(target=cuda.kernel, args=(f"source {n % 3}", "advance")) for n in range(9)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert 2 <= cuda.module.most <= 3
-    assert len(cuda._kernels) == 3
+    assert 2 <= max(most) <= 3
+    assert sorted(compiled) == ["source 0", "source 1", "source 2"]
 
 
-def test_without_a_compiler_of_kernels_cuda_names_the_remedy_and_auto_goes_on_and_says_so(cuda, monkeypatch):
+def test_without_a_compiler_of_kernels_cuda_names_the_remedy_and_auto_goes_on_and_says_so(two_devices, monkeypatch):
     """CuPy installed without its ``ctk``: a device is there, and the first kernel would fail."""
-    monkeypatch.setattr(cuda.module, "fails", True)
+
+    def lacking(*_):
+        raise OSError("libnvrtc.so.13 cannot be opened")
+
+    monkeypatch.setattr(two_devices.RawModule, "get_function", lacking)
     monkeypatch.setattr(libraries, "_told", set())
-    choice._made.cache_clear()
     with pytest.raises(CudaBrokenError, match=r"pip install.*libnvrtc.*Or use backend='cpu'") as caught:
         choice.choose("cuda")
     assert len(str(caught.value)) <= 300
@@ -196,6 +144,7 @@ def test_without_a_compiler_of_kernels_cuda_names_the_remedy_and_auto_goes_on_an
     assert "libnvrtc" in reason
 
 
+@needs_nvrtc
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_a_child_forked_from_a_process_that_used_cuda_is_refused_in_one_line(cuda):
     cuda._lock.acquire()  # as another thread may hold it
