@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import numbers
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, cast
@@ -13,6 +12,7 @@ from typing import Any, NoReturn, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from .plain import array_of_numbers, is_flag, is_real, is_whole
 from .words import told
 
 Check = Callable[[float], bool]
@@ -89,10 +89,10 @@ def checked_number(owner: str, name: str, value: object, domain: Domain) -> floa
     several = isinstance(value, (list, tuple, range)) or (isinstance(value, np.ndarray) and value.ndim > 0)
     if several:
         fail(owner, name, value, f"{domain.words}, not several; to sweep over them give en.grid(...)")
-    if isinstance(value, (bool, np.bool_, np.timedelta64)) or not isinstance(value, (numbers.Real, np.number)):
+    if not is_real(value):
         fail(owner, name, value, f"{domain.words}, not {type(value).__name__}")
     result = math.inf
-    with contextlib.suppress(OverflowError, TypeError):  # a whole number of hundreds of digits; a complex number
+    with contextlib.suppress(OverflowError):  # a whole number of hundreds of digits
         result = float(cast(float, value))
     if not math.isfinite(result) or not domain.holds(result):
         fail(owner, name, value, domain.words)
@@ -101,13 +101,11 @@ def checked_number(owner: str, name: str, value: object, domain: Domain) -> floa
 
 def checked_array(owner: str, name: str, value: object, wanted: str) -> NDArray[np.float64]:
     """``value`` as finite float64 numbers of any shape, read only; text, truth values and ragged lists are refused."""
-    values = np.full(1, np.nan)
-    with contextlib.suppress(TypeError, ValueError, OverflowError, MemoryError):
-        given = np.ma.filled(np.ma.asarray(value, dtype=np.float64), np.nan) if np.ma.isMA(value) else np.asarray(value)
-        if given.dtype.kind in "iuf" or all(
-            isinstance(v, numbers.Real) and not isinstance(v, bool) for v in given.flat
-        ):
-            values = given.astype(np.float64)
+    given = array_of_numbers(value)
+    if given is None or not np.isfinite(given).all():
+        fail(owner, name, value, wanted)
+    with np.errstate(over="ignore"):  # of a wider type
+        values = given.astype(np.float64)
     if not np.isfinite(values).all():
         fail(owner, name, value, wanted)
     values.setflags(write=False)
@@ -117,7 +115,7 @@ def checked_array(owner: str, name: str, value: object, wanted: str) -> NDArray[
 def checked_vector(owner: str, name: str, value: object, domain: Domain) -> float | tuple[float, ...]:
     """``value`` as a float, or a tuple of one for each coordinate."""
     wanted = f"{domain.words}, or a list of such numbers, one for each coordinate"
-    if isinstance(value, (numbers.Real, str, bytes)) or value is None:
+    if is_real(value) or is_flag(value) or isinstance(value, (str, bytes)) or value is None:
         return checked_number(owner, name, value, domain)
     values = checked_array(owner, name, value, wanted)
     if values.ndim == 0:
@@ -139,12 +137,12 @@ def check_length(owner: str, f: dataclasses.Field[Any], value: Any, dim: int) ->
 
 
 def checked_structure(owner: str, name: str, value: object, low: int) -> int:
-    if isinstance(value, (bool, np.timedelta64)) or not isinstance(value, (int, np.integer)) or value < low:
+    if not is_whole(value, low):
         fail(owner, name, value, f"a whole number of at least {low}")
-    return int(value)
+    return int(cast(int, value))
 
 
 def checked_flag(owner: str, name: str, value: object) -> bool:
-    if not isinstance(value, (bool, np.bool_)):
+    if not is_flag(value):
         fail(owner, name, value, "True or False")
     return bool(value)

@@ -17,7 +17,6 @@ a CUDA twin, a struct of the same name with the same fields in the same order:
 from __future__ import annotations
 
 import dataclasses
-import numbers
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -54,6 +53,7 @@ from .fields import (
 )
 from .grids import Grid
 from .held import values_at
+from .plain import is_real
 from .words import name_of
 
 __all__ = [
@@ -135,9 +135,7 @@ class Part:
         if kind in ("number", "vector", "scheduled"):
             return grid.each(lambda v: self._checked(f, v))
         if kind == "inner" and self._takes_numbers():  # a number stays one, to be the coordinate
-            return grid.each(
-                lambda v: v if isinstance(v, numbers.Real) and self._checked(f, v) else self._checked(f, v)
-            )
+            return grid.each(lambda v: v if is_real(v) and self._checked(f, v) else self._checked(f, v))
         raise ValueError(
             f"{owner}({f.name}=grid(...)): {f.name} selects code and cannot be a grid; run the variants side by side "
             f"with ensemble.compare."
@@ -166,7 +164,7 @@ class Part:
         """A part of this one's own kind; where that is a schedule, a number is a constant one."""
         kind = _kind_of(type(self))
         if self._takes_numbers():
-            if isinstance(value, numbers.Real) and not isinstance(value, (bool, np.timedelta64)):
+            if is_real(value):
                 from .schedules import Constant
 
                 return Constant(checked_number(type(self).__name__, f.name, value, f.metadata["domain"]))

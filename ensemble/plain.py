@@ -37,14 +37,16 @@ def is_whole(value: object, low: int | None = None, high: int | None = None) -> 
 
 
 def array_of_numbers(value: object) -> NDArray[Any] | None:
-    """Real numbers in an array, NaN and infinities among them; None where it is anything else, or masked."""
+    """Real numbers in an array, NaN and infinities among them; None where it is anything else, or something in it is masked."""
     if is_real(value):
         return np.asarray(float(value)) if is_number(value) or isinstance(value, (float, np.floating)) else None  # type: ignore[arg-type]
-    if isinstance(value, (str, bytes, Mapping, np.ma.MaskedArray)) or not isinstance(value, Iterable):
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable) or np.ma.is_masked(value):
         return None
     if isinstance(value, range) and len(value) > 10**8:
         return None
     with contextlib.suppress(Exception):  # lists of several lengths, and objects that do not let themselves be read
         array = np.asarray(value)
+        if array.dtype.kind == "O" and all(map(is_number, array.flat)):  # whole numbers that only a float holds
+            array = array.astype(np.float64)
         return array if array.dtype.kind in "iuf" else None
     return None

@@ -13,10 +13,13 @@ import re
 import shutil
 import subprocess
 import sys
+from decimal import Decimal
+from fractions import Fraction
 from functools import partial
 
 import bad_rates
 import bad_statistics
+import numpy as np
 import pytest
 from bad_calls import COMPARED, RESULT, RULES, RUN, SHARED, complaint, row
 from parts import all_kinds, example
@@ -189,14 +192,15 @@ def test_what_is_public_is_known_to_the_table():
 
 # ---- parts: every field of every kind, by what the field declares
 
+NO_NUMBERS = (Fraction(1, 2), Decimal("0.5"), True, np.True_, np.timedelta64(1, "s"), 1j, np.complex64(1), "1.0", b"1")
 WRONG = {
-    "number": ("1.0", None, True, float("nan"), float("inf"), [1.0, 2.0], 1j, 10**400),
-    "vector": ("1.0", None, True, float("nan"), [[1.0, 2.0]], [], ["a"], [1.0, float("inf")], [1.0, [2.0]], {}),
-    "scheduled": ("1.0", None, float("nan"), [0.1, 0.2]),
-    "structure": (-1, 1.5, "2", True, [2]),
+    "number": (*NO_NUMBERS, None, float("nan"), float("inf"), [1.0, 2.0], 10**400),
+    "vector": (*NO_NUMBERS, None, float("nan"), [[1.0, 2.0]], [], ["a"], [1.0, float("inf")], [1.0, [2.0]], {}),
+    "scheduled": (*NO_NUMBERS, None, float("nan"), [0.1, 0.2]),
+    "structure": (*NO_NUMBERS, -1, 1.5, [2]),
     "flag": (1, "yes", None),
-    "array": ("text", [[1.0], [1.0, 2.0]], [float("nan")], None),
-    "inner": (None, 0.1, "base"),
+    "array": ("text", [[1.0], [1.0, 2.0]], [float("nan")], None, [[Fraction(1, 2)]], [[1j]], [[True]]),
+    "inner": (*NO_NUMBERS, None, 0.1, "base"),
 }
 FIELDS = [(kind, f) for kind in all_kinds() for f in dataclasses.fields(kind) if f.init]
 
@@ -221,6 +225,38 @@ def test_every_field_of_every_part_refuses_what_it_cannot_use(kind, field):
         assert re.search(rf"\b{field.name}\b", message), message
         assert kind.__name__ in message, message
         assert re.search(r"must be|give", message), message
+
+
+@pytest.mark.parametrize("kind", all_kinds(), ids=lambda kind: kind.__name__)
+def test_every_field_of_a_number_takes_pythons_and_numpys_as_the_same_one(kind):
+    part = example(kind)
+    for f in dataclasses.fields(kind):
+        if not f.init or f.metadata.get("kind") not in ("number", "scheduled") or getattr(part, f.name) is None:
+            continue
+        usual = getattr(part, f.name)
+        for own in (
+            np.float64(usual),
+            np.longdouble(usual),
+            *((int(usual), np.uint16(usual)) if usual % 1 == 0 else ()),
+        ):
+            made = dataclasses.replace(part, **{f.name: own})
+            assert made == part, (f.name, own)
+            assert type(getattr(made, f.name)) is float, (f.name, own)
+
+
+@pytest.mark.parametrize("number", [*NO_NUMBERS, None, [1.0], np.array([1])], ids=repr)
+def test_what_is_no_number_of_a_part_is_none_of_a_run_a_record_or_a_statistic(number):
+    for call in (
+        simulate(steps=number),
+        simulate(seed=number),
+        lambda: en.Record("value", at=[number]),
+        lambda: en.Record("value", at=[0], quantiles=[number]),
+        lambda: en.Record("distance", at=[0], point=[number, number]),
+        lambda: en.statistics.survival(RESULT.dataset, confidence=number),
+        lambda: en.statistics.laws.saddle_exit(lr=number, gamma=1.0, sigma=0.1, radius=1.0, steps=9),
+        lambda: en.Rotated(en.QuarticSaddle(2), seed=number),
+    ):
+        complaint(call)
 
 
 def test_an_argument_that_a_part_does_not_have_is_named_by_python():

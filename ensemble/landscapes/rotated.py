@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from ..arithmetic.rotations import random_frame, rotate, rotate_back
 from ..arithmetic.vec import Array, dot
 from ..part import inner
+from ..plain import is_whole
 from ..words import told
 from .base import Box, Landscape, Picture, StationaryPoint, derived_array, numbers
 from .slopes import unconstrained
@@ -31,7 +32,7 @@ class Rotated(Landscape):
 
     def validate(self) -> None:
         unconstrained(self, self.base)
-        if isinstance(self.seed, bool) or not isinstance(self.seed, (int, np.integer)) or self.seed < 0:
+        if not is_whole(self.seed, 0):
             raise ValueError(f"Rotated(seed={told(self.seed)}): seed must be a whole number of at least 0.")
         object.__setattr__(self, "frame", random_frame(self.dimension, int(self.seed)))
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from ..plain import is_flag
 from ..setting import Outcome, Setting
 from ..words import told
 from .dataset import assemble
@@ -73,8 +74,8 @@ class Result:
             ValueError: something that was added to the dataset has no form in netCDF.
         """
         target = checked_path("save", path)
-        if not isinstance(state, (bool, np.bool_)):
-            raise ValueError(f"save(state={state!r}): give True or False.")
+        if not is_flag(state):
+            raise ValueError(f"save(state={told(state)}): give True or False.")
         dataset = self.dataset.copy()
         if state and self.options["keep_x"]:
             for k, outcome in enumerate(self.outcomes.values()):

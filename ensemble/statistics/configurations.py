@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import numbers
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import xarray as xr
 
 from ..grids import Grid, grids_of
 from ..part import Part
+from ..plain import is_real
 from ..sweep import substituted
 from ..words import stable, told
 from .lifetimes import Frame
@@ -99,8 +99,8 @@ def _same(member: Any, value: Any) -> bool:
     if isinstance(value, tuple) and isinstance(member, tuple):
         return member == value
     if isinstance(value, tuple):  # one number for all coordinates
-        return isinstance(member, numbers.Real) and all(float(member) == v for v in value)
-    return isinstance(member, numbers.Real) and float(member) == float(value)
+        return is_real(member) and all(float(member) == v for v in value)
+    return is_real(member) and float(member) == float(value)
 
 
 def _at(part: Any, path: Path) -> Any:

@@ -18,6 +18,9 @@ from scipy.sparse import csc_array, eye_array
 from scipy.sparse.linalg import splu
 from scipy.special import ndtr
 
+from ..plain import is_real
+from ..words import told
+
 FloatArray = NDArray[np.float64]
 Gradient = Callable[[FloatArray], FloatArray]
 
@@ -126,7 +129,7 @@ def mean_first_passage(
 
 def require_positive(numbers: Mapping[str, float]) -> None:
     """Refuse numbers that are not positive, by name."""
-    wrong = [f"{name}={value}" for name, value in numbers.items() if not value > 0]
+    wrong = [f"{name}={told(value)}" for name, value in numbers.items() if not is_real(value) or not value > 0]
     if wrong:
         raise ValueError(f"{', '.join(wrong)}; give a positive number")
 
@@ -134,8 +137,8 @@ def require_positive(numbers: Mapping[str, float]) -> None:
 def noise_of(sigma: float | Gradient) -> Gradient:
     """The size of the noise as a function of the point, checked wherever it is asked for."""
     if not callable(sigma):
+        require_positive({"sigma": sigma})
         size = float(sigma)
-        require_positive({"sigma": size})
         return lambda x: np.full(np.shape(x), size)
 
     def checked(x: FloatArray) -> FloatArray:

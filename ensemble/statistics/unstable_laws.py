@@ -7,6 +7,7 @@ import math
 import numpy as np
 from scipy.special import digamma
 
+from ..plain import is_whole
 from .exit_laws import TimeLaw, require_positive, require_steps, saddle_exit
 
 _NEGLIGIBLE = 1e-18
@@ -61,5 +62,5 @@ def ball_exit_mean_asymptotic(lr: float, gamma: float, sigma: float, radius: flo
 
 
 def _require_directions(directions: int) -> None:
-    if isinstance(directions, bool) or not isinstance(directions, (int, np.integer)) or directions < 1:
+    if not is_whole(directions, 1):
         raise ValueError(f"directions={directions!r}; give a whole number of unstable coordinates, at least 1")
