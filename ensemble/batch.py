@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,8 @@ class Batch:
         else:
             self._restore(earlier)
         self.recording.take(self.state, self._shown, self.reached, self.reached, None)
+        self.sound, self.torn = self.reached, False
+        """The last step that all have taken and that is recorded; whether an error left some of them beyond it."""
 
     # ---- beginning
 
@@ -132,9 +135,22 @@ class Batch:
             at += here.size
         return active
 
-    def run(self, reporter: Reporter, interrupt: Interrupt, segment_steps: int | None) -> None:
+    def run(
+        self, reporter: Reporter, interrupt: Interrupt, segment_steps: int | None, until: int | None = None
+    ) -> None:
+        """Takes all to the horizon, to step ``until``, or to where an interrupt ends it."""
+        try:
+            self._run(reporter, interrupt, segment_steps, self.setting.steps if until is None else until)
+        except Exception as error:
+            frames = (frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__))
+            self.torn = (
+                self.reached > self.sound or Program.tables.__code__ not in frames
+            )  # which are made before a segment
+            raise
+
+    def _run(self, reporter: Reporter, interrupt: Interrupt, segment_steps: int | None, horizon: int) -> None:
         state, engine, xp, program = self.state, self.engine, self.engine.xp, self.program
-        recording, horizon, pace = self.recording, self.setting.steps, paces(program, engine)
+        recording, pace = self.recording, paces(program, engine)
         while self.reached < horizon and not interrupt.asked:
             active, first = self._running(), self.reached + 1
             wanted = min(horizon, self.reached + (segment_steps or pace.steps)) if active.size else horizon
@@ -160,6 +176,7 @@ class Batch:
             self.reached = last
             reporter.update(last, int(active.size), finished, diverged)
             recording.take(state, self._shown, first, last, ring)
+            self.sound = last
 
     # ---- end
 

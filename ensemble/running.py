@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +20,7 @@ from .results.history import Piece, unchanged
 from .results.result import Result, make_result
 from .runs import Run
 from .setting import Outcome, Setting, standing
+from .warned import warn_with
 
 PREPARED_AT_ONCE = 4
 """Programs that are compiled at the same time."""
@@ -31,8 +32,9 @@ class UnfinishedError(RuntimeError):
     """A run was ended by an error after some of it had been finished.
 
     ``result`` is the :class:`~ensemble.Result` of what was finished: instances that have reached the horizon, optimizers that were
-    compared before. It is as valid as any, says in its attributes what is missing, and its ``resume()`` does the rest. The error
-    itself is the cause (``__cause__``). An error before anything was finished is raised as it is.
+    compared before; or, where no instance of an optimizer has, the steps that all had taken. It is as valid as any, says in its
+    attributes what is missing, and its ``resume()`` does the rest. The error itself is the cause (``__cause__``). An error before
+    anything was finished is raised as it is.
     """
 
     def __init__(self, message: str, result: Result) -> None:
@@ -83,24 +85,25 @@ def carry_out(
             outcomes[name] = max(there, key=lambda o: (o.instances * o.reached, o.instances, o is not found.get(name)))
     count = min(outcome.instances for outcome in outcomes.values())
     outcomes = {name: o if o.instances == count else o.first_only(count) for name, o in outcomes.items()}
-    _warn_of_starts_inside(outcomes, found)
-    _warn_of_underflow(settings, outcomes)
     ended_by = interrupt.by if late is None else type(late).__name__
     missing = standing(settings, outcomes)
     goes_on = any(run.before is not None for run in runs.values())
     earlier = history if goes_on else ()
     result = make_result(dict(settings), outcomes, options, ended_by if missing else "", earlier, forced)
+    words = [_of_starts_inside(outcomes, found), _of_underflow(settings, outcomes)]
+    if missing and late is None:
+        words.append(
+            f"This run was ended early by {ended_by} ({missing}). Its result holds what there is; its resume() does the rest."
+        )
+    for text in filter(None, words):
+        with contextlib.suppress(*[Warning] if late is not None else []):  # the error has the result, and comes first
+            warn_with(result, text, stacklevel=4)
     if late is not None:
         raise UnfinishedError(
             f"{type(late).__name__} ({(str(late).splitlines() or [''])[0][:100]}) after part of the run was finished; missing: "
             f"{missing[:80]}. This error's .result holds what there is, and its resume() does the rest.",
             result,
         ) from late
-    if missing:
-        warnings.warn(
-            f"This run was ended early by {ended_by} ({missing}). Its result holds what there is; its resume() does the rest.",
-            stacklevel=4,
-        )
     return result
 
 
@@ -128,27 +131,27 @@ def _prepare(
     share(work, [lambda each: engine.prepare(*each)] * min(len(work), PREPARED_AT_ONCE))
 
 
-def _warn_of_starts_inside(outcomes: Mapping[str, Outcome], found: Mapping[str, Outcome]) -> None:
+def _of_starts_inside(outcomes: Mapping[str, Outcome], found: Mapping[str, Outcome]) -> str:
     inside = sum(o.started_inside for o in outcomes.values())
-    if inside > sum(o.started_inside for o in found.values()):
-        warnings.warn(
-            f"{inside} of {sum(o.event_step.size for o in outcomes.values())} starts already satisfy the event. Starts are "
-            f"not tested: their event is recorded at the first step after which it holds.",
-            stacklevel=5,
-        )
+    if inside <= sum(o.started_inside for o in found.values()):
+        return ""
+    return (
+        f"{inside} of {sum(o.event_step.size for o in outcomes.values())} starts already satisfy the event. Starts are "
+        f"not tested: their event is recorded at the first step after which it holds."
+    )
 
 
-def _warn_of_underflow(settings: Mapping[str, Setting], outcomes: Mapping[str, Outcome]) -> None:
+def _of_underflow(settings: Mapping[str, Setting], outcomes: Mapping[str, Outcome]) -> str:
     count = sum(outcome.flushed for outcome in outcomes.values())
-    if count:
-        dtype = next(iter(settings.values())).dtype
-        later = ', or dtype="float64", which ends later' if dtype == "float32" else ""
-        warnings.warn(
-            f"In {count} instances or more a coordinate was flushed to 0 where the landscape curves down: {dtype} ends at "
-            f"{np.finfo(dtype).tiny:.3g}, and no step moves it again. That is arithmetic, not optimization; give a little noise, "
-            f"such as noise=Gaussian(1e-6), or PerturbedGD{later}.",
-            stacklevel=5,
-        )
+    if not count:
+        return ""
+    dtype = next(iter(settings.values())).dtype
+    later = ', or dtype="float64", which ends later' if dtype == "float32" else ""
+    return (
+        f"In {count} instances or more a coordinate was flushed to 0 where the landscape curves down: {dtype} ends at "
+        f"{np.finfo(dtype).tiny:.3g}, and no step moves it again. That is arithmetic, not optimization; give a little noise, "
+        f"such as noise=Gaussian(1e-6), or PerturbedGD{later}."
+    )
 
 
 def resumed(result: Result, steps: object, progress: object, force: object) -> Result:

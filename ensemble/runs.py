@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from typing import Any
 
@@ -40,9 +41,10 @@ def execute(
 class Run:
     """One optimizer's ensemble on its way: batch after batch, each the next instances from their start to the horizon.
 
-    ``before``: what an earlier run found of the first instances, or of all; those go on from there. What an interrupt leaves is the
-    instances that have reached the horizon or, where the first batch has not, that batch at the step it came to: an ensemble is its
-    instances' sum, and fewer of them are an ensemble too.
+    ``before``: what an earlier run found of the first instances, or of all; those go on from there. What an interrupt or an error
+    leaves is the instances that have reached the horizon or, where the first batch has not, that batch at the step it came to: an
+    ensemble is its instances' sum, and fewer of them are an ensemble too. Where an error struck some instances and not others, what
+    all had done before is done again.
     """
 
     def __init__(
@@ -107,10 +109,27 @@ class Run:
         setting = self.setting
         earlier = self.before.part(first, count) if self.before is not None and goes_on else None
         program = setting.program(self.configurations, first, count)
-        batch = Batch(setting, program, self.configurations, self.engine, earlier)
         shares = (first / setting.instances, count / setting.instances)
         with Reporter(show, self.label, setting.steps, *shares) as reporter:
-            batch.run(reporter, interrupt, self.segment_steps)
+            batch = Batch(setting, program, self.configurations, self.engine, earlier)
+            try:
+                batch.run(reporter, interrupt, self.segment_steps)
+            except (MemoryError, TooLongError):
+                raise
+            except Exception:
+                begun = 0 if earlier is None else earlier.reached
+                if not first and batch.sound > begun:
+                    with contextlib.suppress(Exception):  # the error that there is says what is wrong
+                        if batch.torn:  # the same again, and no further
+                            sound = batch.sound
+                            batch = Batch(setting, program, self.configurations, self.engine, earlier)
+                            batch.run(reporter, interrupt, self.segment_steps, sound)
+                        if batch.reached > begun:
+                            self._gathered.add(self._outcome(batch, earlier))
+                raise
+        return self._outcome(batch, earlier)
+
+    def _outcome(self, batch: Batch, earlier: Outcome | None) -> Outcome:
         found = batch.outcome(self.keep_x)
         if earlier is not None and not earlier.summarised:
             found = _with_earlier_records(found, earlier)

@@ -19,6 +19,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from .files import reason
+from .reading import looked_at
 
 BLOCK = 1 << 22
 """Bytes handed on at once."""
@@ -155,4 +156,6 @@ def _laid_out(dataset: xr.Dataset) -> Image:
                 made.attrs[key] = value
         for key, value in attributes.items():
             file.attrs[key] = value
+    found.structures.seek(0)
+    looked_at(found.structures, found.size)  # what was added to it may have a form in netCDF that load refuses
     return found

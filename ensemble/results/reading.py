@@ -35,9 +35,7 @@ def read(path: Path, file: BinaryIO) -> xr.Dataset:
 def _read(path: Path, file: BinaryIO) -> xr.Dataset:
     try:
         size = os.fstat(file.fileno()).st_size
-        with h5py.File(file, "r") as inside:
-            _look_at_attributes(inside)
-            shapes = {name: _look_at(inside, name, size) for name in inside}
+        shapes = looked_at(file, size)
         file.seek(0)
         with xr.open_dataset(file, engine="h5netcdf", phony_dims="access") as found:
             if sum(v.nbytes for v in found.variables.values()) > SQUEEZED * size:
@@ -52,6 +50,17 @@ def _read(path: Path, file: BinaryIO) -> xr.Dataset:
         raise UnreadableFileError(
             f"load({shown(path)}): it cannot be read as netCDF ({reason(error)}). Give a file that Result.save wrote."
         ) from error
+
+
+def looked_at(file: Any, size: int) -> dict[str, tuple[int, ...]]:
+    """The shapes of the arrays in an open HDF5 file of ``size`` bytes.
+
+    Raises:
+        Exception: of some kind, where it holds what no file of ours does.
+    """
+    with h5py.File(file, "r") as inside:
+        _look_at_attributes(inside)
+        return {name: _look_at(inside, name, size) for name in inside}
 
 
 class _ForeignError(Exception):

@@ -20,6 +20,7 @@ from .files import checked_path, write_whole
 from .history import Piece, as_text, decided, piece, unchanged
 from .image import image
 from .provenance import provenance
+from .restored import check_restorable
 
 if TYPE_CHECKING:
     from ..field import Field
@@ -71,7 +72,8 @@ class Result:
 
         Raises:
             OSError: the place cannot be written; what was there stays, and the result is still in memory.
-            ValueError: something that was added to the dataset has no form in netCDF.
+            ValueError: something that was added to the dataset has no form in netCDF, or something was changed or taken out without
+                which it could not be loaded again.
         """
         target = checked_path("save", path)
         if not is_flag(state):
@@ -84,6 +86,7 @@ class Result:
                     dims = [f"_{name}_{k}_{axis}" for axis in range(array.ndim)]
                     if array.size:
                         dataset[f"_{name}_{k}"] = (dims, array)
+        check_restorable(dataset, self.settings)
         made = image(dataset)
         write_whole(target, made.size, made.blocks())
         return target

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from ..field import Field
 from ..landscapes.base import StationaryPoint
 from ..progress import Interrupt, Reporter
+from ..warned import warn_with
 from .lifetimes import FloatArray, check_whole
 from .points import DENSE_DIM, check_flag, check_number, chunks, points_of
 
@@ -95,13 +95,6 @@ def quench(
 
     with Interrupt() as interrupt, reporter:
         found = points.each(look)
-    if interrupt.asked:
-        ended = int(np.sum(found["converged"]))
-        warnings.warn(
-            f"quench was ended early by {interrupt.by}: {ended:,} of {found['converged'].size:,} instances have converged; call "
-            f"it again for the others.",
-            stacklevel=2,
-        )
     words = {
         "x": ("where descent without noise ended", "units of x"),
         "final_value": ("f(x) there", "units of f"),
@@ -117,7 +110,16 @@ def quench(
         interrupted=int(interrupt.asked),
     )
     dataset["descent_lr"] = points.frame.variable([rates[field] for field in points.fields], "rate of the descent")
-    return Quenched(dataset, points.fields)
+    quenched = Quenched(dataset, points.fields)
+    if interrupt.asked:
+        ended = int(np.sum(found["converged"]))
+        warn_with(
+            quenched,
+            f"quench was ended early by {interrupt.by}: {ended:,} of {found['converged'].size:,} instances have converged; call "
+            f"it again for the others.",
+            stacklevel=2,
+        )
+    return quenched
 
 
 def _rate(field: Field, lr: float | None) -> float:

@@ -48,9 +48,9 @@ def sent(monkeypatch):
     return after
 
 
-def started(script, before=None, arguments=()):
+def started(script, before=None, arguments=(), options=()):
     running = subprocess.Popen(
-        [sys.executable, "-c", BEGINNING + script, *map(str, arguments)],
+        [sys.executable, *options, "-c", BEGINNING + script, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -128,6 +128,44 @@ def test_every_interrupted_run_warns_and_says_what_there_is(sent):
         warnings.simplefilter("error")
         whole = part.resume(3_100)
     assert (whole.dataset.attrs["interrupted"], whole.dataset.attrs["interrupted_by"]) == (0, "")
+
+
+def test_a_warning_that_is_made_an_error_has_the_result(tmp_path):
+    """``python -W error``: nothing of what was computed is lost."""
+    running = started(
+        "print('running', flush=True)\ntry:\n    run()\nexcept UserWarning as error:\n"
+        "    print(error.result.save(sys.argv[1]).name, error.__notes__[0])",
+        arguments=[tmp_path / "part.nc"],
+        options=["-W", "error"],
+    )
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    assert (running.returncode, err) == (0, "")
+    assert out.startswith("part.nc A filter made an error of this warning")
+    part = en.load(tmp_path / "part.nc")
+    assert 0 < int(part.dataset["horizon"]) < 10**8
+    assert part.dataset.attrs["interrupted_by"] == "SIGINT"
+
+
+@pytest.mark.filterwarnings("error")
+def test_every_warning_of_what_was_computed_has_the_result_as_an_error(sent):
+    inside = ESCAPE | {"start": en.Point([2.0, 0.0, 0.0])}
+    with pytest.raises(UserWarning, match="starts already satisfy") as error:
+        en.simulate(**inside, steps=5)
+    assert int(error.value.result.dataset["horizon"]) == 5
+    octopus = {"landscape": en.Octopus(dim=6), "optimizer": en.GradientDescent(0.25), "start": en.UniformBox(-1.0, 1.0)}
+    with pytest.raises(UserWarning, match="flushed to 0") as error:
+        en.simulate(**octopus, steps=2_000, instances=20, dtype="float32", backend="numpy")
+    assert int(error.value.result.dataset["horizon"]) == 2_000
+    whole = en.simulate(**ESCAPE, steps=2)
+    sent(2)
+    with pytest.raises(UserWarning, match="ended early by SIGINT") as error:
+        whole.resume(3_000)
+    assert 2 < int(error.value.result.dataset["horizon"]) < 3_000
+    sent(1)
+    with pytest.raises(UserWarning, match="quench was ended early") as error:
+        en.statistics.quench(whole, gradient_tolerance=1e-30)
+    assert error.value.result.dataset.attrs["interrupted"] == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

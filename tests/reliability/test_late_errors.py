@@ -89,20 +89,78 @@ def test_optimizers_finished_before_an_error_come_with_it(monkeypatch, tmp_path)
     rest = {name: value for name, value in ESCAPE.items() if name != "optimizer"}
     rest |= {"start": en.NormalCloud(0.1), "steps": HORIZON, "instances": 2}
     optimizers = {"a": en.HeavyBall(0.05), "b": en.GradientDescent(LateRate()), "c": en.Adam(0.01)}
-    with pytest.raises(en.UnfinishedError, match=r"LookupError \(no rate there\).*b: not begun; c: not begun") as error:
+    with pytest.raises(
+        en.UnfinishedError, match=r"LookupError \(no rate there\).*b: at step .*; c: not begun"
+    ) as error:
         en.compare(optimizers, **rest)
     part = error.value.result
-    assert part.dataset["optimizer"].to_numpy().tolist() == ["a"]
+    assert part.dataset["optimizer"].to_numpy().tolist() == ["a", "b"]
+    assert int(part.dataset["horizon"].sel(optimizer="a")) == HORIZON
+    assert 0 < int(part.dataset["horizon"].sel(optimizer="b")) < LATE
     assert list(part.settings) == ["a", "b", "c"]
     monkeypatch.setattr(LateRate, "broken", False)
     assert part.resume().dataset.equals(en.compare(optimizers, **rest).dataset)
 
 
-def test_an_error_before_anything_was_finished_is_raised_as_it_is():
-    with pytest.raises(LookupError, match="no rate there"):
-        en.simulate(
-            **ESCAPE | {"optimizer": en.GradientDescent(LateRate()), "steps": HORIZON}, start=en.NormalCloud(0.1)
-        )
+@dataclasses.dataclass(frozen=True)
+class LateNoise(en.Noise):
+    """A noise that fails at one step for some of the instances, after others have taken that step and more."""
+
+    broken: ClassVar[bool] = True
+    step: ClassVar[int] = LATE
+
+    def apply(self, x, gradient, landscape, now):
+        if self.broken and now.t == self.step and now.random.instance.max() >= 25:
+            raise ArithmeticError("no noise there")
+        return gradient
+
+
+FAILING = {
+    "schedule": ({"optimizer": en.GradientDescent(LateRate())}, LateRate, LookupError),
+    "noise": ({"noise": LateNoise()}, LateNoise, ArithmeticError),
+}
+
+
+@pytest.mark.parametrize("what", FAILING)
+@pytest.mark.parametrize(
+    "record", [None, en.Record(["x", "value"], at=en.lin_spaced(HORIZON + 1))], ids=["", "recorded"]
+)
+def test_an_error_in_the_only_batch_leaves_the_steps_that_all_had_taken(what, record, monkeypatch):
+    """In a schedule it comes before a segment; in a rule, after some of the instances have taken it."""
+    changes, failing, kind = FAILING[what]
+    arguments = ESCAPE | {"start": en.NormalCloud(0.1), "steps": HORIZON, "record": record} | changes
+    monkeypatch.setattr(NumpyEngine.__init__, "__defaults__", (30,))  # coordinates, ten instances, at once
+    with pytest.raises(
+        en.UnfinishedError, match=rf"{kind.__name__} \(no \w+ there\).*missing: at step [\d,]+ of 1,200"
+    ) as error:
+        en.simulate(**arguments)
+    assert type(error.value.__cause__) is kind
+    part = error.value.result
+    reached = int(part.dataset["horizon"])
+    assert 0 < reached < LATE
+    monkeypatch.setattr(failing, "broken", False)
+    whole = en.simulate(**arguments)
+    assert part.resume().dataset.equals(whole.dataset)
+    to_there = en.simulate(
+        **arguments | {"steps": reached, "record": record and dataclasses.replace(record, at=range(reached + 1))}
+    )
+    assert part.dataset.equals(to_there.dataset)
+
+
+def test_an_error_that_a_resumed_run_meets_leaves_the_steps_after_those_that_it_had(monkeypatch):
+    arguments = ESCAPE | {"start": en.NormalCloud(0.1), "noise": LateNoise()}
+    part = en.simulate(**arguments | {"steps": LATE - 300})
+    with pytest.raises(en.UnfinishedError) as error:
+        part.resume(HORIZON)
+    assert LATE - 300 < int(error.value.result.dataset["horizon"]) < LATE
+    monkeypatch.setattr(LateNoise, "broken", False)
+    assert error.value.result.resume().dataset.equals(en.simulate(**arguments | {"steps": HORIZON}).dataset)
+
+
+def test_an_error_before_anything_was_finished_is_raised_as_it_is(monkeypatch):
+    monkeypatch.setattr(LateNoise, "step", 1)
+    with pytest.raises(ArithmeticError, match="no noise there"):
+        en.simulate(**ESCAPE | {"noise": LateNoise()}, start=en.NormalCloud(0.1))
     with pytest.raises(ZeroDivisionError):
         en.simulate(**ESCAPE, start=LateStart())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from bad_calls import COMPARED, RESULT, complaint
 
@@ -303,3 +305,91 @@ def test_a_read_only_file_stays(tmp_path):
         pytest.skip("this user may write everything")
     assert "read-only" in complaint(lambda: COMPARED.save(place))
     assert en.load(place).dataset.identical(RESULT.dataset)
+
+
+# ---- a dataset that someone has changed
+
+
+NEEDED = ("format", "options", "settings", "outcomes", "history", "wall_time", "segments", "started_inside")
+
+
+def taken_out(dataset):
+    """(words, the dataset) without what load needs, each by itself; and without the rest."""
+    for name in NEEDED:
+        others = {other: value for other, value in dataset.attrs.items() if other != name}
+        yield f"without the attribute {name}", dataset.drop_attrs(deep=False).assign_attrs(others)
+    for name in dataset.variables:
+        yield f"without {name}", dataset.drop_vars(name)
+    yield "without other attributes", dataset.drop_attrs().assign_attrs({name: dataset.attrs[name] for name in NEEDED})
+
+
+def changed(dataset):
+    """(words, the dataset) with something changed."""
+    for name in dataset.attrs:
+        yield f"another attribute {name}", dataset.assign_attrs({name: "something else"})
+        yield f"{name} a number", dataset.assign_attrs({name: 3.5})
+    for name in dataset.variables:
+        yield f"{name} renamed", dataset.rename({name: "other"})
+        yield f"{name} as text", dataset.assign({name: dataset[name].astype(str)})
+        yield f"{name} of another kind", dataset.assign({name: dataset[name] == dataset[name]})
+    for dim in dataset.dims:
+        yield f"half of {dim}", dataset.isel({dim: slice(None, None, 2)})
+        yield f"{dim} turned round", dataset.isel({dim: slice(None, None, -1)})
+
+
+def added(dataset):
+    """(words, the dataset) with something of one's own."""
+    notes = {
+        "note": "mine",
+        "tags": ["a", "b"],
+        "numbers": [1, 2],
+        "empty": "",
+        "nothing": None,
+        "deep": {"a": 1},
+        "yes": True,
+    }
+    for name, note in notes.items():
+        yield f"the attribute {name}", dataset.assign_attrs({name: note})
+        yield f"the attribute {name} of x", dataset.assign(x=dataset["x"].assign_attrs({name: note}))
+    yield "a mean", dataset.assign(mean=dataset["x"].mean("instance"))
+    yield "a time", dataset.assign(when=("instance", np.arange(dataset.sizes["instance"]).astype("datetime64[s]")))
+    yield "truths", dataset.assign(inside=dataset["x"] > 0)
+    yield "complex numbers", dataset.assign(z=dataset["x"] * 1j)
+    yield "names", dataset.assign(who=("instance", ["me"] * dataset.sizes["instance"]))
+    yield "objects", dataset.assign(who=("instance", np.array([object()] * dataset.sizes["instance"])))
+    yield "an axis of steps", dataset.assign(more=("step", np.arange(4.0)))
+
+
+@pytest.mark.parametrize("change", [taken_out, added, pytest.param(changed, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["simulate", "compare"])
+def test_what_is_saved_is_loaded_again_whatever_was_done_to_the_dataset(name, change, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", lambda _: None)  # so many files, and none needs to outlive a power cut
+    record = en.Record(["value", "x"], at=range(4))
+    some = {"landscape": en.QuarticSaddle(dim=3), "start": en.NormalCloud(0.1), "instances": 4, "steps": 3}
+    some |= {"record": record, "backend": "numpy", "progress": False}
+    rules = {"a": en.Adam(lr=en.grid(0.1, 0.2)), "b": en.Momentum(lr=en.grid(0.1, 0.2))}
+    result = en.compare(rules, **some) if name == "compare" else en.simulate(optimizer=rules["a"], **some)
+    target, refused, taken = tmp_path / "run.nc", {}, set()
+    for words, dataset in change(result.dataset):
+        try:
+            dataclasses.replace(result, dataset=dataset).save(target)
+        except ValueError as error:
+            refused[words] = str(error)
+            assert not target.exists(), words
+            continue
+        taken.add(words)
+        assert list(en.load(target).outcomes) == list(result.outcomes), words
+        target.unlink()
+    for words, text in refused.items():
+        wanted = r"save: (the result's dataset was changed so that load|the dataset cannot be written)"
+        assert re.match(wanted, text), (words, text)
+        assert len(text) <= 300, text
+        assert "\n" not in text
+    if change is taken_out:
+        assert {f"without the attribute {name}" for name in NEEDED} <= set(refused)
+        assert {"without event_step", "without x", "without horizon"} <= set(refused)
+        assert "without other attributes" in taken
+    elif change is added:
+        assert {"the attribute note", "the attribute numbers", "a mean", "truths", "names"} <= taken
+    else:
+        assert {"instance turned round", "lr turned round", "half of instance", "x of another kind"} <= set(refused)
