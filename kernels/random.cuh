@@ -157,6 +157,20 @@ struct Normals : Expression {
         return r;
     }
 };
+// Independent uniforms on (0, 1], one per coordinate.
+struct Uniforms : Expression {
+    static constexpr bool pointwise = true;
+    const Random& random;
+    Stream stream;
+    HD Uniforms(const Random& random_, Stream stream_) : random(random_), stream(stream_) {}
+    HD Quad<scalar> at(int j) const {
+        Words w = random.words(stream, unsigned(block_of(j)));
+        Quad<scalar> r;
+        EACH_COORDINATE r.c[c] = uniform(w.w[c]);
+        zero_padding(r, j);
+        return r;
+    }
+};
 // A word block of its own for per-instance draws: past every block of coordinates.
 constexpr unsigned INSTANCE_BLOCK = 0xffffffffu;
 HD scalar uniform_of_instance(const Random& random, Stream stream) {

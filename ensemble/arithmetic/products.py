@@ -6,13 +6,15 @@ strides from large to small.
 
 from __future__ import annotations
 
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
+from .primitive import primitive
 from .vec import BLOCK, Array, _reduce, blocks
 
 
+@primitive
 def product(a: Array) -> Array:
     """Product over the coordinates of ``a`` (instances, dim): (instances, 1)."""
     return _reduce(a, np.multiply, 1.0, 1.0)
@@ -38,15 +40,20 @@ def _one(like: _Dual) -> _Dual:
     return _Dual(np.ones_like(like.value), None if like.slope is None else np.zeros_like(like.value))
 
 
-@overload
-def others(a: Array) -> Array: ...
-@overload
-def others(a: Array, slope: Array) -> tuple[Array, Array]: ...
-def others(a: Array, slope: Array | None = None) -> Array | tuple[Array, Array]:
-    """Coordinate i of the result is the product of all coordinates of ``a`` (instances, dim) but the i-th.
+@primitive
+def others(a: Array) -> Array:
+    """Coordinate i of the result is the product of all coordinates of ``a`` (instances, dim) but the i-th. They may be 0."""
+    return _others(a, None)[0]
 
-    No division: coordinates may be 0. With ``slope`` (instances, dim), also the derivative as ``a`` changes along it.
-    """
+
+@primitive
+def others_change(a: Array, slope: Array) -> Array:
+    """How :func:`others` changes as ``a`` (instances, dim) changes along ``slope`` (instances, dim)."""
+    return _others(a, slope)[1]
+
+
+def _others(a: Array, slope: Array | None) -> tuple[Array, Array]:
+    """The products, and their derivative along ``slope``; no division."""
     rows, dim = a.shape
     width, count = min(dim, BLOCK), blocks(dim)
     leaves = 1 << (count - 1).bit_length()
@@ -77,4 +84,4 @@ def others(a: Array, slope: Array | None = None) -> Array | tuple[Array, Array]:
             change[:, :, c] = found.slope
         before = before * each[:, :, c]
     flat = rest.reshape(rows, -1)[:, :dim]
-    return flat if slope is None else (flat, change.reshape(rows, -1)[:, :dim])
+    return flat, change.reshape(rows, -1)[:, :dim]

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .primitive import primitive
+
 Array = NDArray[Any]
 BLOCK = 4
 
@@ -46,33 +48,51 @@ def _reduce(a: Array, op: Callable[[Array, Array], Array], skipped: float, neutr
     return part.copy() if dim == 1 else part
 
 
+@primitive
 def total(a: Array) -> Array:
     """Sum over the coordinates of ``a`` (instances, dim): (instances, 1)."""
     return _reduce(a, np.add, -0.0, 0.0)
 
 
+@primitive
 def dot(a: Array, b: Array) -> Array:
     """Inner product of ``a`` and ``b`` (instances, dim): (instances, 1)."""
     product = a * b
     return total(np.broadcast_to(product, np.broadcast_shapes(product.shape, (1, 1))))
 
 
+@primitive
 def larger(a: Array, b: Any) -> Array:
     """The larger of each two numbers; where ``a`` is NaN, NaN, so that divergence is seen."""
     return np.where(a < b, b, a)
 
 
+@primitive
 def smaller(a: Array, b: Any) -> Array:
     """The smaller of each two numbers; where ``a`` is NaN, NaN, so that divergence is seen."""
     return np.where(a > b, b, a)
 
 
+@primitive
+def maximum(a: Array, b: Any) -> Array:
+    """The larger of each two numbers, NaN where one of them is: NumPy's maximum."""
+    return np.where((a >= b) | (a != a), a, b)
+
+
+@primitive
+def minimum(a: Array, b: Any) -> Array:
+    """The smaller of each two numbers, NaN where one of them is: NumPy's minimum."""
+    return np.where((a <= b) | (a != a), a, b)
+
+
+@primitive
 def largest(a: Array) -> Array:
     """Largest coordinate of ``a`` (instances, dim): (instances, 1)."""
     low = float(np.finfo(a.dtype).min)
     return _reduce(a, lambda p, q: np.where(p > q, p, q), low, low)
 
 
+@primitive
 def smallest(a: Array) -> Array:
     """Smallest coordinate of ``a`` (instances, dim): (instances, 1)."""
     high = float(np.finfo(a.dtype).max)
@@ -182,12 +202,14 @@ def _squares(a: Any, xp: Any) -> Any:
     return tree
 
 
+@primitive
 def first_index(predicate: Array, dtype: Any = np.float64) -> Array:
     """Smallest coordinate number at which ``predicate`` (instances, dim) holds, or dim: (instances, 1)."""
     dim = predicate.shape[1]
     return smallest(np.where(predicate, np.arange(dim, dtype=dtype), np.asarray(dim, dtype=dtype)))
 
 
+@primitive
 def shift(a: Array, k: int) -> Array:
     """Coordinate i of the result is ``a[:, i + k]``, zero past the ends."""
     result = np.zeros_like(a)
@@ -199,6 +221,7 @@ def shift(a: Array, k: int) -> Array:
     return result
 
 
+@primitive
 def butterfly(a: Array) -> Array:
     """The unnormalised Walsh-Hadamard transform of ``a`` (instances, dim), dim a power of two.
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arithmetic.primitive import primitive
 from ..arithmetic.vec import Array, larger, smaller, total
 from ..part import FRACTION, NOT_NEGATIVE, flag, number, scheduled
 from .base import Gradient, Optimizer
@@ -32,6 +33,7 @@ def root(v: Array, eps: Any, inside: bool) -> Array:
     return np.sqrt(v + eps) if inside else np.sqrt(v) + eps
 
 
+@primitive
 def quotient(a: Array, b: Array, eps: Any) -> Array:
     """``a / b``, where 0/0, which nothing but eps = 0 brings about, is taken as 0."""
     return a / b if np.all(eps) else a / np.where(a == 0, b.dtype.type(1), b)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arithmetic.elementary import pow as power
+from ..arithmetic.primitive import primitive
 from ..arithmetic.random import Stream
 from ..arithmetic.vec import Array, direction, dot, radius_to_compare
 from ..part import COUNT, FRACTION, NOT_NEGATIVE, POSITIVE, flag, number, scheduled
@@ -106,6 +107,7 @@ LAST_STEP = 2**31 - 1
 """No run has so many steps."""
 
 
+@primitive
 def sign(a: Array) -> Array:
     """-1, 0 or 1 in each coordinate; NaN stays NaN."""
     one = a.dtype.type(1)

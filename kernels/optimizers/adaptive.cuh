@@ -12,16 +12,6 @@ HD auto root(E&& v, const N& eps) {
     }
 }
 
-// a/b, where 0/0, which nothing but eps = 0 brings about, is taken as 0.
-template <class A, class B>
-HD auto ratio_of(const A& a, const B& b) {
-    if constexpr (ENSEMBLE_NO_EPSILON) {
-        return a / where(a == real(0), real(1), b);
-    } else {
-        return a / b;
-    }
-}
-
 struct OneVector {
     Vec v;
     template <class Visit>

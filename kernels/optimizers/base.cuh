@@ -1,5 +1,6 @@
 // What optimizers build on.
 #pragma once
+#include "../elementwise.cuh"
 #include "../random.cuh"
 
 struct Stateless {

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from ..primitive import primitive
 from .formats import Format, Real, Word, format_of, horner, in_blocks, selected
 
 
@@ -37,6 +38,7 @@ def _log(form: Format, x: Real) -> Real:
     return result
 
 
+@primitive
 def log(x: ArrayLike) -> Real:
     """Natural logarithm; -inf at zero, NaN below, inf at inf.
 
@@ -79,6 +81,7 @@ def _exp(form: Format, x: Real) -> Real:
     return _exp_limited(form, x, _exp_of(form, rounded, r))
 
 
+@primitive
 def exp(x: ArrayLike) -> Real:
     """Exponential; inf above the largest number, 0 below the smallest normal one.
 
@@ -106,6 +109,7 @@ def _tanh(form: Format, x: Real) -> Real:
     return result
 
 
+@primitive
 def tanh(x: ArrayLike) -> Real:
     """Hyperbolic tangent: x + x z p(z) with z = x^2 for |x| < 0.625, else 1 - 2 / (exp(2 |x|) + 1) with x's sign."""
     x = np.asarray(x)
@@ -183,6 +187,7 @@ def _pow(form: Format, x: Real, y: Real) -> Real:
     return result
 
 
+@primitive
 def pow(x: ArrayLike, y: ArrayLike) -> Real:
     """X to the power y for x >= 0: exp(y log x), the logarithm and the product carried in twice the digits.
 

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from ..primitive import primitive
 from . import formats
 from .formats import SINGLE, Format, Integer, Real, Word, format_of, horner, in_blocks, selected
 
@@ -113,6 +114,7 @@ def _cos(form: Format, x: Real) -> Real:
     return _sin(form, x, quarters=1)
 
 
+@primitive
 def sin(x: ArrayLike) -> Real:
     """Sine of x radians, of every finite x; NaN at infinity.
 
@@ -123,6 +125,7 @@ def sin(x: ArrayLike) -> Real:
     return in_blocks(_sin, format_of(x.dtype), x)
 
 
+@primitive
 def cos(x: ArrayLike) -> Real:
     """Cosine of x radians, as `sin` a quarter turn on."""
     x = np.asarray(x)

@@ -1,0 +1,265 @@
+"""The C++ struct of a part, derived from its methods: what a compiled backend runs where nobody wrote one by hand."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from ..landscapes.base import Landscape
+from ..noises import Noise
+from ..optimizers.base import Optimizer
+from ..events import Event
+from ..part import Part
+from .derived import METHODS, recorded_landscape
+from .nodes import INTEGER, MASK, Graph, Level, Node
+from .recording import Callee, Recording, State, argument, now_of, own_columns, record, shadow
+from .text import Body, Writer, of_state, safe
+
+WIDE = 60
+"""Lines' worth of operations from which on a method of a landscape is a function of its own on the CPU, and not inlined everywhere."""
+_GRADIENT = {
+    "gradient": "gradient({})",
+    "gradient.hessian_product": "gradient.hessian_product({}, {})",
+    "gradient.hessian_diagonal": "gradient.hessian_diagonal({})",
+    "gradient.project": "gradient.project({})",
+}
+
+
+def _of_landscape(target: str, now: str) -> dict[str, str]:
+    one = {f"{target}.{name}": f"{target}.{name}({{}}, {now})" for name in ("value", "gradient", "hessian_diagonal", "project")}
+    return one | {f"{target}.hessian_product": f"{target}.hessian_product({{}}, {{}}, {now})"}
+
+
+def struct_of(part: Part) -> str:
+    """The text of the struct of a part's class, for its structure fields as they are.
+
+    Raises:
+        TraceError: a method does what cannot be recorded; the message names its line.
+    """
+    for kind, write in _KINDS.items():
+        if isinstance(part, kind):
+            return write(part)
+    raise TypeError(f"{type(part).__name__} is no part that a step sees.")
+
+
+# ---- pieces that all structs have
+
+
+def _members(part: Part) -> list[str]:
+    """Declarations of the fields that lie in the struct, in order."""
+    lines: list[str] = []
+    numbers: list[str] = []
+
+    def flush() -> None:
+        if numbers:
+            lines.append(f"number {', '.join(numbers)};")
+            numbers.clear()
+
+    for f in fields(part):
+        kind = f.metadata.get("kind")
+        if kind == "number":
+            numbers.append(safe(f.name))
+        elif kind in ("vector", "array", "inner"):
+            flush()
+            type_name = "Array" if kind == "array" else _parameter(f.name)
+            lines.append(f"{type_name} {safe(f.name)};")
+    flush()
+    numbers += [safe(name) for name in part.constants()]
+    flush()
+    return lines
+
+
+def _parameter(name: str) -> str:
+    return f"Of_{name}"
+
+
+def _template(part: Part) -> str:
+    names = [f"class {_parameter(f.name)}" for f in fields(part) if f.metadata.get("kind") in ("vector", "inner")]
+    return f"template <{', '.join(names)}>\n" if names else ""
+
+
+def _columns(part: Part) -> str:
+    own = [safe(name) for name in own_columns(part)]
+    inside = [f"int({_parameter(f.name)}::columns)" for f in fields(part) if f.metadata.get("kind") == "inner"]
+    if inside:
+        return f"enum Column {{ {', '.join([*own, f'own_, columns = own_ + {inside[0]}' if own else f'columns = {inside[0]}'])} }};"
+    return f"enum Column {{ {', '.join([*own, 'columns'])} }};"
+
+
+def _taken(part: Part) -> list[str]:
+    return [safe(f.name) for f in fields(part)] + [safe(n) for n in part.constants()] + own_columns(part)
+
+
+def _about(part: Part) -> str:
+    """The first sentence of the class's docstring, as a comment."""
+    text = inspect.getdoc(type(part)) or ""
+    lines = text.strip().split("\n\n")[0].splitlines() if text and not text.startswith(f"{type(part).__name__}(") else []
+    return "".join(f"// {line.strip()}\n" for line in lines)
+
+
+def _struct(part: Part, base: str, members: Sequence[str], methods: Sequence[str]) -> str:
+    name = type(part).__name__
+    inside = [*members, *(line for method in methods for line in method.splitlines())]
+    body = "\n".join(f"    {line}" if line else "" for line in inside)
+    return f"{_about(part)}{_template(part)}struct {name}{base} {{\n{body}\n}};\n"
+
+
+def _method(head: str, body: Body, last: Callable[[Body], list[str]]) -> str:
+    lines = [*body.lines, *last(body)]
+    return head + " {\n" + "\n".join(f"    {line}" for line in lines) + "\n}"
+
+
+def _vector_result(result: Node) -> Callable[[Body], list[str]]:
+    def last(body: Body) -> list[str]:
+        if result.level < Level.VECTOR:
+            return [f"return everywhere({body.result});"]
+        if body.passes_on:
+            return [f"return make_operand<const Vec&>({body.result});"]
+        return [f"return {body.result};"]
+
+    return last
+
+
+def _used(name: str, body: Body) -> str:
+    import re
+
+    return f" {name}" if any(re.search(rf"\b{name}\b", line) for line in (*body.lines, body.result)) else ""
+
+
+# ---- optimizers
+
+
+def _optimizer(part: Part) -> str:
+    assert isinstance(part, Optimizer)
+
+    def prepare(graph: Graph, known: Mapping[str, Any]) -> tuple[Any, ...]:
+        state = State(part, graph, known["assignments"])
+        return argument(graph, "x"), Callee(graph, "gradient"), state, now_of(part, graph)
+
+    recording = record(part, "step", prepare)
+    body = _written(part, recording, _GRADIENT)
+    result = "Vec" if body.of_locals else "auto"
+    names = [_used(n, body) for n in ("x", "gradient", "s", "now")]
+    head = (
+        "template <class Gradient, class Now>\n"
+        f"HD {result} step(const Vec&{names[0]}, const Gradient&{names[1]}, State&{names[2]}, const Now&{names[3]}) const"
+    )
+    method = _method(head, body, _vector_result(recording.result))
+    return _struct(part, "", [*_members(part), _columns(part), *_state(part)], [method])
+
+
+def _state(part: Part) -> list[str]:
+    kept = [*(f"Vec {of_state(n)};" for n in part.vectors), *(f"integer {of_state(n)};" for n in part.integers)]
+    if not kept:
+        return ["using State = Stateless;"]
+    visits = [f"        visit({of_state(n)});" for n in (*part.vectors, *part.integers)]
+    lines = ["struct State {", *(f"    {line}" for line in kept)]
+    lines += ["    template <class Visit>", "    HD void each(Visit&& visit) {", *visits, "    }"]
+    shown = part.reported()  # type: ignore[attr-defined]
+    if shown is not None:
+        lines.append(f"    friend HD const Vec& reported(const State& s, const Vec&) {{ return s.{of_state(shown)}; }}")
+    return [*lines, "};"]
+
+
+def _written(part: Part, recording: Recording, calls: Mapping[str, str]) -> Body:
+    writer = Writer(calls, _taken(part), recording.graph.names)
+    return writer.write(recording.assignments, recording.result)
+
+
+# ---- noises
+
+
+def _noise(part: Part) -> str:
+    def prepare(graph: Graph, known: Mapping[str, Any]) -> tuple[Any, ...]:
+        now = now_of(part, graph, landscape=None)
+        return argument(graph, "x"), argument(graph, "g", handed=True), Callee(graph, "landscape"), now
+
+    recording = record(part, "apply", prepare)
+    body = _written(part, recording, _of_landscape("landscape", "now.landscape()"))
+    result = "Vec" if body.of_locals else "auto"
+    names = [_used(n, body) for n in ("x", "g", "landscape", "now")]
+    head = (
+        "template <class G, class Landscape, class Now>\n"
+        f"HD {result} apply(const Vec&{names[0]}, G&&{names[1]}, const Landscape&{names[2]}, const Now&{names[3]}) const"
+    )
+
+    def last(body: Body) -> list[str]:
+        if recording.result.op == "argument" and recording.result.args[1]:
+            return [f"return make_operand<G>({body.result});"]
+        return _vector_result(recording.result)(body)
+
+    return _struct(part, "", [*_members(part), _columns(part)], [_method(head, body, last)])
+
+
+# ---- events
+
+
+def _event(part: Part) -> str:
+    def prepare(graph: Graph, known: Mapping[str, Any]) -> tuple[Any, ...]:
+        return argument(graph, "x"), Callee(graph, "landscape"), now_of(part, graph)
+
+    recording = record(part, "check", prepare)
+    graph, found = recording.graph, recording.result
+    if found.level == Level.VECTOR:
+        from .recording import failed
+
+        raise failed(f"{type(part).__name__}.check returns one value for each coordinate; give one for each instance, as of total(...)")
+    if found.kind == MASK:
+        found = graph.apply("where", found, graph.constant(1), graph.constant(0))
+    if found.kind != INTEGER:
+        found = graph.apply("to_integer", found)
+    recording.result = found
+    body = _written(part, recording, _of_landscape("landscape", "now"))
+    names = [_used(n, body) for n in ("x", "landscape", "now")]
+    head = (
+        "template <class Landscape, class Now>\n"
+        f"HD integer check(const Vec&{names[0]}, const Landscape&{names[1]}, const Now&{names[2]}) const"
+    )
+    return _struct(part, "", [*_members(part), _columns(part)], [_method(head, body, lambda b: [f"return {b.result};"])])
+
+
+# ---- landscapes
+
+
+def _landscape(part: Part) -> str:
+    assert isinstance(part, Landscape)
+    found = recorded_landscape(part)
+    calls: dict[str, str] = {}
+    for f in fields(part):
+        if f.metadata.get("kind") == "inner":
+            calls |= _of_landscape(f.name, "now")
+    methods = []
+    for name, recording in found.items():
+        body = _written(part, recording, calls)
+        methods.append(_of_a_landscape(name, body, recording.result))
+    base = f" : NoConstraint<{type(part).__name__}{_arguments(part)}>" if calls else " : Unconstrained"
+    return _struct(part, base if "project" not in found else "", [*_members(part), _columns(part)], methods)
+
+
+def _arguments(part: Part) -> str:
+    names = [_parameter(f.name) for f in fields(part) if f.metadata.get("kind") in ("vector", "inner")]
+    return f"<{', '.join(names)}>" if names else ""
+
+
+def _of_a_landscape(name: str, body: Body, result: Node) -> str:
+    arguments = ["const Vec& x"] if name != "hessian_product" else ["const Vec& x", "const Vec& v"]
+    arguments = [a if _used(a[-1], body) else a[:-2] for a in arguments]
+    now = f"const Now&{_used('now', body)}"
+    if name == "value":
+        text = body.result if result.level == Level.INSTANCE else f"broadcast({body.result})"
+        head = f"template <class Now>\nHD scalar value({', '.join(arguments)}, {now}) const"
+        return _method(head, body, lambda b: [f"return {text};"])
+    if not body.of_locals:
+        head = f"template <class Now>\nHD auto {name}({', '.join(arguments)}, {now}) const"
+        return _method(head, body, _vector_result(result))
+    # a vector that outlives those it was made of is taken first: on the CPU they lie in an arena like a stack
+    lines = ["Vec result;", *body.lines, f"store(result, {body.result});", "return result;"]
+    kind = "CALLED" if len(body.lines) > WIDE // 10 else "HD"
+    head = f"template <class Now>\n{kind} Vec {name}({', '.join(arguments)}, {now}) const"
+    return head + " {\n" + "\n".join(f"    {line}" for line in lines) + "\n}"
+
+
+_KINDS: dict[type[Part], Callable[[Part], str]] = {Optimizer: _optimizer, Noise: _noise, Event: _event, Landscape: _landscape}
+__all__ = ["METHODS", "shadow", "struct_of"]

@@ -1,0 +1,365 @@
+"""The C++ text of recorded nodes, as a person would have written it: the author's operations in the author's order.
+
+What is used once stands where it is used. A vector is stored where another operation moves its coordinates, where a call needs it,
+where it is dear and used again, and where a state that it was made of is about to change; other names stand for expressions.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from .nodes import INTEGER, LEAVES, MASK, OPERATIONS, Level, Node, in_order
+
+DEAR = 15.0
+"""Instructions for a coordinate from which on a vector that is used twice is stored, wherever it is used."""
+WORTH_KEEPING = 6.0
+"""The same where it is used in several passes over the coordinates, which no compiler joins."""
+MOVERS = frozenset({"shift", "at", "butterfly", "others", "others_change"})
+"""Operations that need their vectors stored."""
+REDUCTIONS = frozenset({"total", "largest", "smallest", "first_index", "product"})
+_INFIX = {"*": 8, "/": 8, "+": 7, "-": 7, "<": 6, "<=": 6, ">": 6, ">=": 6, "==": 5, "!=": 5, "&": 4, "|": 3}
+_PRIMARY, _UNARY = 10, 9
+_REDUCERS = {"total": "sum", "largest": "max", "smallest": "min", "first_index": "first_index", "product": "product"}
+_OF_VECTORS = {"sqrt": "sqrt", "absolute": "abs", "ratio": "ratio_of", "others": "others_of", "others_change": "others_change_of",
+               "butterfly": "butterfly_of"}
+_OF_NUMBERS = {"sqrt": "square_root", "absolute": "absolute", "/": "quotient", "ratio": "ratio_of_scalars", "power": "elementary::pow"}
+RESERVED = frozenset(
+    "alignas alignof and asm auto bool break case catch char class compl const constexpr continue decltype default delete do double "
+    "else enum explicit export extern false float for friend goto if inline int long mutable namespace new noexcept not nullptr "
+    "operator or private protected public register return short signed sizeof static struct switch template this throw true try "
+    "typedef typeid typename union unsigned using virtual void volatile while xor x v s now state gradient landscape index dim sum max "
+    "min dot where shift at real scalar mask integer number quotient broadcast absolute square_root muladd elementary Vec Vector Array "
+    "columns Column State step value apply check project lanes width dim words exp log sin cos tanh sqrt abs power larger smaller "
+    "maximum minimum y base event result product others random Gradient Now Landscape Stream NOISE START PERTURBATION MINIBATCH PROBE "
+    "EVENT any all sign zero lane_in_group held t".split()
+)
+"""Names that mean something in the text of a struct: a field called so has an underscore after it there."""
+
+
+_KEYWORDS = RESERVED - frozenset("x v s now state index dim sum max min y base event t words".split()) | {"visit", "each"}
+
+
+def of_state(name: str) -> str:
+    """A state's name in C++, a member of ``s``."""
+    return f"{name}_" if name in _KEYWORDS else name
+
+
+def safe(name: str) -> str:
+    """A field's name in C++."""
+    return f"{name}_" if name in RESERVED or name.startswith("ENSEMBLE") else name
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A state that is changed, at its place among the operations. ``order``: how many nodes there were before."""
+
+    name: str
+    old: Node
+    value: Node
+    order: int
+
+
+@dataclass(frozen=True)
+class Body:
+    """Statements and the result of a method. ``of_locals``: the result refers to vectors of the method's own."""
+
+    lines: Sequence[str]
+    result: str
+    of_locals: bool
+    vectors: int
+    passes_on: bool
+
+
+class Writer:
+    """Writes one method. ``calls``: how what is not recorded is called, with ``{}`` for its arguments."""
+
+    def __init__(self, calls: Mapping[str, str], taken: Iterable[str], names: Mapping[Node, str]) -> None:
+        self.calls, self.given = calls, names
+        self.taken = {*RESERVED, *taken}
+        self.lines: list[str] = []
+        self.named: dict[Node, str] = {}
+        self.stored: set[Node] = set()
+        self.local: set[Node] = set()
+        self.how: dict[Node, str] = {}
+        self.uses: dict[Node, int] = {}
+
+    # ---- what is named, and how
+
+    def plan(self, roots: Sequence[Node]) -> None:
+        """Decides which nodes have names of their own: parents before what they are made of."""
+        nodes = in_order(*roots)
+        parents: dict[Node, list[Node]] = defaultdict(list)
+        for node in nodes:
+            for argument in node.inputs:
+                parents[argument].append(node)
+        self.uses = {node: len(parents[node]) + sum(root is node for root in roots) for node in nodes}
+        costs = self._costs(nodes)
+        passes: dict[Node, set[object]] = {}
+        for node in reversed(nodes):
+            found: set[object] = {("root", k) for k, root in enumerate(roots) if root is node}
+            moved = False
+            for parent in parents[node]:
+                head = parent.level < Level.VECTOR or parent.op in MOVERS or parent.op == "call"
+                if head or self.how.get(parent) == "stored":
+                    found.add(parent)
+                else:
+                    found |= passes[parent]
+                moved |= (parent.op in MOVERS and parent.op != "others_change") or parent.op in ("call", "others_change")
+            passes[node] = found
+            self.how[node] = self._decision(node, costs[node], len(found), moved)
+
+    def _costs(self, nodes: Sequence[Node]) -> dict[Node, float]:
+        costs: dict[Node, float] = {}
+        for node in nodes:
+            own = OPERATIONS[node.op].cost if node.op in OPERATIONS else {"call": 100.0, "draw": 40.0}.get(node.op, 0.0)
+            inside = sum(
+                0.0 if self.uses[a] > 1 and costs[a] >= DEAR or a.level < Level.VECTOR else costs[a] for a in node.inputs
+            )
+            costs[node] = own + (inside if node.op not in ("call", *MOVERS) else 0.0)
+        return costs
+
+    def _decision(self, node: Node, cost: float, passes: int, moved: bool) -> str:
+        if node.op == "argument" and node.args[1]:  # an expression that is handed down
+            return "stored" if moved or self.uses[node] > 1 else "inline"
+        if node.op in LEAVES - {"call", "draw"}:
+            return "stored" if moved and node.op not in ("argument", "state") and node.level == Level.VECTOR else "inline"
+        if node.level < Level.VECTOR:
+            alone = node.op not in REDUCTIONS and node.op != "call"
+            return "inline" if self.uses[node] == 1 and alone else "named"
+        if node.kind == MASK:
+            return "named" if self.uses[node] > 1 and cost > 1 else "inline"
+        if moved:
+            return "stored"
+        if self.uses[node] > 1:
+            if cost >= DEAR or (passes > 1 and cost >= WORTH_KEEPING):
+                return "stored"
+            return "named" if cost > 1 else "inline"
+        return "inline"
+
+    # ---- statements
+
+    def write(self, assignments: Sequence[Assignment], result: Node) -> Body:
+        """The whole method."""
+        roots = [*(a.value for a in assignments), result]
+        self.plan(roots)
+        for k, assignment in enumerate(assignments):
+            value = self.expression(assignment.value)
+            for node in self._to_keep(assignment, roots[k + 1 :]):
+                self._store(node)
+            target = f"s.{of_state(assignment.name)}"
+            if assignment.value.level < assignment.old.level:
+                value = f"everywhere({value})"
+            self.lines.append(f"{target} = {value};")
+        text = self.expression(result)
+        of_locals = any(n in self.local for n in self._reached(result))
+        return Body(self.lines, text, of_locals, len(self.stored), result.op == "argument")
+
+    def _to_keep(self, assignment: Assignment, later: Sequence[Node]) -> list[Node]:
+        """What was made of a state before it changes, and is used afterwards."""
+        nodes = in_order(*later)
+        old: set[Node] = {assignment.old}
+        for node in nodes:
+            if node not in self.named and any(a in old for a in node.inputs):
+                old.add(node)
+        kept = []
+        for node in nodes:
+            if node not in old or node.order >= assignment.order:
+                continue
+            used_later = any(root is node for root in later) or any(
+                node in parent.inputs and parent.order >= assignment.order and parent not in self.named for parent in nodes
+            )
+            if used_later:
+                kept.append(node)
+        return kept
+
+    def _reached(self, node: Node) -> list[Node]:
+        """The nodes that the text of ``node`` refers to, through names of expressions but not of stored values."""
+        found, waiting = [], [node]
+        while waiting:
+            each = waiting.pop()
+            found.append(each)
+            if each in self.stored or (each in self.named and each.level < Level.VECTOR):
+                continue
+            waiting += [a for a in each.inputs if a.level == Level.VECTOR]
+        return found
+
+    def _fresh(self, node: Node) -> str:
+        wanted = self.given.get(node, "")
+        if not wanted or not wanted.isidentifier() or not wanted.isascii():
+            wanted = {Level.VECTOR: "w", Level.INSTANCE: "r", Level.NUMBER: "n"}[node.level]
+        name, k = wanted, 1
+        while name in self.taken:
+            name, k = f"{wanted.rstrip('_')}{k}", k + 1
+        self.taken.add(name)
+        return name
+
+    def _store(self, node: Node) -> None:
+        if node in self.named:
+            return
+        text = self._text(node)[0]
+        self._declare(node, text, stored=True)
+
+    def _declare(self, node: Node, text: str, stored: bool) -> None:
+        name = self._fresh(node)
+        if node.level == Level.VECTOR:
+            kind = "const Vec" if stored and node.kind != MASK else "const auto"
+        elif node.level == Level.INSTANCE:
+            kind = {MASK: "const mask", INTEGER: "const integer"}.get(node.kind, "const scalar")
+            text = f"as_mask({text})" if node.kind == MASK else text
+        else:
+            kind = "const auto"
+        if stored and node.level == Level.VECTOR:
+            self.stored.add(node)
+            self.local.add(node)
+        self.lines.append(f"{kind} {name} = {text};")
+        self.named[node] = name
+
+    # ---- expressions
+
+    def expression(self, node: Node) -> str:
+        """The text of a node, after the statements that it needs."""
+        return self._inside(node)[0]
+
+    def _inside(self, node: Node) -> tuple[str, int]:
+        if node in self.named:
+            return self.named[node], _PRIMARY
+        how = self.how[node]
+        if how == "inline":
+            return self._text(node)
+        self._declare(node, self._text(node)[0], how == "stored")
+        return self.named[node], _PRIMARY
+
+    def _at_least(self, node: Node, level: int) -> str:
+        text, own = self._inside(node)
+        return text if own >= level else f"({text})"
+
+    def _text(self, node: Node) -> tuple[str, int]:
+        op, args = node.op, node.args
+        if op in _INFIX:
+            return self._infix(node)
+        if op in LEAVES:
+            return self._leaf(node)
+        if op == "negative":
+            return f"-{self._at_least(args[0], _UNARY)}", _UNARY
+        if op == "shift":
+            return f"shift<{args[1]}>({self.expression(args[0])})", _PRIMARY
+        if op == "at":
+            place = str(args[1]) if args[1] >= 0 else f"dim() - {-args[1]}"
+            return f"at({self.expression(args[0])}, {place})", _PRIMARY
+        if op in ("to_real", "to_integer"):
+            return self._converted(node)
+        if op == "where":
+            return self._where(node), _PRIMARY
+        if op in _REDUCERS:
+            return f"{_REDUCERS[op]}({self.expression(args[0])})", _PRIMARY
+        texts = [self.expression(a) for a in node.inputs]
+        if node.level < Level.VECTOR:
+            texts = [t if a.level else f"broadcast({t})" for t, a in zip(texts, node.inputs, strict=True)]
+            if op in ("sqrt", "absolute") and not node.inputs[0].level:
+                texts = [self.expression(node.inputs[0])]
+            name = _OF_NUMBERS.get(op, f"elementary::{op}" if op in ("exp", "log", "tanh", "sin", "cos") else f"{op}_of")
+        else:
+            name = _OF_VECTORS.get(op, op)
+        return f"{name}({', '.join(texts)})", _PRIMARY
+
+    def _infix(self, node: Node) -> tuple[str, int]:
+        a, b = node.args
+        own = _INFIX[node.op]
+        if node.op in ("&", "|"):  # in brackets: compilers warn of a < b & c
+            return f"{self._mask(a, node.level)} {node.op} {self._mask(b, node.level)}", own
+        if node.op == "/" and node.level < Level.VECTOR:
+            return f"quotient({self.expression(a)}, {self.expression(b)})", _PRIMARY
+        if INTEGER in (a.kind, b.kind) and node.level < Level.VECTOR:
+            texts = [self._integer(n, own + k) for k, n in enumerate((a, b))]
+        elif "index" in (a.op, b.op) and node.kind == MASK:
+            texts = [self._whole(n, own + k) for k, n in enumerate((a, b))]
+        else:
+            texts = [self._at_least(n, own + k) for k, n in enumerate((a, b))]
+        return f"{texts[0]} {node.op} {texts[1]}", own
+
+    def _mask(self, node: Node, level: Level) -> str:
+        text = self.expression(node)
+        if node in self.named:
+            return text
+        return f"({text})" if level == Level.VECTOR else f"as_mask({text})"
+
+    def _whole(self, node: Node, level: int) -> str:
+        """A side of a comparison with coordinates' numbers, as a whole number where it is one."""
+        if node.op == "index":
+            return f"index() + {node.args[0]}" if node.args[0] > 0 else f"index() - {-node.args[0]}" if node.args[0] else "index()"
+        if node.constant is not None and float(node.constant).is_integer():
+            return str(int(node.constant))
+        if node.op == "dim":
+            return "dim()"
+        if node.op in ("+", "-") and node.args[0].op == "dim" and node.args[1].constant is not None:
+            return f"dim() {node.op} {int(node.args[1].constant)}"
+        return self._at_least(node, level)
+
+    def _where(self, node: Node) -> str:
+        condition, a, b = node.args
+        if node.level < Level.VECTOR:
+            test = f"as_mask({self.expression(condition)})" if condition not in self.named else self.expression(condition)
+            if node.kind == INTEGER:
+                return f"where({test}, {self._integer(a, 0)}, {self._integer(b, 0)})"
+            sides = [t if n.level else f"broadcast({t})" for n, t in ((n, self.expression(n)) for n in (a, b))]
+            return f"where({test}, {sides[0]}, {sides[1]})"
+        return f"where({self.expression(condition)}, {self.expression(a)}, {self.expression(b)})"
+
+    def _converted(self, node: Node) -> tuple[str, int]:
+        inside = node.args[0]
+        if node.op == "to_integer":
+            return self._integer(inside, 0), _PRIMARY
+        return f"to_real({self.expression(inside)})", _PRIMARY
+
+    def _integer(self, node: Node, level: int) -> str:
+        """A whole number of the instance."""
+        if node.constant is not None:
+            return f"integer_of({int(node.constant)})"
+        if node.op == "step":
+            return "integer_of(now.t)"
+        if node.kind == INTEGER:
+            return self._at_least(node, level)
+        if node.op == "where" and node not in self.named:
+            condition = node.args[0]
+            test = f"as_mask({self.expression(condition)})"
+            return f"where({test}, {self._integer(node.args[1], 0)}, {self._integer(node.args[2], 0)})"
+        return f"to_integer({self.expression(node)})"
+
+    def _leaf(self, node: Node) -> tuple[str, int]:
+        op, args = node.op, node.args
+        if op == "constant":
+            return constant(args[0])
+        if op == "field":
+            return safe(args[0]), _PRIMARY
+        if op == "column":
+            return f"now[{safe(args[0])}]", _PRIMARY
+        if op == "step":
+            return "real(now.t)", _PRIMARY
+        if op == "dim":
+            return "real(dim())", _PRIMARY
+        if op == "index":
+            return f"(index() * real(1){f' + real({args[0]})' if args[0] else ''})", _PRIMARY
+        if op == "state":
+            return f"s.{of_state(args[0])}", _PRIMARY
+        if op == "argument":
+            return (f"static_cast<G&&>({args[0]})" if args[1] else args[0]), _PRIMARY
+        if op == "draw":
+            return args[0], _PRIMARY
+        if op == "row":
+            return f"{safe(args[0])}.row({args[1]})", _PRIMARY
+        if op == "element":
+            return f"{safe(args[0])}[{args[1]}]", _PRIMARY
+        return self.calls[args[0]].format(*(self.expression(a) for a in node.inputs)), _PRIMARY
+
+
+def constant(value: float) -> tuple[str, int]:
+    """A number as a literal of the program's type."""
+    if isinstance(value, bool):
+        return str(value).lower(), _PRIMARY
+    whole = isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e15)
+    if value != value or value in (float("inf"), float("-inf")):
+        return {"nan": "real(__builtin_nan(\"\"))", "inf": "real(__builtin_inf())"}.get(str(value), "real(-__builtin_inf())"), _PRIMARY
+    text = repr(int(value)) if whole and str(float(value)) != "-0.0" else repr(float(value))
+    return f"real({text})", _PRIMARY
