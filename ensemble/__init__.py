@@ -5,7 +5,8 @@ __version__ = "0.1.0"
 import importlib as _importlib
 import typing as _typing
 
-from . import events, landscapes, noises, optimizers, schedules, starts
+from . import algebra, events, landscapes, noises, optimizers, schedules, starts
+from .algebra import *
 from .checks.check import check
 from .events import *
 from .grids import grid, zipped
@@ -48,6 +49,7 @@ __all__ = [
     "statistics",
     "zipped",
 ]
+__all__ += algebra.__all__
 __all__ += events.__all__
 __all__ += landscapes.__all__
 __all__ += noises.__all__

@@ -10,7 +10,7 @@ import numpy as np
 
 from .backends.numpy import seen_by_kernel, state_names
 from .backends.program import Engine, Program, Ring
-from .events import Never
+from .events import Never, as_labels
 from .pace import Pace, first_step
 from .part import Part
 from .progress import Interrupt, Reporter
@@ -94,7 +94,7 @@ class Batch:
             for a in range(c * program.instances, (c + 1) * program.instances, chunk):
                 x = self.engine.to_numpy(self.state.x[a : min(a + chunk, (c + 1) * program.instances)])
                 with np.errstate(all="ignore"):
-                    inside += int(np.count_nonzero(event.check(x, landscape, None)))
+                    inside += int(np.count_nonzero(as_labels(event.check(x, landscape, None))))
         self.started_inside = inside
 
     def _restore(self, earlier: Outcome) -> None:

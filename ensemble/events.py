@@ -50,12 +50,16 @@ class Event(Part):
         return 1
 
     def check(self, x: Array, landscape: Landscape, now: Any) -> Array:
-        """The label that holds at ``x`` (instances, dim): int32 (instances,), 0 where none does."""
+        """The label that holds at ``x`` (instances, dim), 0 where none does: whole numbers, or a condition for a single label.
+
+        Either (instances, 1), as ``total(x * x) >= 4`` is, or (instances,).
+        """
         raise TypeError(f"{type(self).__name__} does not say when it happens; define check(self, x, landscape, now).")
 
 
-def _label(holds: Array) -> Array:
-    return holds[:, 0].astype(np.int32)
+def as_labels(found: Array) -> Array:
+    """What :meth:`Event.check` says as labels, int32 (instances,): it may be a condition, or (instances, 1)."""
+    return np.asarray(found).reshape(len(found)).astype(np.int32, copy=False)
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class LeftBall(Event):
     def check(self, x: Array, landscape: Landscape, now: Any) -> Array:
         seen: Any = self
         away = seen.scale * x - seen.scale * self.center
-        return _label(total(away * away) >= seen.radius_squared)
+        return total(away * away) >= seen.radius_squared
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ class Crossed(Event):
     offset: float = number(0.0)
 
     def check(self, x: Array, landscape: Landscape, now: Any) -> Array:
-        return _label(dot(x, self.normal * np.ones_like(x)) >= self.offset)
+        return dot(x, self.normal * np.ones_like(x)) >= self.offset
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,7 @@ class LeftSlab(Event):
     half_width: float = number(domain=POSITIVE)
 
     def check(self, x: Array, landscape: Landscape, now: Any) -> Array:
-        return _label(np.abs(dot(x, self.normal * np.ones_like(x))) >= self.half_width)
+        return np.abs(dot(x, self.normal * np.ones_like(x))) >= self.half_width
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ class Below(Event):
     value: float = number()
 
     def check(self, x: Array, landscape: Landscape, now: Any) -> Array:
-        return _label(landscape.value(x, now) <= self.value)
+        return landscape.value(x, now) <= self.value
 
 
 @dataclass(frozen=True)
@@ -185,7 +189,7 @@ class GradientBelow(Event):
     def check(self, x: Array, landscape: Landscape, now: Any) -> Array:
         seen: Any = self
         g = seen.scale * landscape.gradient(x, now)
-        return _label(dot(g, g) <= seen.eps_squared)
+        return dot(g, g) <= seen.eps_squared
 
 
 def _unit(v: Array) -> Array:
@@ -238,7 +242,7 @@ class SecondOrderStationary(Event):
         flat = dot(g, g) <= seen.eps_squared
         if not flat.any():
             return np.zeros(x.shape[0], dtype=np.int32)
-        return _label(flat & (self.lowest(x, landscape, now) >= seen.level))
+        return flat & (self.lowest(x, landscape, now) >= seen.level)
 
 
 def _check_inner(part: Event, name: str) -> None:
@@ -276,8 +280,8 @@ class _Two(Event):
         return whole if stop else dataclasses.replace(whole, stop=stop)
 
     def _both(self, x: Array, landscape: Landscape, now: Any) -> tuple[Array, Array]:
-        a = self.first.check(x, landscape, _inside(now, "first"))  # type: ignore[attr-defined]
-        return a, self.second.check(x, landscape, _inside(now, "second"))  # type: ignore[attr-defined]
+        a = as_labels(self.first.check(x, landscape, _inside(now, "first")))  # type: ignore[attr-defined]
+        return a, as_labels(self.second.check(x, landscape, _inside(now, "second")))  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

@@ -75,10 +75,17 @@ def test_nothing_fails_of_a_user_s_own_parts_that_are_right(part, cpu):
     assert "the bits of its Python, step by step" in repr(report)
 
 
+class Looks(en.GradientDescent):
+    """Its step cannot be recorded."""
+
+    def step(self, x, gradient, state, now):
+        return x - now.lr * gradient(x) if np.isfinite(x).all() else x
+
+
 def test_a_part_without_a_struct_is_told_so_and_does_not_fail_by_it():
-    report = en.check(own_parts.Adam(0.1))
+    report = en.check(Looks(0.1))
     assert report.ok
-    assert "-      struct: Adam has a step() other than" in repr(report)
+    assert "-      struct: Looks cannot run on cpu and cuda: test_check.py:" in repr(report)
 
 
 def test_what_is_no_part_of_a_step_is_refused():
@@ -205,7 +212,7 @@ class Clips(en.Noise):
 @dataclass(frozen=True)
 class Square(en.Event):
     def check(self, x, landscape, now):
-        return total(x * x) > 1.0
+        return x * x > 1.0
 
 
 WRONG = [
@@ -223,7 +230,7 @@ WRONG = [
     (en.Clip(Overwrites(0.1)), "methods", "Overwrites.step changes its argument in place"),
     (Global(), "again", "two runs differ: draw from now.random alone"),
     (Clips(), "pointwise", "others feel the last coordinate"),
-    (Square(), "methods", r"Square.check returns shape \(70, 1\)"),
+    (Square(), "methods", r"Square.check returns shape \(70, \d\)"),
 ]
 
 

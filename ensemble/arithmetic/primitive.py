@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
+
+import numpy as np
+
+working: ContextVar[type[np.floating[Any]]] = ContextVar("working", default=np.float64)
+"""The type in which a step is computed in NumPy: what a choice between two plain numbers is made in."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -17,15 +24,32 @@ class Recorded:
         raise NotImplementedError
 
 
+@contextmanager
+def computed_in(dtype: np.dtype[Any]) -> Iterator[None]:
+    """Within it, steps are computed in ``dtype``."""
+    token = working.set(dtype.type)
+    try:
+        yield
+    finally:
+        working.reset(token)
+
+
 def primitive(function: F) -> F:
     """A function of arrays that is recorded, by its name, where one of its arguments stands for an array."""
     name = function.__name__
 
     @functools.wraps(function)
     def called(*arguments: Any, **options: Any) -> Any:
+        seen: type[np.ndarray[Any, Any]] | None = None
         for argument in arguments:
             if isinstance(argument, Recorded):
                 return argument.recorded(name, *arguments, *options.values())
-        return function(*arguments, **options)
+            if isinstance(argument, np.ndarray) and type(argument) is not np.ndarray:
+                seen = type(argument)
+        if seen is None:
+            return function(*arguments, **options)
+        plain = (a.view(np.ndarray) if isinstance(a, np.ndarray) else a for a in arguments)
+        found = function(*plain, **options)
+        return np.asarray(found).view(seen) if isinstance(found, (np.ndarray, np.generic)) else found
 
     return called  # type: ignore[return-value]

@@ -11,6 +11,7 @@ The float32 normals of ``math="fast"`` on the CPU, against the same formula in f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
@@ -95,6 +96,8 @@ class Random:
     step: int
     dim: int
     dtype: Any
+    drawn: Callable[[Any], Any] = np.asarray
+    """What draws are handed out as."""
     _kept: dict[Stream, tuple[int, list[NDArray[Any]]]] = field(default_factory=dict, init=False, repr=False)
     _places: dict[int, Random] = field(default_factory=dict, init=False, repr=False)
 
@@ -121,13 +124,13 @@ class Random:
                 for array in steps:
                     array.setflags(write=False)
                 kept = self._kept[stream] = (block, steps)
-            return kept[1][turn]
+            return self.drawn(kept[1][turn])
         count = vec.blocks(dim)
         w = philox(self.step, np.arange(count, dtype=np.uint64)[None, :], self.instance, offset, self.keys)
         result = np.empty((rows, count, vec.BLOCK), dtype=self.dtype)
         result[..., 0], result[..., 1] = box_muller(w[0], w[1], self.dtype)
         result[..., 2], result[..., 3] = box_muller(w[2], w[3], self.dtype)
-        return result.reshape(rows, count * vec.BLOCK)[:, :dim]
+        return self.drawn(result.reshape(rows, count * vec.BLOCK)[:, :dim])
 
     def words(self, stream: Stream) -> Words:
         """Independent words, (instances, dim)."""
@@ -138,9 +141,9 @@ class Random:
 
     def uniforms(self, stream: Stream) -> NDArray[Any]:
         """Independent uniforms on (0, 1], (instances, dim)."""
-        return uniform(self.words(stream), self.dtype)
+        return self.drawn(uniform(self.words(stream), self.dtype))
 
     def uniform_of_instance(self, stream: Stream) -> NDArray[Any]:
         """One uniform on (0, 1] for each instance, (instances, 1)."""
         w = philox(self.step, INSTANCE_BLOCK, self.instance, self.stream_offset + np.uint64(stream), self.keys)
-        return uniform(w[0], self.dtype)
+        return self.drawn(uniform(w[0], self.dtype))

@@ -74,6 +74,13 @@ def smaller(a: Array, b: Any) -> Array:
 
 
 @primitive
+def sign(a: Array) -> Array:
+    """-1, 0 or 1 for each number; NaN stays NaN."""
+    one = a.dtype.type(1)
+    return np.where(a > 0, one, np.where(a < 0, -one, a.dtype.type(0) * a))
+
+
+@primitive
 def maximum(a: Array, b: Any) -> Array:
     """The larger of each two numbers, NaN where one of them is: NumPy's maximum."""
     return np.where((a >= b) | (a != a), a, b)

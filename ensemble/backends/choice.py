@@ -75,7 +75,7 @@ def _lacking(parts: Iterable[Part], name: str) -> str:
     """Why a compiled backend cannot run the parts; empty: it can."""
     for part in parts:
         try:
-            twin_of(type(part))
+            twin_of(part)
         except NoTwinError as error:
             if name != "auto":
                 raise NoTwinError(f"backend={name!r}: {error}") from None

@@ -31,7 +31,7 @@ def types_of(program: Program, entry: str) -> tuple[str, ...]:
 def twins_of(program: Program, entry: str) -> tuple[Twin, ...]:
     """The structs that a kernel is made of, each once."""
     parts = (part for role in roles_of(entry) for part in nested(program.part(role)))
-    return tuple(dict.fromkeys(twin_of(type(part)) for part in parts))
+    return tuple(dict.fromkeys(twin_of(part) for part in parts))
 
 
 def program_source(types: tuple[str, ...], macros: dict[str, int], entry: str, twins: Sequence[Twin]) -> str:

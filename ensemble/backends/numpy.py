@@ -11,7 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arithmetic.coordinates import as_coordinates
+from ..arithmetic.primitive import computed_in
 from ..arithmetic.random import Random, Stream
+from ..classes import in_library
+from ..events import as_labels
 from ..part import Part, put_column
 from .memory import available_memory
 from .program import DIVERGED_BEYOND, ROLES, Engine, Meanwhile, Program, Ring, State, Steps
@@ -32,14 +36,17 @@ def seen_by_kernel(parts: Sequence[Part], owner: NDArray[Any] | None, dtype: np.
     """
     first = parts[0]
     seen = object.__new__(type(first))
+    own = not in_library(type(first))
 
     def column(values: Sequence[Any]) -> Any:
         arrays = [np.asarray(v, dtype=dtype) for v in values]
         if owner is None or all(np.array_equal(arrays[0], a) for a in arrays[1:]):
-            return arrays[0] if arrays[0].ndim else arrays[0][()]
-        if any(a.ndim for a in arrays):
-            return np.stack([np.broadcast_to(a, (dim,)) for a in arrays])[owner]
-        return np.array(arrays, dtype=dtype)[owner][:, None]
+            found = arrays[0] if arrays[0].ndim or own else arrays[0][()]
+        elif any(a.ndim for a in arrays):
+            found = np.stack([np.broadcast_to(a, (dim,)) for a in arrays])[owner]
+        else:
+            found = np.array(arrays, dtype=dtype)[owner][:, None]
+        return as_coordinates(found) if own else found
 
     for f in fields(first):
         kind, values = f.metadata.get("kind"), [getattr(p, f.name) for p in parts]
@@ -98,7 +105,8 @@ class NumpyEngine(Engine):
         return available_memory()
 
     def _random(self, program: Program, ids: NDArray[Any], offset: Any) -> Random:
-        return Random(program.keys, ids.astype(np.uint64).reshape(-1, 1), offset, 0, program.dim, program.dtype)
+        drawn = as_coordinates if program.has_own_parts else np.asarray
+        return Random(program.keys, ids.astype(np.uint64).reshape(-1, 1), offset, 0, program.dim, program.dtype, drawn)
 
     def normals(self, program: Program, step: int, stream: int, ids: NDArray[np.uint32]) -> Any:
         return self._draws(program, step, stream, ids, Random.normals)
@@ -142,9 +150,10 @@ class NumpyEngine(Engine):
         if program.instances >= chunk and len(program.configurations) > 1:
             edges = np.arange(1, len(program.configurations)) * program.instances
             groups = np.split(rows, np.searchsorted(rows, edges))
-        for group in groups:
-            for a in range(0, group.size, chunk):
-                self._advance_chunk(program, state, group[a : a + chunk], first, tables, ring)
+        with computed_in(program.dtype):
+            for group in groups:
+                for a in range(0, group.size, chunk):
+                    self._advance_chunk(program, state, group[a : a + chunk], first, tables, ring)
 
     def _advance_chunk(
         self, program: Program, state: State, rows: NDArray[Any], first: int, tables: NDArray[Any], ring: Ring | None
@@ -176,8 +185,9 @@ class NumpyEngine(Engine):
 
         optimizer = program.part("optimizer")
         names, whole = state_names(optimizer)
-        x = state.x[rows]
-        kept: dict[str, NDArray[Any]] = {n: state.vectors[k, rows] for k, n in enumerate(names)}
+        as_seen = as_coordinates if program.has_own_parts else np.asarray
+        x = as_seen(state.x[rows])
+        kept: dict[str, NDArray[Any]] = {n: as_seen(state.vectors[k, rows]) for k, n in enumerate(names)}
         kept |= {n: state.integers[k, rows][:, None] for k, n in enumerate(whole)}
         event_step, event = state.event_step[rows], state.event[rows]
         bad_step = np.full(rows.size, -1, dtype=np.int32)
@@ -212,7 +222,7 @@ class NumpyEngine(Engine):
                     slots[t][places[places >= 0]] = reported(optimizer, memory, x)[places >= 0]
                 if t % program.check_every == 0:
                     nows["event"].shown = reported(optimizer, memory, x)
-                    label = parts["event"].check(x, parts["landscape"], nows["event"])
+                    label = as_labels(parts["event"].check(x, parts["landscape"], nows["event"]))
                     hit = (label != 0) & open_ & (bad_step < 0) & (event_step < 0)
                     if hit.any():
                         event_step[hit], event[hit] = t, label[hit]
@@ -243,13 +253,14 @@ class NumpyEngine(Engine):
             seen_by_kernel([parts["landscape"]], None, program.dtype, program.dim) for parts in program.configurations
         ]
         points = len(x) // (steps.size * len(seen))
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), computed_in(program.dtype):
             for k, (step, landscape) in enumerate(product(steps, seen)):
                 for a in range(k * points, (k + 1) * points, chunk):
                     here = slice(a, min(a + chunk, (k + 1) * points))
+                    seen_x = as_coordinates(x[here]) if program.has_own_parts else x[here]
                     along = None if direction is None else direction[here]
-                    for name, value in look(landscape, x[here], quantities, int(step), along):
-                        found[name].append(value)
+                    for name, value in look(landscape, seen_x, quantities, int(step), along):
+                        found[name].append(np.asarray(value))
         return {name: np.concatenate(values) for name, values in found.items()}
 
     def describe(self, program: Program) -> dict[str, Any]:

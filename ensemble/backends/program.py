@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..arithmetic.random import CONFIGURATION_STRIDE, round_keys
 from ..cached import cached_property
+from ..classes import in_library
 from ..landscapes.base import Landscape
 from ..part import Part, nested
 from ..words import told
@@ -82,6 +83,11 @@ class Program:
         """Whether a step treats every coordinate by itself: landscape, optimizer and noise, and all that they wrap."""
         parts = (part for role in ("landscape", "optimizer", "noise") for part in nested(self.part(role)))
         return all(part.pointwise for part in parts) and not self.slots[1]
+
+    @cached_property
+    def has_own_parts(self) -> bool:
+        """Whether a part's class is not the library's."""
+        return any(not in_library(type(part)) for role in ROLES for part in nested(self.part(role)))
 
     @cached_property
     def no_epsilon(self) -> bool:

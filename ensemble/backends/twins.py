@@ -2,7 +2,8 @@
 
 The library's structs lie in ``kernels/``. A class that is not the library's carries its own as the attribute ``kernel``, text or a
 ``Path`` to a file beside the class; it is compiled in a namespace made from its text, so that two of one name never meet. A class
-that says no struct may run that of the class it derives from, as long as it changes nothing of what a step does.
+that says no struct runs that of the class it derives from, as long as it changes nothing of what a step does; else the struct is
+derived from its methods (``tracing/``).
 """
 
 from __future__ import annotations
@@ -10,15 +11,21 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from dataclasses import dataclass
+from typing import Any
 
 from ..classes import digest, in_library, kernel_text
 from ..part import Part
+from ..tracing import TraceError, struct_of, structure_key
 from . import sources
 
 HOST = frozenset({"validate", "describe", "stationary_points", "smoothness", "box", "picture", "filters", "hessian", "kernel"}) | {
     "_stationary_points", "_smoothness", "_box", "_picture", "smooth_everywhere", "coordinates_per_lane", "scratch"
 }  # fmt: skip
 """What a class may say anew and still run the struct of the class it derives from: no step sees it."""
+
+
+MOST_DERIVED = 1024
+"""Derived structs that a process keeps."""
 
 
 class NoTwinError(ValueError):
@@ -32,6 +39,8 @@ class Twin:
     kind: type
     text: str
     header: str
+    derived: bool = False
+    """Whether the text follows from the class's methods, for structure fields as they are."""
 
     @property
     def digest(self) -> str:
@@ -53,13 +62,14 @@ OWN: dict[str, Twin] = {}
 """Every struct of a user's that was asked for in this process, by its namespace: what compilers speak of."""
 
 
-def twin_of(kind: type) -> Twin:
-    """The struct that a class runs in a kernel.
+def twin_of(part: Part) -> Twin:
+    """The struct that a part runs in a kernel: its class's own, the library's, or the one derived from its methods.
 
     Raises:
-        NoTwinError: there is none, with the remedy.
+        NoTwinError: there is none, and a method does what cannot be recorded; with the remedy.
         ValueError: ``kernel`` is no text and no file, or holds no struct of the class's name.
     """
+    kind = type(part)
     for base in kind.__mro__:
         header: str = getattr(base, "kernel_header", "")
         if vars(base).get("kernel"):
@@ -70,23 +80,28 @@ def twin_of(kind: type) -> Twin:
             twin = Twin(base, "", sources.headers()[base.__name__])
             break
     else:
-        raise NoTwinError(f"{kind.__name__} has no CUDA struct for cpu and cuda: {_remedy(kind)}.")
-    changed = _changed(kind, twin.kind)
-    if changed:
-        raise NoTwinError(
-            f"{kind.__name__} has {changed} other than {_whose(twin.kind)}, and no CUDA struct for cpu and cuda: {_remedy(kind)}."
-        )
-    return twin
+        return _derived(part)
+    return twin if not _changed(kind, twin.kind) else _derived(part)
 
 
-def _whose(kind: type) -> str:
-    return f"the library's {kind.__name__}" if in_library(kind) else kind.__name__
+_DERIVED: dict[Any, Twin] = {}
 
 
-def _remedy(kind: type) -> str:
-    return (
-        f"give the class kernel = \"struct {kind.__name__} {{...}};\", or a Path to such a file, or use backend='numpy'"
-    )
+def _derived(part: Part) -> Twin:
+    """The struct that follows from the methods of a part."""
+    key = structure_key(part)
+    if key not in _DERIVED:
+        kind = type(part)
+        if not kind.kernel_header:
+            raise NoTwinError(f"{kind.__name__} is no part that a step sees.")
+        try:
+            text = struct_of(part)
+        except TraceError as error:
+            raise NoTwinError(f"{kind.__name__} cannot run on cpu and cuda: {error}"[:300]) from None
+        if len(_DERIVED) >= MOST_DERIVED:
+            _DERIVED.clear()
+        _DERIVED[key] = Twin(kind, f'#include "elementwise.cuh"\n{text}', kind.kernel_header, derived=True)
+    return _DERIVED[key]
 
 
 def _changed(kind: type, base: type) -> str:
@@ -112,14 +127,13 @@ def cpp_type(part: Part, as_vector: frozenset[str] = frozenset(), prefix: str = 
     Raises:
         NoTwinError: a class has no struct.
     """
-    arguments = []
+    arguments, twin = [], twin_of(part)
     for f in dataclasses.fields(part):
         kind, value = f.metadata.get("kind"), getattr(part, f.name)
-        if kind == "structure" and f.name != "dim":
+        if kind == "structure" and f.name != "dim" and not twin.derived:
             arguments.append(str(int(value)))
         elif kind == "vector":
             arguments.append("Vector" if prefix + f.name in as_vector else "number")
         elif kind == "inner":
             arguments.append(cpp_type(value, as_vector, f"{prefix}{f.name}."))
-    name = twin_of(type(part)).struct
-    return f"{name}<{', '.join(arguments)}>" if arguments else name
+    return f"{twin.struct}<{', '.join(arguments)}>" if arguments else twin.struct

@@ -64,8 +64,8 @@ struct Probe {
 
 def says(part: Part, name: str) -> bool:
     """Whether a part defines a method that its kind of part leaves open."""
-    role = role_of(part)
-    return getattr(type(part), name) is not getattr(KINDS[role], name)
+    given = getattr(type(part), name, None)
+    return callable(given) and given is not getattr(KINDS[role_of(part)], name, None)
 
 
 def role_of(part: Part) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arithmetic.primitive import Recorded
 from ..arithmetic.vec import Array
 from ..backends.numpy import NumpyEngine, seen_by_kernel
 from ..backends.program import Program, State
@@ -43,6 +44,8 @@ def _watched(part: Part, faults: list[str], upcasts: list[str]) -> Part:
     def watch(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(method)
         def call(self: Any, x: Array, *rest: Any, **named: Any) -> Any:
+            if isinstance(x, Recorded):
+                return method(self, x, *rest, **named)
             arrays = [a for a in (x, *rest, *named.values()) if isinstance(a, np.ndarray)]
             before = [a.copy() for a in arrays]
             found = method(self, x, *rest, **named)
@@ -51,7 +54,8 @@ def _watched(part: Part, faults: list[str], upcasts: list[str]) -> Part:
                 faults.append(f"{said} changes its argument in place; compute a new array")
             wanted, given = _wanted(name, *x.shape), np.shape(found)
             broadcast = name == "hessian_diagonal" and given in ((), (1,), x.shape[1:], (x.shape[0], 1))
-            if given != wanted and not broadcast:
+            column = name == "check" and given == (x.shape[0], 1)
+            if given != wanted and not broadcast and not column:
                 faults.append(
                     f"{said} returns shape {given} for {x.shape[0]} points of {x.shape[1]} coordinates; give {wanted}"
                 )
@@ -62,7 +66,7 @@ def _watched(part: Part, faults: list[str], upcasts: list[str]) -> Part:
 
         return call
 
-    names = {name: watch(name, getattr(kind, name)) for name in WATCHED if hasattr(kind, name)}
+    names = {name: watch(name, getattr(kind, name)) for name in WATCHED if says(part, name)}
     seen: Any = object.__new__(type(kind.__name__, (kind,), {**names, "__module__": f"watched.{kind.__module__}"}))
     for name, value in vars(part).items():
         is_part = isinstance(value, Part) and role_of(value)

@@ -36,7 +36,7 @@ def struct_fault(program: Program, part: Part, engine: Engine) -> str:
 def structs(part: Part, landscape: Landscape) -> Iterator[Finding]:
     try:
         for each in nested(part):
-            twin_of(type(each))
+            twin_of(each)
         engines = [TrialEngine(), TrialEngine(width=1)]
     except NoTwinError as error:
         yield Finding("struct", None, str(error))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,6 +17,10 @@ from ..part import ANY, Part
 Bound = float | tuple[float, ...]
 Box = tuple[Bound, Bound]
 Picture = tuple[tuple[float, float], tuple[float, float]]
+
+
+DERIVATIONS: dict[str, Callable[..., Array]] = {}
+"""How a landscape's derivatives follow from its value (``tracing/derived.py`` fills it)."""
 
 
 @dataclass(frozen=True)
@@ -64,19 +69,29 @@ class Landscape(Part):
 
     def gradient(self, x: Array, now: Any = None) -> Array:
         """The gradient at x, (instances, dim)."""
-        raise TypeError(f"{type(self).__name__} does not say its gradient; define gradient(self, x, now).")
+        return self._derived("gradient", x, now)
 
     def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
         """The Hessian at x times v, (instances, dim)."""
-        raise TypeError(f"{type(self).__name__} does not say its Hessian; define hessian_product(self, x, v, now).")
+        return self._derived("hessian_product", x, v, now)
 
     def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
         """The diagonal of the Hessian at x, (instances, dim)."""
-        raise TypeError(f"{type(self).__name__} does not say its Hessian; define hessian_diagonal(self, x, now).")
+        return self._derived("hessian_diagonal", x, now)
 
     def project(self, x: Array, now: Any = None) -> Array:
         """The point of the landscape's domain nearest to x, (instances, dim): x itself where there is no constraint."""
         return x
+
+    def _derived(self, name: str, *arguments: Any) -> Array:
+        """A derivative that the class does not say, from what it says."""
+        if type(self).value is Landscape.value and type(self).gradient is Landscape.gradient:
+            raise TypeError(
+                f"{type(self).__name__} says neither its value nor its {name}; define value(self, x, now), from which all else follows."
+            )
+        if type(self).value is Landscape.value and name == "gradient":
+            raise TypeError(f"{type(self).__name__} does not say its gradient; define value(self, x, now).")
+        return DERIVATIONS[name](self, *arguments)
 
     # ---- what is known
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic.elementary import cos, exp, sin
-from ..arithmetic.products import others, product
+from ..arithmetic.products import others, others_change, product
 from ..arithmetic.vec import Array, total
 from ..part import POSITIVE, number, structure
 from .base import Box, Landscape, Picture, StationaryPoint, everywhere
@@ -144,7 +144,7 @@ class Griewank(Landscape):
         root, angle = self._angles(x)
         cosine, sine = cos(angle), sin(angle)
         turn = v / root
-        rest, change = others(cosine, -sine * turn)
+        rest, change = others(cosine), others_change(cosine, -sine * turn)
         return v / 2000.0 + (change * sine + rest * (cosine * turn)) / root
 
     def hessian_diagonal(self, x: Array, now: Any = None) -> Array:

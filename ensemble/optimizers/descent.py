@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arithmetic.elementary import pow as power
-from ..arithmetic.primitive import primitive
 from ..arithmetic.random import Stream
-from ..arithmetic.vec import Array, direction, dot, radius_to_compare
+from ..arithmetic.vec import Array, direction, dot, radius_to_compare, sign
 from ..part import COUNT, FRACTION, NOT_NEGATIVE, POSITIVE, flag, number, scheduled
 from .base import Gradient, Optimizer
 
@@ -105,13 +104,6 @@ class Nesterov(Optimizer):
 
 LAST_STEP = 2**31 - 1
 """No run has so many steps."""
-
-
-@primitive
-def sign(a: Array) -> Array:
-    """-1, 0 or 1 in each coordinate; NaN stays NaN."""
-    one = a.dtype.type(1)
-    return np.where(a > 0, one, np.where(a < 0, -one, a.dtype.type(0) * a))
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .nodes import Level, Node, in_order, replaced
+from .nodes import OPERATIONS, Level, Node, in_order, replaced
 from .simplify import Algebra
 from .symbols import FARTHEST, shifted
-from .text import DEAR, OPERATIONS
+from .text import DEAR
 
 Rule = Callable[[Algebra, Node, Node], list[Node | None]]
 
@@ -111,8 +111,8 @@ def gradient(k: Algebra, root: Node, x: Node, size: int = 0) -> Node:
                 continue
             choice = choice_of(k, node)
             if choice is not None:
-                condition, first = choice
-                a, b = node.inputs[-2:] if first else reversed(node.inputs[-2:])
+                condition, in_front = choice
+                a, b = node.inputs[-2:] if in_front else reversed(node.inputs[-2:])
                 give(a, k.where(condition, g, k.zero), node)
                 give(b, k.where(condition, k.zero, g), node)
                 continue
@@ -137,7 +137,7 @@ def gradient(k: Algebra, root: Node, x: Node, size: int = 0) -> Node:
             give(node.args[0], k.where(k.apply("==", k.index(), first), g, k.zero), node.args[0])
         elif node.op == "at":
             if node.args[0] is x:
-                at = node.args[1]
+                at = node.args[1] + (size if node.args[1] < 0 else 0)
                 single[at] = k.add(single[at], g) if at in single else g
             else:
                 give(node.args[0], k.only(node.args[1], g), node.args[0])
@@ -177,7 +177,7 @@ def _chosen(k: Algebra, single: dict[int, Node], size: int) -> Node:
 
 def moved(k: Algebra, node: Node, by: int) -> Node:
     """What a vector is in the coordinate ``by`` further on, 0 past the ends."""
-    if by == 0 or node.level < Level.VECTOR and k.is_zero(node):
+    if by == 0 or (node.level < Level.VECTOR and k.is_zero(node)):
         return node
     cheap = all(OPERATIONS[n.op].cost < DEAR for n in in_order(node) if n.op in OPERATIONS and n.level == Level.VECTOR)
     cheap = cheap and not any(n.op in ("call", "draw", "butterfly", "others", "state", "row") for n in in_order(node))
@@ -224,8 +224,8 @@ def _slope(k: Algebra, node: Node, slopes: list[Node]) -> Node:
     if node.op in ELEMENTWISE:
         choice = choice_of(k, node)
         if choice is not None:
-            condition, first = choice
-            a, b = slopes[-2:] if first else slopes[:-3:-1]
+            condition, in_front = choice
+            a, b = slopes[-2:] if in_front else slopes[:-3:-1]
             return k.where(condition, a, b)
         if node.op == "*" and node.args[0] is node.args[1]:
             return k.multiply(k.number(2.0), node.args[0], slopes[0])

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..landscapes.base import Landscape
+from ..landscapes.base import DERIVATIONS, Landscape
 from ..part import Part
 from .derivatives import NotDerivedError, diagonal, gradient, tangent
 from .errors import failed
@@ -17,6 +18,7 @@ from .evaluate import evaluate
 from .nodes import REAL, Graph, Level, Node
 from .recording import Recording, argument, node_of, now_of, run, shadow
 from .simplify import Algebra
+from .symbols import Symbol
 
 METHODS = ("value", "gradient", "hessian_product", "hessian_diagonal")
 
@@ -72,7 +74,9 @@ def _recorded(part: Landscape) -> dict[str, Recording]:
             if made.kind != REAL:
                 raise failed(f"what {what} returns is a condition or a whole number; give real numbers")
             if name == "value" and made.level == Level.VECTOR:
-                raise failed(f"what {what} returns has a number for each coordinate; give one for each point, as total(...) does")
+                raise failed(
+                    f"what {what} returns has a number for each coordinate; give one for each point, as total(...) does"
+                )
             found[name] = Recording(graph, made)
     derive(graph, found, x.node, v.node, _size(part))
     return found
@@ -93,16 +97,16 @@ def derive(graph: Graph, found: dict[str, Recording], x: Node, v: Node, size: in
     if "hessian_product" not in found:
         found["hessian_product"] = Recording(graph, tangent(k, slope, x, v))
     if "hessian_diagonal" not in found:
-        try:
+        with contextlib.suppress(NotDerivedError):  # else coordinate by coordinate, from Hessian products
             found["hessian_diagonal"] = Recording(graph, diagonal(k, slope, x, size))
-        except NotDerivedError:
-            pass  # coordinate by coordinate, from Hessian products
 
 
 def derived(name: str) -> Callable[..., NDArray[Any]]:
     """A landscape's method that is derived from others: what a class runs in NumPy that does not say it itself."""
 
-    def method(self: Landscape, *arguments: Any) -> NDArray[Any]:
+    def method(self: Any, *arguments: Any) -> Any:
+        if isinstance(arguments[0], Symbol):
+            return _recorded_within(self, name, *arguments)
         x, v = arguments[0], arguments[1] if name == "hessian_product" else None
         now = arguments[2 if name == "hessian_product" else 1] if len(arguments) > (2 if v is not None else 1) else None
         recording = recorded_landscape(self).get(name)
@@ -111,6 +115,27 @@ def derived(name: str) -> Callable[..., NDArray[Any]]:
         return evaluate(recording.result, x, v, lambda field: _field(self, field), now)
 
     return method
+
+
+def _recorded_within(part: Any, name: str, x: Symbol, *rest: Any) -> Symbol:
+    """A derivative that another method of the same part asks for while it is recorded."""
+    graph, k = x.graph, Algebra(x.graph)
+    now = rest[-1] if len(rest) > (name == "hessian_product") else None
+    slope = (
+        part.gradient(x, now).node
+        if type(part).gradient is not Landscape.gradient
+        else gradient(k, node_of(graph, part.value(x, now), "value"), x.node)
+    )
+    if name == "gradient":
+        return Symbol(slope)
+    if name == "hessian_product":
+        return Symbol(tangent(k, slope, x.node, rest[0].node))
+    try:
+        return Symbol(diagonal(k, slope, x.node))
+    except NotDerivedError as error:
+        raise failed(
+            f"the Hessian's diagonal does not follow from {error}; define hessian_diagonal(self, x, now)"
+        ) from None
 
 
 def _field(part: Any, name: str) -> Any:
@@ -126,4 +151,4 @@ def _diagonal_by_products(part: Landscape, x: NDArray[Any], now: Any) -> NDArray
     return found
 
 
-__all__ = ["METHODS", "Mapping", "derive", "derived", "recorded_landscape", "says", "structure_key"]
+DERIVATIONS.update({name: derived(name) for name in ("gradient", "hessian_product", "hessian_diagonal")})

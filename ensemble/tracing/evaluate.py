@@ -49,7 +49,9 @@ _COMPUTED: dict[str, Callable[..., Any]] = {
 }
 
 
-def evaluate(root: Node, x: NDArray[Any], v: NDArray[Any] | None, field: Callable[[str], Any], now: Any = None) -> NDArray[Any]:
+def evaluate(
+    root: Node, x: NDArray[Any], v: NDArray[Any] | None, field: Callable[[str], Any], now: Any = None
+) -> NDArray[Any]:
     """The value of a node at points ``x`` (instances, dim), along ``v``: (instances, dim), or (instances, 1).
 
     ``field`` gives a field of the part by its name.
@@ -97,7 +99,16 @@ def evaluate(root: Node, x: NDArray[Any], v: NDArray[Any] | None, field: Callabl
                 value = whole(args[0])[:, at : at + 1]
             elif node.op == "where":
                 value = np.where(found[args[0]], found[args[1]], found[args[2]]).astype(x.dtype, copy=False)
-            elif node.op in ("total", "largest", "smallest", "product", "first_index", "others", "others_change", "butterfly"):
+            elif node.op in (
+                "total",
+                "largest",
+                "smallest",
+                "product",
+                "first_index",
+                "others",
+                "others_change",
+                "butterfly",
+            ):
                 value = _COMPUTED[node.op](*(whole(n) for n in node.inputs))
                 if node.op == "first_index":
                     value = value.astype(x.dtype)

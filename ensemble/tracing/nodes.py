@@ -58,7 +58,9 @@ def _operations() -> dict[str, Operation]:
 
 
 OPERATIONS = _operations()
-LEAVES = frozenset({"constant", "field", "column", "step", "dim", "index", "argument", "state", "draw", "row", "element", "call"})
+LEAVES = frozenset(
+    {"constant", "field", "column", "step", "dim", "index", "argument", "state", "draw", "row", "element", "call"}
+)
 """Nodes that compute nothing of others: values, memory, draws, and calls of what is not traced (whose arguments are nodes)."""
 
 
@@ -107,10 +109,13 @@ class Graph:
     def apply(self, op: str, *args: Any) -> Node:
         """An operation on nodes; plain numbers among ``args`` are constants, but for what an operation needs to be one."""
         operation = OPERATIONS[op]
-        made = tuple(a if isinstance(a, Node) or (op in ("shift", "at") and k) else self.constant(a) for k, a in enumerate(args))
+        made = tuple(
+            a if isinstance(a, Node) or (op in ("shift", "at") and k) else self.constant(a) for k, a in enumerate(args)
+        )
         nodes = [a for a in made if isinstance(a, Node)]
         level = operation.level if operation.level is not None else max(operation.least, *(n.level for n in nodes))
-        kind = operation.result or next((n.kind for n in reversed(nodes) if n.constant is None), nodes[-1].kind)
+        sides = nodes[1:] if op == "where" else nodes
+        kind = operation.result or next((n.kind for n in reversed(sides) if n.constant is None), sides[-1].kind)
         if op in ("+", "-", "*", "negative") and any(n.kind == INTEGER for n in nodes):
             kind = INTEGER
         return self._node(op, made, Level(level), kind)

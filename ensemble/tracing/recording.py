@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..part import Part
 from ..arithmetic.random import Stream
+from ..part import Part
 from .errors import TraceError, _machinery, failed
 from .nodes import INTEGER, REAL, Graph, Level, Node
 from .symbols import Symbol
@@ -76,7 +76,11 @@ class ArrayField:
     def __getitem__(self, key: Any) -> Any:
         keys = key if isinstance(key, tuple) else (key,)
         keys = tuple(k for k in keys if k is not None and k != slice(None))
-        whole = [int(k) + (size if k < 0 else 0) for k, size in zip(keys, self.shape, strict=False) if isinstance(k, (int, np.integer))]
+        whole = [
+            int(k) + (size if k < 0 else 0)
+            for k, size in zip(keys, self.shape, strict=False)
+            if isinstance(k, (int, np.integer))
+        ]
         if len(whole) != len(keys) or any(not 0 <= k < size for k, size in zip(whole, self.shape, strict=False)):
             raise failed(f"{self.name}[{key}] of an array {self.shape}: give whole numbers within it")
         if len(whole) == len(self.shape):
@@ -95,7 +99,9 @@ class Inside:
         self._part, self._path, self._graph = part, path, graph
 
     def __getattr__(self, name: str) -> Any:
-        return Callee(self._graph, self._path, name) if callable(getattr(self._part, name)) else getattr(self._part, name)
+        return (
+            Callee(self._graph, self._path, name) if callable(getattr(self._part, name)) else getattr(self._part, name)
+        )
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,9 @@ class Callee:
     def __call__(self, *arguments: Any) -> Symbol:
         nodes = [a.node for a in arguments if isinstance(a, Symbol)]
         if any(n.level < Level.VECTOR for n in nodes) or not nodes:
-            raise failed(f"{self.target}{'.' if self.name else ''}{self.name}() was given no point; give vectors (instances, dim)")
+            raise failed(
+                f"{self.target}{'.' if self.name else ''}{self.name}() was given no point; give vectors (instances, dim)"
+            )
         level = Level.INSTANCE if self.name == "value" else Level.VECTOR
         return Symbol(self.graph.leaf("call", f"{self.target}.{self.name}".rstrip("."), *nodes, level=level))
 
@@ -124,13 +132,17 @@ class State:
 
     def __init__(self, part: Part, graph: Graph, assignments: list[Assignment]) -> None:
         versions: dict[str, int] = {}
-        kinds = dict.fromkeys(part.vectors, (Level.VECTOR, REAL)) | dict.fromkeys(part.integers, (Level.INSTANCE, INTEGER))
-        object.__setattr__(self, "_memory", (graph, assignments, versions, kinds))
+        kinds = dict.fromkeys(part.vectors, (Level.VECTOR, REAL)) | dict.fromkeys(
+            part.integers, (Level.INSTANCE, INTEGER)
+        )
+        vars(self)["_memory"] = (graph, assignments, versions, kinds)
 
     def _leaf(self, name: str) -> Node:
-        graph, _, versions, kinds = self._memory
+        graph, _, versions, kinds = vars(self)["_memory"]
         if name not in kinds:
-            raise failed(f"state.{name}: the class keeps {', '.join(kinds) or 'nothing'}; name it in vectors or integers")
+            raise failed(
+                f"state.{name}: the class keeps {', '.join(kinds) or 'nothing'}; name it in vectors or integers"
+            )
         level, kind = kinds[name]
         return graph.leaf("state", name, versions.get(name, 0), level=level, kind=kind)
 
@@ -140,7 +152,7 @@ class State:
         return Symbol(self._leaf(name))
 
     def __setattr__(self, name: str, value: Any) -> None:
-        graph, assignments, versions, _ = self._memory
+        graph, assignments, versions, _ = vars(self)["_memory"]
         old = self._leaf(name)
         node = node_of(graph, value, f"state.{name}")
         assignments.append(Assignment(name, old, node, len(graph)))
@@ -233,7 +245,11 @@ def run(graph: Graph, method: Callable[..., Any], *arguments: Any, what: str) ->
         raise TraceError(f"{what} calls itself without end; a recorded method is a finite formula.") from None
     except Exception as error:
         frames = [f for f in traceback.extract_tb(error.__traceback__) if not _machinery(f.filename)]
-        where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}: `{(frames[-1].line or '')[:80]}`: " if frames else ""
+        where = (
+            f"{Path(frames[-1].filename).name}:{frames[-1].lineno}: `{(frames[-1].line or '')[:80]}`: "
+            if frames
+            else ""
+        )
         raise TraceError(f"{where}{type(error).__name__}: {error}"[:300]) from error
 
 

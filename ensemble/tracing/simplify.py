@@ -69,7 +69,9 @@ class Algebra:
                 return head
             low = next((k for k, g in enumerate(groups) if g is not None), 0)
             group = groups[low]
-            groups[low] = self.number(constant) if group is None else self.graph.apply("*", self.number(constant), group)
+            groups[low] = (
+                self.number(constant) if group is None else self.graph.apply("*", self.number(constant), group)
+            )
         whole: Node | None = None
         for group in groups:
             if group is not None:
@@ -100,7 +102,8 @@ class Algebra:
                 condition, a, b = node.args
                 rest = nodes[:k] + nodes[k + 1 :]
                 return self.where(condition, self.multiply(a, *rest), self.multiply(b, *rest)) if rest else node
-        constant, factors = 1.0, []
+        constant = 1.0
+        factors: list[Node] = []
         for node in nodes:
             c, more = self._factors(node)
             constant, factors = constant * c, factors + more
@@ -151,7 +154,13 @@ class Algebra:
         whole: Node | None = None
         for constant, core in kept:
             size = abs(constant)
-            text = self.number(size) if core is None else core if size == 1 else self._product(size, self._factors(core)[1])
+            text = (
+                self.number(size)
+                if core is None
+                else core
+                if size == 1
+                else self._product(size, self._factors(core)[1])
+            )
             if whole is None:
                 whole = self.negative(text) if constant < 0 else text
             else:
@@ -193,6 +202,8 @@ class Algebra:
     def where(self, condition: Node, a: Node, b: Node) -> Node:
         if condition.constant is not None:
             return a if condition.constant else b
+        if _always(condition):
+            return a
         a, b = self._assumed(a, condition, True), self._assumed(b, condition, False)
         if a is b:
             return a
@@ -232,6 +243,21 @@ class Algebra:
     def only(self, i: int, value: Node) -> Node:
         """A vector that is ``value`` in coordinate i, and 0 elsewhere."""
         return self.where(self.graph.apply("==", self.index(), self.graph.constant(i)), value, self.zero)
+
+
+def _always(condition: Node) -> bool:
+    """Whether a condition on coordinates' numbers holds for all of them."""
+    if condition.kind != MASK or len(condition.inputs) != 2 or condition.args[0].op != "index":
+        return False
+    offset, limit = condition.args[0].args[0], condition.args[1]
+    if condition.op == ">=" and limit.constant is not None:
+        return bool(limit.constant <= offset)
+    if condition.op == "<":
+        if limit.op == "dim":
+            return bool(offset <= 0)
+        if limit.op == "-" and limit.args[0].op == "dim" and limit.args[1].constant is not None:
+            return bool(offset + limit.args[1].constant <= 0)
+    return False
 
 
 def _exclude(a: Node, b: Node) -> bool:

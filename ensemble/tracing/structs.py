@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
+from ..events import Event
 from ..landscapes.base import Landscape
 from ..noises import Noise
 from ..optimizers.base import Optimizer
-from ..events import Event
 from ..part import Part
-from .derived import METHODS, recorded_landscape
+from .derived import recorded_landscape
+from .errors import failed
 from .nodes import INTEGER, MASK, Graph, Level, Node
-from .recording import Callee, Recording, State, argument, now_of, own_columns, record, shadow
+from .recording import Callee, Recording, State, argument, now_of, own_columns, record
 from .text import Body, Writer, of_state, safe
 
 WIDE = 60
@@ -28,7 +30,10 @@ _GRADIENT = {
 
 
 def _of_landscape(target: str, now: str) -> dict[str, str]:
-    one = {f"{target}.{name}": f"{target}.{name}({{}}, {now})" for name in ("value", "gradient", "hessian_diagonal", "project")}
+    one = {
+        f"{target}.{name}": f"{target}.{name}({{}}, {now})"
+        for name in ("value", "gradient", "hessian_diagonal", "project")
+    }
     return one | {f"{target}.hessian_product": f"{target}.hessian_product({{}}, {{}}, {now})"}
 
 
@@ -95,7 +100,9 @@ def _taken(part: Part) -> list[str]:
 def _about(part: Part) -> str:
     """The first sentence of the class's docstring, as a comment."""
     text = inspect.getdoc(type(part)) or ""
-    lines = text.strip().split("\n\n")[0].splitlines() if text and not text.startswith(f"{type(part).__name__}(") else []
+    lines = (
+        text.strip().split("\n\n")[0].splitlines() if text and not text.startswith(f"{type(part).__name__}(") else []
+    )
     return "".join(f"// {line.strip()}\n" for line in lines)
 
 
@@ -123,8 +130,6 @@ def _vector_result(result: Node) -> Callable[[Body], list[str]]:
 
 
 def _used(name: str, body: Body) -> str:
-    import re
-
     return f" {name}" if any(re.search(rf"\b{name}\b", line) for line in (*body.lines, body.result)) else ""
 
 
@@ -203,9 +208,9 @@ def _event(part: Part) -> str:
     recording = record(part, "check", prepare)
     graph, found = recording.graph, recording.result
     if found.level == Level.VECTOR:
-        from .recording import failed
-
-        raise failed(f"{type(part).__name__}.check returns one value for each coordinate; give one for each instance, as of total(...)")
+        raise failed(
+            f"{type(part).__name__}.check returns one value for each coordinate; give one for each instance, as of total(...)"
+        )
     if found.kind == MASK:
         found = graph.apply("where", found, graph.constant(1), graph.constant(0))
     if found.kind != INTEGER:
@@ -217,7 +222,9 @@ def _event(part: Part) -> str:
         "template <class Landscape, class Now>\n"
         f"HD integer check(const Vec&{names[0]}, const Landscape&{names[1]}, const Now&{names[2]}) const"
     )
-    return _struct(part, "", [*_members(part), _columns(part)], [_method(head, body, lambda b: [f"return {b.result};"])])
+    return _struct(
+        part, "", [*_members(part), _columns(part)], [_method(head, body, lambda b: [f"return {b.result};"])]
+    )
 
 
 # ---- landscapes
@@ -261,5 +268,9 @@ def _of_a_landscape(name: str, body: Body, result: Node) -> str:
     return head + " {\n" + "\n".join(f"    {line}" for line in lines) + "\n}"
 
 
-_KINDS: dict[type[Part], Callable[[Part], str]] = {Optimizer: _optimizer, Noise: _noise, Event: _event, Landscape: _landscape}
-__all__ = ["METHODS", "shadow", "struct_of"]
+_KINDS: dict[type[Part], Callable[[Part], str]] = {
+    Optimizer: _optimizer,
+    Noise: _noise,
+    Event: _event,
+    Landscape: _landscape,
+}

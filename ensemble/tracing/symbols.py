@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ..arithmetic.coordinates import whole_power
 from ..arithmetic.primitive import Recorded
 from .errors import failed
-from .nodes import INTEGER, MASK, REAL, Graph, Level, Node
+from .nodes import INTEGER, MASK, Graph, Level, Node
 
 FARTHEST = 4
 """How many coordinates a single shift reaches."""
@@ -44,7 +45,9 @@ class Symbol(Recorded):
     # ---- what it is
 
     def _like(self, node: Node, trim: int | None = None) -> Symbol:
-        return Symbol(node, (self.trim if trim is None else trim) if node.level == Level.VECTOR else 0, self.point, self.size)
+        return Symbol(
+            node, (self.trim if trim is None else trim) if node.level == Level.VECTOR else 0, self.point, self.size
+        )
 
     @property
     def graph(self) -> Graph:
@@ -66,10 +69,12 @@ class Symbol(Recorded):
         return ("instances", coordinates)
 
     @property
-    def T(self) -> Symbol:
+    def T(self) -> Symbol:  # noqa: N802
         if self.point:
             return self
-        raise failed("an array of many instances cannot be transposed while it is recorded; write total(a * b) for a product")
+        raise failed(
+            "an array of many instances cannot be transposed while it is recorded; write total(a * b) for a product"
+        )
 
     def _dim(self) -> Any:
         whole = self._like(self.graph.leaf("dim", level=Level.NUMBER))
@@ -78,7 +83,9 @@ class Symbol(Recorded):
     def __len__(self) -> int:
         if self.point and self.node.level == Level.VECTOR:
             return self.size - self.trim
-        raise failed("how many instances there are is not known while a method is recorded; write dim(x) for the coordinates")
+        raise failed(
+            "how many instances there are is not known while a method is recorded; write dim(x) for the coordinates"
+        )
 
     # ---- operations
 
@@ -89,7 +96,7 @@ class Symbol(Recorded):
             vectors = self.node.level == other.node.level == Level.VECTOR
             if vectors and self.trim != other.trim:
                 raise failed(
-                    f"the operands have {_counted(self.trim)} and {_counted(other.trim)} coordinates; slice both alike, as in x[1:] - x[:-1]"
+                    f"the operands have {_counted(self.trim)} and {_counted(other.trim)} coordinates; slice both alike, as x[1:] - x[:-1]"
                 )
             return other.node
         if isinstance(other, (bool, np.bool_)):
@@ -102,7 +109,9 @@ class Symbol(Recorded):
             raise failed(
                 f"an array of shape {other.shape} cannot enter a recorded method as it is; give it to the part as a field (array or vector)"
             )
-        raise failed(f"a {type(other).__name__} cannot be combined with coordinates; give a number or an array of the algebra")
+        raise failed(
+            f"a {type(other).__name__} cannot be combined with coordinates; give a number or an array of the algebra"
+        )
 
     def _apply(self, op: str, *arguments: Any) -> Symbol:
         nodes = [self._operand(a) for a in arguments]
@@ -182,7 +191,9 @@ class Symbol(Recorded):
     def _masks(self, op: str, *arguments: Any) -> Symbol:
         made = self._apply(op, *arguments)
         if any(n.kind != MASK for n in made.node.inputs):
-            raise failed(f"{op} joins conditions, and one of these is a number; write, for example, (a > 0) {op} (b > 0)")
+            raise failed(
+                f"{op} joins conditions, and one of these is a number; write, for example, (a > 0) {op} (b > 0)"
+            )
         return made
 
     def __pow__(self, exponent: Any) -> Symbol:
@@ -191,22 +202,12 @@ class Symbol(Recorded):
         if isinstance(exponent, (float, np.floating)) and float(exponent).is_integer():
             exponent = int(exponent)
         if isinstance(exponent, (int, np.integer)) and not isinstance(exponent, bool):
-            if exponent < 0:
-                return 1.0 / self**-exponent
-            return self._whole_power(int(exponent))
+            return whole_power(self, int(exponent))
         if exponent == 0.5:
             return self._apply("sqrt", self)
         if isinstance(exponent, (float, np.floating)):
             return self._apply("power", self, float(exponent))
         raise failed(f"x**{exponent!r}: give a number as the exponent")
-
-    def _whole_power(self, n: int) -> Symbol:
-        if n == 0:
-            return self * 0.0 + 1.0
-        if n == 1:
-            return self
-        half = self._whole_power(n // 2)
-        return half * half * self if n % 2 else half * half
 
     def __rpow__(self, base: Any) -> Symbol:
         return self._apply("power", base, self)
@@ -228,7 +229,9 @@ class Symbol(Recorded):
         if isinstance(key, (int, np.integer)) and not isinstance(key, bool):
             here = int(key) + (self.size - self.trim if key < 0 else 0)
             if not 0 <= here < self.size - self.trim:
-                raise failed(f"coordinate {key} was asked of {self.size - self.trim}; count from 0 to {self.size - self.trim - 1}")
+                raise failed(
+                    f"coordinate {key} was asked of {self.size - self.trim}; count from 0 to {self.size - self.trim - 1}"
+                )
             return self._like(self.graph.apply("at", self.node, here))
         if isinstance(key, slice) and key.step in (None, 1):
             start, stop, _ = key.indices(self.size - self.trim)
@@ -258,17 +261,21 @@ class Symbol(Recorded):
     def __iter__(self) -> Iterator[Symbol]:
         if self.point and self.node.level == Level.VECTOR:
             return iter([self[k] for k in range(self.size - self.trim)])
-        raise failed("a loop over instances cannot be recorded; write total, shift, at or where, which act on all at once")
+        raise failed(
+            "a loop over instances cannot be recorded; write total, shift, at or where, which act on all at once"
+        )
 
     # ---- what arrays do and symbols cannot
 
     def __bool__(self) -> bool:
-        raise failed("a method is recorded before there are numbers, so `if`, `and` and `while` cannot look at one; write where(condition, a, b)")
+        raise failed(
+            "a method is recorded before there are numbers: `if`, `and`, `while` cannot look at one; write where(condition, a, b)"
+        )
 
     def __float__(self) -> float:
         raise failed("a method is recorded before there are numbers; write en.sin(x) or np.sin(x) and not math.sin(x)")
 
-    __int__ = __index__ = __complex__ = __float__  # type: ignore[assignment]
+    __int__ = __index__ = __complex__ = __float__
 
     def __round__(self, digits: int = 0) -> Any:
         raise failed(f"round() cannot be recorded; there are {KNOWN}")
@@ -283,7 +290,9 @@ class Symbol(Recorded):
         if kind in "iu" and self.node.kind != INTEGER:
             one = self.graph.constant(1)
             if self.node.kind == MASK:
-                return self._like(self.graph.apply("to_integer", self.graph.apply("where", self.node, one, self.graph.constant(0))))
+                return self._like(
+                    self.graph.apply("to_integer", self.graph.apply("where", self.node, one, self.graph.constant(0)))
+                )
             return self._like(self.graph.apply("to_integer", self.node))
         return self._like(self.graph.apply("to_real", self.node)) if kind == "f" and self.node.kind == INTEGER else self
 
@@ -312,12 +321,16 @@ class Symbol(Recorded):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         if method != "__call__" or options.get("out") is not None:
-            raise failed(f"np.{ufunc.__name__}.{method} or with out= cannot be recorded; write a = np.{ufunc.__name__}(...)")
+            raise failed(
+                f"np.{ufunc.__name__}.{method} or with out= cannot be recorded; write a = np.{ufunc.__name__}(...)"
+            )
         if ufunc is np.power:
             base, exponent = inputs
             return base**exponent if isinstance(base, Symbol) else exponent.__rpow__(base)
         if ufunc in (np.square, np.positive, np.reciprocal):
-            return {np.square: lambda a: a * a, np.positive: lambda a: a, np.reciprocal: lambda a: 1.0 / a}[ufunc](inputs[0])
+            return {np.square: lambda a: a * a, np.positive: lambda a: a, np.reciprocal: lambda a: 1.0 / a}[ufunc](
+                inputs[0]
+            )
         if ufunc is np.logical_not or ufunc is np.invert:
             return ~inputs[0]
         if ufunc is np.sign:
@@ -340,14 +353,24 @@ class Symbol(Recorded):
         if function is np.clip:
             low, high = (*arguments[1:], options.get("a_min"), options.get("a_max"))[:2]
             return self.recorded("minimum", self.recorded("maximum", arguments[0], low), high)
-        point = {np.sum: "total", np.dot: "dot", np.inner: "dot", np.vdot: "dot", np.max: "largest", np.min: "smallest", np.prod: "product"}
+        point = {
+            np.sum: "total",
+            np.dot: "dot",
+            np.inner: "dot",
+            np.vdot: "dot",
+            np.max: "largest",
+            np.min: "smallest",
+            np.prod: "product",
+        }
         if self.point and not options.keys() - {"axis"} and options.get("axis") in (None, 0, -1):
             if function in point:
                 return self.recorded(point[function], *arguments)
             if function is np.mean:
                 return arguments[0].mean()
             if function is np.linalg.norm:
-                return self.recorded("dot", arguments[0], arguments[0])._apply("sqrt", self.recorded("dot", arguments[0], arguments[0]))
+                return self.recorded("dot", arguments[0], arguments[0])._apply(
+                    "sqrt", self.recorded("dot", arguments[0], arguments[0])
+                )
             if function in (np.diff, np.roll):
                 raise failed(f"np.{name} cannot be recorded; write x[1:] - x[:-1]")
         if function in point:
@@ -373,7 +396,9 @@ class Symbol(Recorded):
         node = v.node
         if v.trim:
             if name in ("largest", "smallest", "first_index", "product"):
-                raise failed(f"{name} of a slice cannot be recorded; take it of whole vectors, with where() for those that count")
+                raise failed(
+                    f"{name} of a slice cannot be recorded; take it of whole vectors, with where() for those that count"
+                )
             node = within(node, v.trim)
         return self._like(self.graph.apply(name, node))
 
@@ -382,7 +407,9 @@ def within(node: Node, trim: int) -> Node:
     """A vector with 0 in its last ``trim`` coordinates."""
     graph = node.graph
     end = graph.apply("-", graph.leaf("dim", level=Level.NUMBER), graph.constant(trim))
-    return graph.apply("where", graph.apply("<", graph.leaf("index", 0, level=Level.VECTOR), end), node, graph.constant(0.0))
+    return graph.apply(
+        "where", graph.apply("<", graph.leaf("index", 0, level=Level.VECTOR), end), node, graph.constant(0.0)
+    )
 
 
 def shifted(node: Node, k: int) -> Node:
@@ -466,11 +493,3 @@ _PRIMITIVES: dict[str, Callable[..., Any]] = {
     **{name: _elementwise(name) for name in ("larger", "smaller", "maximum", "minimum", "power", "sqrt", "absolute")},
     **{name: _elementwise(name) for name in ("exp", "log", "tanh", "sin", "cos")},
 }
-
-
-def symbol(graph: Graph, node: Node, like: Symbol | None = None) -> Symbol:
-    """What stands for ``node``, in a function of a point where ``like`` is of one."""
-    return Symbol(node) if like is None else like._like(node, 0)
-
-
-__all__ = ["FARTHEST", "INTEGER", "KNOWN", "MASK", "REAL", "Symbol", "shifted", "symbol", "within"]

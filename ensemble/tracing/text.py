@@ -22,9 +22,21 @@ REDUCTIONS = frozenset({"total", "largest", "smallest", "first_index", "product"
 _INFIX = {"*": 8, "/": 8, "+": 7, "-": 7, "<": 6, "<=": 6, ">": 6, ">=": 6, "==": 5, "!=": 5, "&": 4, "|": 3}
 _PRIMARY, _UNARY = 10, 9
 _REDUCERS = {"total": "sum", "largest": "max", "smallest": "min", "first_index": "first_index", "product": "product"}
-_OF_VECTORS = {"sqrt": "sqrt", "absolute": "abs", "ratio": "ratio_of", "others": "others_of", "others_change": "others_change_of",
-               "butterfly": "butterfly_of"}
-_OF_NUMBERS = {"sqrt": "square_root", "absolute": "absolute", "/": "quotient", "ratio": "ratio_of_scalars", "power": "elementary::pow"}
+_OF_VECTORS = {
+    "sqrt": "sqrt",
+    "absolute": "abs",
+    "ratio": "ratio_of",
+    "others": "others_of",
+    "others_change": "others_change_of",
+    "butterfly": "butterfly_of",
+}
+_OF_NUMBERS = {
+    "sqrt": "square_root",
+    "absolute": "absolute",
+    "/": "quotient",
+    "ratio": "ratio_of_scalars",
+    "power": "elementary::pow",
+}
 RESERVED = frozenset(
     "alignas alignof and asm auto bool break case catch char class compl const constexpr continue decltype default delete do double "
     "else enum explicit export extern false float for friend goto if inline int long mutable namespace new noexcept not nullptr "
@@ -38,7 +50,10 @@ RESERVED = frozenset(
 """Names that mean something in the text of a struct: a field called so has an underscore after it there."""
 
 
-_KEYWORDS = RESERVED - frozenset("x v s now state index dim sum max min y base event t words".split()) | {"visit", "each"}
+_KEYWORDS = RESERVED - frozenset("x v s now state index dim sum max min y base event t words".split()) | {
+    "visit",
+    "each",
+}
 
 
 def of_state(name: str) -> str:
@@ -106,7 +121,10 @@ class Writer:
                     found.add(parent)
                 else:
                     found |= passes[parent]
-                moved |= (parent.op in MOVERS and parent.op != "others_change") or parent.op in ("call", "others_change")
+                moved |= (parent.op in MOVERS and parent.op != "others_change") or parent.op in (
+                    "call",
+                    "others_change",
+                )
             passes[node] = found
             self.how[node] = self._decision(node, costs[node], len(found), moved)
 
@@ -115,7 +133,8 @@ class Writer:
         for node in nodes:
             own = OPERATIONS[node.op].cost if node.op in OPERATIONS else {"call": 100.0, "draw": 40.0}.get(node.op, 0.0)
             inside = sum(
-                0.0 if self.uses[a] > 1 and costs[a] >= DEAR or a.level < Level.VECTOR else costs[a] for a in node.inputs
+                0.0 if (self.uses[a] > 1 and costs[a] >= DEAR) or a.level < Level.VECTOR else costs[a]
+                for a in node.inputs
             )
             costs[node] = own + (inside if node.op not in ("call", *MOVERS) else 0.0)
         return costs
@@ -124,7 +143,9 @@ class Writer:
         if node.op == "argument" and node.args[1]:  # an expression that is handed down
             return "stored" if moved or self.uses[node] > 1 else "inline"
         if node.op in LEAVES - {"call", "draw"}:
-            return "stored" if moved and node.op not in ("argument", "state") and node.level == Level.VECTOR else "inline"
+            return (
+                "stored" if moved and node.op not in ("argument", "state") and node.level == Level.VECTOR else "inline"
+            )
         if node.level < Level.VECTOR:
             alone = node.op not in REDUCTIONS and node.op != "call"
             return "inline" if self.uses[node] == 1 and alone else "named"
@@ -168,7 +189,8 @@ class Writer:
             if node not in old or node.order >= assignment.order:
                 continue
             used_later = any(root is node for root in later) or any(
-                node in parent.inputs and parent.order >= assignment.order and parent not in self.named for parent in nodes
+                node in parent.inputs and parent.order >= assignment.order and parent not in self.named
+                for parent in nodes
             )
             if used_later:
                 kept.append(node)
@@ -259,7 +281,9 @@ class Writer:
             texts = [t if a.level else f"broadcast({t})" for t, a in zip(texts, node.inputs, strict=True)]
             if op in ("sqrt", "absolute") and not node.inputs[0].level:
                 texts = [self.expression(node.inputs[0])]
-            name = _OF_NUMBERS.get(op, f"elementary::{op}" if op in ("exp", "log", "tanh", "sin", "cos") else f"{op}_of")
+            name = _OF_NUMBERS.get(
+                op, f"elementary::{op}" if op in ("exp", "log", "tanh", "sin", "cos") else f"{op}_of"
+            )
         else:
             name = _OF_VECTORS.get(op, op)
         return f"{name}({', '.join(texts)})", _PRIMARY
@@ -288,7 +312,13 @@ class Writer:
     def _whole(self, node: Node, level: int) -> str:
         """A side of a comparison with coordinates' numbers, as a whole number where it is one."""
         if node.op == "index":
-            return f"index() + {node.args[0]}" if node.args[0] > 0 else f"index() - {-node.args[0]}" if node.args[0] else "index()"
+            return (
+                f"index() + {node.args[0]}"
+                if node.args[0] > 0
+                else f"index() - {-node.args[0]}"
+                if node.args[0]
+                else "index()"
+            )
         if node.constant is not None and float(node.constant).is_integer():
             return str(int(node.constant))
         if node.op == "dim":
@@ -300,7 +330,9 @@ class Writer:
     def _where(self, node: Node) -> str:
         condition, a, b = node.args
         if node.level < Level.VECTOR:
-            test = f"as_mask({self.expression(condition)})" if condition not in self.named else self.expression(condition)
+            test = (
+                f"as_mask({self.expression(condition)})" if condition not in self.named else self.expression(condition)
+            )
             if node.kind == INTEGER:
                 return f"where({test}, {self._integer(a, 0)}, {self._integer(b, 0)})"
             sides = [t if n.level else f"broadcast({t})" for n, t in ((n, self.expression(n)) for n in (a, b))]
@@ -360,6 +392,8 @@ def constant(value: float) -> tuple[str, int]:
         return str(value).lower(), _PRIMARY
     whole = isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e15)
     if value != value or value in (float("inf"), float("-inf")):
-        return {"nan": "real(__builtin_nan(\"\"))", "inf": "real(__builtin_inf())"}.get(str(value), "real(-__builtin_inf())"), _PRIMARY
+        return {"nan": 'real(__builtin_nan(""))', "inf": "real(__builtin_inf())"}.get(
+            str(value), "real(-__builtin_inf())"
+        ), _PRIMARY
     text = repr(int(value)) if whole and str(float(value)) != "-0.0" else repr(float(value))
     return f"real({text})", _PRIMARY

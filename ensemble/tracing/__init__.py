@@ -1,0 +1,7 @@
+"""A part's methods run once with symbols, and what they do written out: as C++ text, and as derivatives."""
+
+from .derived import recorded_landscape, structure_key
+from .errors import TraceError
+from .structs import struct_of
+
+__all__ = ["TraceError", "recorded_landscape", "struct_of", "structure_key"]

@@ -1,0 +1,79 @@
+"""Structs and derivatives that are derived from a part's methods: the bits of its Python, on every backend."""
+
+from __future__ import annotations
+
+import re
+
+import derived_parts
+import numpy as np
+import pytest
+
+import ensemble as en
+from ensemble.tracing import recorded_landscape, struct_of
+
+WHOLE = {
+    "optimizer": derived_parts.SignMomentum(0.05),
+    "noise": derived_parts.Laplace(0.1),
+    "event": derived_parts.Apart(3.0, 4.0),
+    "start": en.NormalCloud(1.0),
+    "instances": 37,
+    "steps": 30,
+    "progress": False,
+}
+
+
+def bits(result):
+    return {name: result.dataset[name].to_numpy().tobytes() for name in ("x", "event_step", "event")}
+
+
+@pytest.mark.parametrize(
+    "landscape", [derived_parts.Chain(dim=6), derived_parts.Anchored(dim=5)], ids=["Chain", "Anchored"]
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_programs_of_derived_parts_have_the_bits_of_their_python(landscape, dtype, cpu):
+    given = WHOLE | {"landscape": landscape, "dtype": dtype, "math": "precise"}
+    found = [en.simulate(**given, backend=backend) for backend in ("numpy", "cpu")]
+    assert bits(found[0]) == bits(found[1])
+    assert np.isfinite(found[0].dataset["x"]).all()
+    assert set(np.unique(found[0].dataset["event"])) & {1, 2}
+
+
+def test_a_value_from_before_a_state_changes_is_kept(cpu):
+    part = derived_parts.SignMomentum(0.05, delayed=True)
+    text = struct_of(part)
+    assert re.search(r"const Vec before = s\.m;\n\s+s\.m = beta \* s\.m", text), text
+    given = WHOLE | {
+        "landscape": en.Quadratic([1.0, 2.0, 3.0]),
+        "optimizer": part,
+        "event": en.Never(),
+        "math": "precise",
+    }
+    a, b = (en.simulate(**given, backend=backend) for backend in ("numpy", "cpu"))
+    assert bits(a) == bits(b)
+
+
+@pytest.mark.parametrize(
+    "landscape", [derived_parts.Chain(dim=6), derived_parts.Anchored(dim=5)], ids=["Chain", "Anchored"]
+)
+def test_derivatives_follow_from_the_value(landscape):
+    assert set(recorded_landscape(landscape)) == {"value", "gradient", "hessian_product", "hessian_diagonal"}
+    rng = np.random.default_rng(0)
+    x, v = rng.normal(size=(40, landscape.dim)), rng.normal(size=(40, landscape.dim))
+    h = 1e-5
+    slopes = [(landscape.value(x + h * e) - landscape.value(x - h * e))[:, 0] / (2 * h) for e in np.eye(landscape.dim)]
+    np.testing.assert_allclose(landscape.gradient(x), np.stack(slopes, axis=1), rtol=1e-7, atol=1e-8)
+    along = (landscape.gradient(x + h * v) - landscape.gradient(x - h * v)) / (2 * h)
+    np.testing.assert_allclose(landscape.hessian_product(x, v), along, rtol=1e-7, atol=1e-7)
+    whole = np.stack([landscape.hessian_product(x, np.broadcast_to(e, x.shape).copy()) for e in np.eye(landscape.dim)])
+    np.testing.assert_allclose(landscape.hessian_diagonal(x), np.einsum("knk->nk", whole), rtol=1e-12, atol=1e-12)
+
+
+def test_the_text_is_what_one_would_write():
+    assert struct_of(en.HeavyBall(0.1)).endswith(
+        "    template <class Gradient, class Now>\n"
+        "    HD auto step(const Vec& x, const Gradient& gradient, State& s, const Now& now) const {\n"
+        "        s.v = beta * s.v - now[lr] * gradient(x);\n"
+        "        return x + s.v;\n"
+        "    }\n"
+        "};\n"
+    )
