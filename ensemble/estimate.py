@@ -9,6 +9,7 @@ import time
 import numpy as np
 
 from .backends.cost import ceiling
+from .backends.measured import share
 from .backends.program import Engine, Program
 from .batch import Batch, paces
 from .pace import LEAST_SECONDS, LEAVING
@@ -18,41 +19,50 @@ from .setting import Setting
 
 TRIAL_SECONDS = 0.05
 """How long a trial must run to be believed."""
-TRIAL_COORDINATES = 65_536
-"""Coordinates of a trial: enough for every thread to have tiles, few enough to be advanced at once."""
 
 
 def estimated(plan: Plan, setting: Setting, engine: Engine) -> Plan:
     """The plan with its time and launches: the most that there can be, where events may end a run early.
 
-    On a GPU the time is that of the ceiling, the instructions counted for the optimizer and nothing else, where the optimizer
-    was counted and instances stay in registers. Elsewhere a few instances run for :data:`TRIAL_SECONDS`, and the rest is assumed
-    to run as fast.
+    On a GPU the time comes of the instructions counted for the optimizer, where it was counted and instances stay in registers: of the
+    share of their ceiling that was measured on this device, else of the ceiling itself, which is the least. Elsewhere a few instances run
+    for :data:`TRIAL_SECONDS`, and the rest is assumed to run as fast.
     """
     configurations = setting.sweep().parts
     program = setting.program(configurations, 0, plan.instances_per_batch)
     allowed = engine.thread_instructions()
-    rate = None
-    if allowed is not None and program.dtype == np.float32 and not plan.streamed:
-        rate = ceiling(program.part("optimizer"), program.dim, allowed)
-    basis = "the ceiling of counted instructions"
+    rate, at_least, basis = None, False, ""
+    if allowed is not None and not plan.streamed:
+        rate, at_least, basis = _of_instructions(program, engine, allowed)
     if rate is None:
         with engine.here():
-            rate, basis = _tried(setting, engine), "a trial of a few instances"
+            rate, basis = _tried(setting, engine, plan.instances_per_batch), "a trial of a few instances"
     seconds = plan.coordinate_steps / rate
     asked = setting.steps // program.check_every * engine.launches_to_ask(program)
     each = seconds / plan.batches / setting.steps
     launches = plan.batches * (
         _launches(setting, program, engine, each) + _ended_early(program, setting.steps * each) + asked
     )
-    return dataclasses.replace(plan, seconds=seconds, launches=launches, basis=basis)
+    return dataclasses.replace(plan, seconds=seconds, launches=launches, basis=basis, at_least=at_least)
 
 
-def _tried(setting: Setting, engine: Engine) -> float:
-    """Coordinate-steps/s of a few instances of the setting."""
+def _of_instructions(program: Program, engine: Engine, allowed: float) -> tuple[float | None, bool, str]:
+    """Coordinate-steps/s of a GPU, whether that is the most there can be, and what it rests on; None where nothing says."""
+    optimizer = program.part("optimizer")
+    most = ceiling(optimizer, program.dim, allowed)
+    if most is None:
+        return None, False, ""
+    found = share(engine.device_name, optimizer, program.dim, program.dtype.name)
+    if found is not None:
+        return found[0] * most, False, f"rates measured on this device, {found[1]}"
+    return (most, True, "the ceiling of counted instructions") if program.dtype == np.float32 else (None, False, "")
+
+
+def _tried(setting: Setting, engine: Engine, most: int) -> float:
+    """Coordinate-steps/s of a few instances of the setting, ``most`` at most."""
     configurations = setting.sweep().parts
-    per = max(1, TRIAL_COORDINATES // (len(configurations) * setting.landscape.dimension))  # type: ignore[attr-defined]
-    few = dataclasses.replace(setting, instances=min(setting.instances, per), record=None)
+    per = max(1, engine.trial_coordinates // (len(configurations) * setting.landscape.dimension))  # type: ignore[attr-defined]
+    few = dataclasses.replace(setting, instances=min(most, per), record=None)
     batch = Batch(few, few.program(configurations, 0, few.instances), configurations, engine, None)
     active = np.arange(batch.program.rows, dtype=np.int32)
     reached, length, most = 0, 1, paces(batch.program, engine).most

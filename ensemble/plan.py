@@ -30,9 +30,11 @@ class Plan:
     ``bytes_needed``: the most memory that the ensemble takes at once, beyond the loaded library: on the device with ``cuda``,
     else all of it, results included; ``bytes_of_results``: what stays; ``bytes_available``: what it may take;
     ``coordinate_steps``, ``launches`` and ``seconds``: the most there can be, where events may end a run early. ``basis`` says what
-    the seconds rest on. ``streamed``: registers of a GPU do not suffice for an instance, whose state every step reads from memory
-    and writes back: as fast as memory is, not as the instructions. Where every coordinate is treated by itself, only the steps at
-    which the event is asked do; with :class:`~ensemble.events.Never`, none. Only ``plan_only=True`` estimates the last three.
+    the seconds rest on. ``at_least``: on a GPU whose rates nobody has measured (``python -m ensemble gpu-check`` does), the seconds
+    are what its instructions take, and launches come on top. ``streamed``: registers of a GPU do not suffice for an instance, whose
+    state every step reads from memory and writes back: as fast as memory is, not as the instructions. Where every coordinate is
+    treated by itself, only the steps at which the event is asked do; with :class:`~ensemble.events.Never`, none. Only
+    ``plan_only=True`` estimates the last four.
     """
 
     backend: str
@@ -50,6 +52,7 @@ class Plan:
     launches: int = 0
     seconds: float = field(default=math.nan, compare=False)  # NaN equals nothing, itself included
     basis: str = ""
+    at_least: bool = False
 
     def __str__(self) -> str:
         lines = [
@@ -62,9 +65,10 @@ class Plan:
             lines.append("state     in memory, through which steps stream: registers do not suffice")
         if self.basis:
             lines.append(f"launches  {self.launches:,} or fewer")
+            time = _seconds(self.seconds)
             lines.append(
-                f"time      {_seconds(self.seconds)} or less, {self.coordinate_steps / self.seconds:.3g} coordinate-steps/s "
-                f"({self.basis})"
+                f"time      {f'at least {time}, plus the launches' if self.at_least else f'{time} or less'}, "
+                f"{self.coordinate_steps / self.seconds:.3g} coordinate-steps/s ({self.basis})"
             )
         return "\n".join(lines)
 

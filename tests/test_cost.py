@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import pytest
 
 import ensemble as en
+from ensemble.backends import measured
 from ensemble.backends.cost import ceiling, counts, instructions, named
 from ensemble.backends.numpy import NumpyEngine
 from ensemble.estimate import _launches
@@ -45,13 +47,66 @@ def test_a_plan_prints_what_the_run_will_take():
     assert "a guess" in text
 
 
-def test_a_gpu_is_planned_by_its_ceiling_and_a_result_states_its_share(monkeypatch):
-    """The engine of a device with the H200's instruction rate, whatever computes."""
+@pytest.fixture
+def h200(monkeypatch, tmp_path):
+    """The engine of a device with the H200's instruction rate, whatever computes; nobody has measured it."""
+    monkeypatch.setenv("ENSEMBLE_CACHE", str(tmp_path))
     monkeypatch.setattr(NumpyEngine, "thread_instructions", lambda self: H200)
+    monkeypatch.setattr(NumpyEngine, "device_name", "a device")
     monkeypatch.setattr(NumpyEngine, "describe", lambda self, program: {"thread_instructions_per_second": H200})
-    plan = en.simulate(**RUN, plan_only=True)
+
+
+def planned(**changes):
+    return en.simulate(**RUN | changes, plan_only=True)
+
+
+@pytest.mark.usefixtures("h200")
+def test_a_gpu_is_planned_by_what_was_measured_on_it_once_it_was():
+    assert planned().at_least
+    assert not planned(dtype="float64").at_least  # a trial: no instructions were counted
+    assert "or less" in str(planned(dtype="float64"))
+    least = planned().seconds
+    measured.keep("a device", "2026-01-01", [measured.Rate("Adam", 16, "float32", 0.5)])
+    assert planned().seconds == pytest.approx(2 * least)
+    assert planned().basis == "rates measured on this device, 2026-01-01"
+    assert re.search(r"time      [^ ]+ s or less, .*\(rates measured on this device, 2026-01-01\)", str(planned()))
+    assert planned(dtype="float64").basis == "a trial of a few instances"
+    rates = [
+        measured.Rate(name, dim, dtype, {"float32": 0.5, "float64": 0.25}[dtype] / (1 + (dim > 100)) / (1 + len(name)))
+        for name in ("Adam", "HeavyBall", "Momentum")
+        for dim in (16, 1024)
+        for dtype in ("float32", "float64")
+    ]
+    measured.keep("a device", "2026-01-02", rates)
+    assert planned().seconds == pytest.approx(2 * 5 * least)
+    assert planned(dtype="float64").seconds == pytest.approx(4 * 5 * least)
+    large = 64 * counts()["Adam", 64] / counts()["Adam", 16] * least
+    assert planned(landscape=en.QuarticSaddle(dim=1024)).seconds == pytest.approx(4 * 5 * large)
+    other = counts()["AdaGrad", 16] / counts()["Adam", 16] * least
+    assert planned(optimizer=en.AdaGrad()).seconds == pytest.approx(2 * 9 * other)  # the median of all
+
+
+@pytest.mark.usefixtures("h200")
+@pytest.mark.parametrize("spoilt", [b"", b"{}", b'{"rates": 3}', b"\xff", "of other kernels", "of none"])
+def test_what_was_not_measured_so_is_not_used(spoilt, monkeypatch):
+    path = measured.keep("a device", "2026-01-01", [measured.Rate("Adam", 16, "float32", 0.5)])
+    assert not planned().at_least
+    if spoilt == "of other kernels":
+        monkeypatch.setattr(measured.sources, "digest", lambda _: "another")
+    elif spoilt == "of none":
+        path.write_text(path.read_text().replace("0.5", "0.0"))
+    else:
+        path.write_bytes(spoilt)
+    assert planned().at_least
+    assert "at least" in str(planned())
+
+
+@pytest.mark.usefixtures("h200")
+def test_a_gpu_is_planned_by_its_ceiling_and_a_result_states_its_share():
+    plan = planned()
     assert plan.basis == "the ceiling of counted instructions"
     assert plan.seconds == pytest.approx(50 * 16 * 40 * counts()["Adam", 16] / H200)
+    assert re.search(r"time      at least [^ ]+ s, plus the launches, .* coordinate-steps/s \(the ceiling", str(plan))
     attrs = en.simulate(**RUN).dataset.attrs
     achieved = attrs["coordinate_steps_per_second"]
     assert attrs["share_of_ceiling"] == pytest.approx(achieved * counts()["Adam", 16] / H200)

@@ -16,7 +16,7 @@ from . import sources
 from .complaints import explained
 from .cost import INSTRUCTIONS_PER_CLOCK
 from .device import DeviceEngine
-from .groups import power_of_two
+from .groups import COORDINATES_PER_PROCESSOR, power_of_two
 from .memory import available_memory
 from .program import Program
 
@@ -118,6 +118,8 @@ class CudaEngine(DeviceEngine):
         clock = 1e3 * cupy.cuda.runtime.deviceGetAttribute(CLOCK_RATE, self.device)
         self.watched = bool(cupy.cuda.runtime.deviceGetAttribute(KERNEL_EXEC_TIMEOUT, self.device))
         self._instructions = INSTRUCTIONS_PER_CLOCK * clock * properties["multiProcessorCount"]
+        fills = properties["multiProcessorCount"] * COORDINATES_PER_PROCESSOR
+        self.trial_coordinates = max(self.trial_coordinates, fills)
         super().__init__(lanes, properties["multiProcessorCount"], streamed, window)
 
     def here(self) -> Any:

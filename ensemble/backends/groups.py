@@ -9,6 +9,8 @@ from .program import Program
 COORDINATES_PER_LANE = 16
 """Four blocks: enough independent work to hide latencies, few enough for their state to stay in registers. Landscapes may want
 fewer (``Landscape.coordinates_per_lane``)."""
+COORDINATES_PER_PROCESSOR = 2048 * COORDINATES_PER_LANE
+"""Of the threads that a multiprocessor holds, at most: a run of fewer fills no device."""
 KEPT_PER_LANE = 64
 """Registers of a lane that x and the optimizer's vectors may fill; as many again serve one step."""
 KEPT_DOUBLES_PER_LANE = 48

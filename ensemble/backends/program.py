@@ -313,6 +313,12 @@ class Engine(ABC):
         """Memory of the host that arrays of so many bytes take, at most, on their way from a device, again and again."""
         return 0
 
+    device_name: str = ""
+    """What a GPU calls itself."""
+
+    trial_coordinates: int = 65_536
+    """Coordinates of a trial: enough for every thread to have tiles, few enough to be advanced at once."""
+
     watched: bool = False
     """Whether the system ends kernels that take long, as where a GPU serves a display."""
 
