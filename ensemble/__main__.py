@@ -1,4 +1,5 @@
-"""What was found on this machine, and a self-check: ``python -m ensemble``. With ``parts``: every part there is.
+"""What was found on this machine, and a self-check: ``python -m ensemble``. With ``parts``: every part there is; with ``gpu-check``:
+all that there is to find out about a GPU.
 
 ``--help`` says this. The exit status is 1 if a check fails, 2 if the argument is not understood.
 """
@@ -24,6 +25,7 @@ from .backends.cpu import available_threads
 from .backends.memory import available_memory
 from .backends.program import Engine
 from .events import Event
+from .gpu_check.command import main as gpu_check
 from .landscapes import Landscape
 from .noises import Noise
 from .optimizers import Optimizer
@@ -32,10 +34,11 @@ from .schedules import Schedule
 from .self_check import CHECKS
 from .starts import Start
 
-USAGE = """Usage: python -m ensemble [parts | --help]
+USAGE = """Usage: python -m ensemble [parts | gpu-check --out DIR | --help]
 
   without argument  what was found on this machine, and a self-check of a few seconds; exit status 1 if a check fails
-  parts             every landscape, optimizer, noise, start, event and schedule, with its formula"""
+  parts             every landscape, optimizer, noise, start, event and schedule, with its formula
+  gpu-check         everything about a GPU, in half an hour or less, and a report to send back; gpu-check --help says more"""
 KINDS: tuple[type[Part], ...] = (Landscape, Optimizer, Noise, Start, Event, Schedule)
 
 
@@ -126,8 +129,12 @@ def main(arguments: list[str]) -> int:
     if arguments == ["parts"]:
         show_parts(console)
         return 0
+    if arguments[:1] == ["gpu-check"]:
+        return gpu_check(arguments[1:])
     if arguments:
-        console.print(f"python -m ensemble was given {' '.join(arguments)!r}; give nothing, 'parts' or '--help'.")
+        console.print(
+            f"python -m ensemble was given {' '.join(arguments)!r}; give nothing, 'parts', 'gpu-check' or '--help'."
+        )
         return 2
     engines = show_found(console)
     return 0 if show_self_check(console, engines) else 1

@@ -3,7 +3,8 @@
 Kernels are compiled by NVRTC with the options that they are given and those that CuPy adds, and their PTX is executed by
 ``tests/ptx``. Arrays lie in the host's memory, between guards, each on a device of its own: what CuPy refuses is refused, such as an
 array of another device than the thread's current one, or one of NumPy's among the device's. ``$STANDIN_DEVICES`` says how many
-devices there are, ``$STANDIN_TIMEOUT`` whether they have a display's watchdog. Nothing here knows the library.
+devices there are, ``$STANDIN_NAME`` what they are called, ``$STANDIN_TIMEOUT`` whether they have a display's watchdog. Nothing here
+knows the library.
 """
 
 from __future__ import annotations

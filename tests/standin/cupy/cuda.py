@@ -44,7 +44,7 @@ def _attribute(number: int, device: int) -> int:
 
 
 def _properties(device: int) -> dict[str, Any]:
-    return {"name": b"a stand-in that executes PTX", "multiProcessorCount": PROCESSORS}
+    return {"name": os.environ.get("STANDIN_NAME", "a stand-in").encode(), "multiProcessorCount": PROCESSORS}
 
 
 runtime = SimpleNamespace(
@@ -138,6 +138,10 @@ class Stream:
     def _check(self) -> None:
         if self.device != current():
             raise CUDARuntimeError(f"cudaErrorInvalidResourceHandle: a stream of device {self.device} on {current()}")
+
+
+def set_allocator(allocator: Any = None) -> None:
+    """Every array is an allocation of its own already."""
 
 
 _streams: dict[int, Stream] = {}
