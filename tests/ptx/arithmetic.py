@@ -124,6 +124,18 @@ def inserted(a: Any, b: Any, position: Any, length: Any) -> Any:
     return b & ~mask | shifted(a, position, left=True) & mask
 
 
+def permuted(a: Any, b: Any, chosen: Any) -> Any:
+    """Four of the bytes of two words, each chosen by four bits: its number, and whether its sign takes its place."""
+    both = np.asarray(b).astype(np.uint64) << np.uint64(32) | np.asarray(a).astype(np.uint64)
+    found = np.uint32(0)
+    for k in range(4):
+        which = np.asarray(chosen) >> np.uint32(4 * k)
+        byte = (both >> (np.uint64(8) * (which & np.uint32(7)).astype(np.uint64))).astype(np.uint32) & np.uint32(0xFF)
+        byte = np.where(which & np.uint32(8), (byte >> np.uint32(7)) * np.uint32(0xFF), byte)
+        found = found | byte << np.uint32(8 * k)
+    return found
+
+
 # ---- comparisons and choices
 
 _ORDERED: dict[str, Function] = {
@@ -240,6 +252,7 @@ _MADE: dict[str, Callable[[Instruction, str], Operation]] = {
     "neg": _negated,
     "not": _plain(operator.invert, 1),
     "or": _plain(operator.or_, 2),
+    "prmt": lambda i, kind: Operation(permuted, ("u32",) * 3, "u32"),
     "rcp": lambda i, kind: Operation(lambda a: KINDS[kind].type(1) / a, (kind,), kind),
     "rem": _plain(remainder, 2),
     "selp": lambda i, kind: Operation(lambda a, b, p: np.where(p, a, b), (kind, kind, "pred"), kind),

@@ -125,6 +125,13 @@ def inserted(a: int, b: int, position: int, length: int, bits: int) -> int:
     return b
 
 
+def permuted(a: int, b: int, chosen: int) -> int:
+    """PTX ISA, "prmt" in its default mode: nibbles of ``chosen`` name bytes of {b, a}; their upper bit replicates the byte's sign."""
+    source = a.to_bytes(4, "little") + b.to_bytes(4, "little")
+    nibbles = [chosen >> 4 * k & 15 for k in range(4)]
+    return int.from_bytes((source[n & 7] if n < 8 else 255 * (source[n & 7] > 127) for n in nibbles), "little")
+
+
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "eq": lambda a, b: a == b,
     "ne": lambda a, b: a != b,

@@ -185,6 +185,7 @@ CASES: dict[str, Case] = {
         for kind in ("b32", "b64", "b16")
     },
     **{f"shr.{kind}": ((kind, "u32"), kind, oracle.shifted_right) for kind in ("s32", "s64", "u32", "u64")},
+    "prmt.b32": (("u32",) * 3, "u32", oracle.permuted),
     **{
         f"bfi.b{bits}": (
             (f"u{bits}", f"u{bits}", "u32", "u32"), f"u{bits}", lambda a, b, p, n, bits=bits: oracle.inserted(a, b, p, n, bits),
