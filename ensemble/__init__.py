@@ -17,7 +17,7 @@ from .records import Record, lin_spaced, log_spaced
 from .results.files import UnreadableFileError
 from .results.loading import load
 from .results.result import Result, replay
-from .running import UnfinishedError
+from .run.running import UnfinishedError
 from .schedules import *
 from .simulate import compare, simulate
 from .starts import *

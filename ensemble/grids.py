@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
 from .words import told
-
-if TYPE_CHECKING:
-    from .part import Part
 
 _written = itertools.count()
 SAID = 12
@@ -125,15 +121,3 @@ def zipped(**values: Any) -> Zipped:
         raise ValueError(f"zipped() was given lists of lengths {lengths}; give lists of one and the same length.")
     group, order = uuid.uuid4().hex, next(_written)
     return Zipped({name: Grid(v, group, order) for name, v in lists.items()})
-
-
-def grids_of(part: Part, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Grid]]:
-    """Every grid in a part and in the parts it holds, with the names of the fields that lead to it from `path` on."""
-    from .part import Part
-
-    for f in dataclasses.fields(part):
-        value = getattr(part, f.name)
-        if isinstance(value, Grid):
-            yield (*path, f.name), value
-        elif isinstance(value, Part):
-            yield from grids_of(value, (*path, f.name))

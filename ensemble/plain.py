@@ -1,4 +1,7 @@
-"""What counts as a number, a flag or an array of numbers in what somebody gives: one answer for parts, runs, statistics, pictures."""
+"""What counts as a number, a flag or an array of numbers in what somebody gives: one answer for parts, runs, statistics, pictures.
+
+Functions that begin with ``is`` say whether it does; the others refuse what does not, in one line.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .words import told
 
 
 def is_flag(value: object) -> bool:
@@ -50,3 +55,34 @@ def array_of_numbers(value: object) -> NDArray[Any] | None:
             array = array.astype(np.float64)
         return array if array.dtype.kind in "iuf" else None
     return None
+
+
+# ---- refusals
+
+
+def check_kind(name: str, value: object, kind: type, example: str) -> None:
+    """Refuses anything but an instance of ``kind``, with TypeError."""
+    if not isinstance(value, kind):
+        given = f"the class {value.__name__}" if isinstance(value, type) else f"{told(value)} ({type(value).__name__})"
+        raise TypeError(f"{name} must be {kind.__name__.lower()} made like {example}; {given} was given.")
+
+
+def whole(name: str, value: object, low: int, high: int) -> int:
+    """A whole number from ``low`` to ``high``, both among them; anything else is a ValueError."""
+    if not is_whole(value, low, high):
+        raise ValueError(f"{name}={told(value)}: give a whole number from {low} to {high}.")
+    return int(value)  # type: ignore[call-overload]
+
+
+def one_of(name: str, value: object, choices: tuple[str, ...]) -> str:
+    """One of several words; anything else is a ValueError."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name}={told(value)}: give one of {', '.join(repr(c) for c in choices)}.")
+    return value
+
+
+def flag(name: str, value: object) -> bool:
+    """True or False; anything else is a ValueError."""
+    if not is_flag(value):
+        raise ValueError(f"{name}={told(value)}: give True or False.")
+    return bool(value)

@@ -9,20 +9,21 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from .checks.first_use import engine_for
-from .estimate import estimated
 from .events import Event, Never
-from .given import MOST_STEPS, checked_setting, flag, is_kind, one_of, whole
 from .landscapes.base import Landscape
 from .noises import Noise
 from .optimizers import Optimizer
-from .plan import Plan, plan_run, plan_runs
+from .plain import check_kind, flag, one_of, whole
 from .records import Record
 from .results.history import unchanged
 from .results.result import Result
-from .running import carry_out
-from .runs import execute
-from .setting import Setting
+from .run.engines import engine_for
+from .run.estimate import estimated
+from .run.experiment import Experiment
+from .run.given import MOST_STEPS, checked_setting
+from .run.plan import Plan, plan_run, plan_runs
+from .run.running import carry_out
+from .run.runs import execute
 from .starts import Start
 from .words import told
 
@@ -71,12 +72,12 @@ def simulate(
         keep_x: keep the final iterates.
         threads: of the cpu backend; None: all processors of the process.
         progress: show a bar; None: on a terminal.
-        plan_only: return the :class:`~ensemble.plan.Plan` (memory, batches, launches, time) and run only what tells the speed: on the
+        plan_only: return the :class:`~ensemble.run.plan.Plan` (memory, batches, launches, time) and run only what tells the speed: on the
             CPU a few instances for a moment, on a GPU nothing.
         first_instance: id of the first instance: shards of one ensemble run on several machines.
 
     Returns:
-        A :class:`Result`, or a :class:`~ensemble.plan.Plan` where ``plan_only``. A run that Ctrl-C ended is a valid result to
+        A :class:`Result`, or a :class:`~ensemble.run.plan.Plan` where ``plan_only``. A run that Ctrl-C ended is a valid result to
         the step reached, its ``interrupted`` attribute 1.
 
     Raises:
@@ -140,7 +141,7 @@ def compare(
     if bad:
         raise ValueError(f"compare(optimizers=...): names must be non-empty text, not {told(bad)}.")
     for name, optimizer in optimizers.items():
-        is_kind(f"optimizers[{told(name)}]", optimizer, Optimizer, "Adam(lr=1e-3)")
+        check_kind(f"optimizers[{told(name)}]", optimizer, Optimizer, "Adam(lr=1e-3)")
     horizons: dict[str, Any]
     if isinstance(steps, Mapping):
         if set(steps) != set(optimizers):
@@ -182,7 +183,7 @@ def compare(
 
 
 def _run(
-    settings: dict[str, Setting], backend: str, keep_x: object, threads: object, progress: object, plan_only: object
+    settings: dict[str, Experiment], backend: str, keep_x: object, threads: object, progress: object, plan_only: object
 ) -> Result | Any:
     keep = flag("keep_x", keep_x)
     count = None if threads is None else whole("threads", threads, 1, 4096)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .grids import Grid, grids_of
+from .grids import Grid
 from .part import Part
 from .words import stable
 
@@ -53,6 +53,16 @@ class Sweep:
     @property
     def shape(self) -> tuple[int, ...]:
         return tuple(axis.size for axis in self.axes)
+
+
+def grids_of(part: Part, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Grid]]:
+    """Every grid in a part and in the parts it holds, with the names of the fields that lead to it from `path` on."""
+    for f in dataclasses.fields(part):
+        value = getattr(part, f.name)
+        if isinstance(value, Grid):
+            yield (*path, f.name), value
+        elif isinstance(value, Part):
+            yield from grids_of(value, (*path, f.name))
 
 
 def substituted(part: Part, path: Path, chosen: Mapping[Path, Any]) -> Part:

@@ -14,9 +14,9 @@ from parts import combined, covering, example, kinds, variants
 import ensemble as en
 from ensemble.backends.cpu import CpuEngine
 from ensemble.backends.numpy import NumpyEngine
-from ensemble.plan import MEMORY_SHARE, plan_run
-from ensemble.runs import execute
-from ensemble.setting import Setting
+from ensemble.run.experiment import Experiment
+from ensemble.run.plan import MEMORY_SHARE, plan_run
+from ensemble.run.runs import execute
 from ensemble.starts import Source
 
 DIM = 21
@@ -64,8 +64,8 @@ def setting(arguments):
         "paired": True,
         "record": None,
     }
-    names = [field.name for field in dataclasses.fields(Setting)]
-    return Setting(**{name: arguments[name] if name in arguments else usual[name] for name in names})
+    names = [field.name for field in dataclasses.fields(Experiment)]
+    return Experiment(**{name: arguments[name] if name in arguments else usual[name] for name in names})
 
 
 def program(arguments):

@@ -97,7 +97,7 @@ THINGS = {
     "lin_spaced": en.lin_spaced(7),
     "Plan": en.simulate(**RUN | {"plan_only": True}),
     "plan of a run": en.simulate(**RUN | {"record": RECORD, "plan_only": True}),
-    "Setting": en.simulate(**RUN | {"record": RECORD, "optimizer": en.GradientDescent(en.grid(0.1, 0.2))}).settings[""],
+    "Experiment": en.simulate(**RUN | {"record": RECORD, "optimizer": en.GradientDescent(en.grid(0.1, 0.2))}).settings[""],
     "Result": en.simulate(**RUN | {"record": RECORD}),
     "diverged Result": en.simulate(**RUN | {"optimizer": en.GradientDescent(1e6), "start": en.Point(5.0), "event": None}),
     "compared Result": en.compare(

@@ -11,8 +11,8 @@ import ensemble as en
 from ensemble.backends import measured
 from ensemble.backends.cost import ceiling, counts, instructions, named
 from ensemble.backends.numpy import NumpyEngine
-from ensemble.estimate import _launches
-from ensemble.setting import Setting
+from ensemble.run.estimate import _launches
+from ensemble.run.experiment import Experiment
 
 H200 = 3.35e13  # thread-instructions/s: 132 multiprocessors of 128 at 1.98 GHz
 RUN = {
@@ -154,4 +154,4 @@ def setting(**more):
         "event": en.Never(), "first_instance": 0, "seed": 0, "dtype": "float32", "math": "fast", "check_every": 1, "paired": True,
         "record": None,
     } | more  # fmt: skip
-    return Setting(**{f.name: given[f.name] for f in dataclasses.fields(Setting)})
+    return Experiment(**{f.name: given[f.name] for f in dataclasses.fields(Experiment)})

@@ -361,7 +361,7 @@ def test_the_plan_says_what_streams_through_memory() -> None:
 def test_what_is_planned_on_a_device_counts_the_questions_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(EmulatedEngine, "thread_instructions", lambda self: 1e13)
     monkeypatch.setattr(
-        sys.modules["ensemble.estimate"], "_tried", lambda *_: 1e12
+        sys.modules["ensemble.run.estimate"], "_tried", lambda *_: 1e12
     )  # the emulation's pace says nothing
     monkeypatch.setattr(
         sys.modules["ensemble.checks.first_use"], "choose", lambda *_: (EmulatedEngine(None, processors=132), "")

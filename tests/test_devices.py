@@ -19,8 +19,8 @@ from ensemble.backends import choice
 from ensemble.backends.cuda import CudaEngine
 from ensemble.backends.program import Engine
 from ensemble.checks import companions, structs
-from ensemble.field import Field
-from ensemble.plan import Memory
+from ensemble.run.field import Field
+from ensemble.run.plan import Memory
 
 __all__ = ["two_devices"]
 pytestmark = [needs_nvrtc, pytest.mark.filterwarnings("ignore:.*starts already satisfy the event")]

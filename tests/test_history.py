@@ -16,7 +16,7 @@ import pytest
 from bad_calls import COMPARED, RESULT, RUN, complaint
 
 import ensemble as en
-from ensemble.setting import Setting
+from ensemble.run.experiment import Experiment
 
 ROOT = Path(en.__file__).parents[1]
 RECORDED = en.simulate(**RUN | {"record": en.Record("value", at=[0, 10, 30])})
@@ -44,7 +44,7 @@ def edited(result, **changes):
 
 
 def test_everything_that_decides_numbers_is_looked_at():
-    assert OTHER.keys() | {"steps"} == {f.name for f in dataclasses.fields(Setting)}
+    assert OTHER.keys() | {"steps"} == {f.name for f in dataclasses.fields(Experiment)}
 
 
 @pytest.mark.parametrize("loaded", [False, True], ids=["in memory", "from a file"])

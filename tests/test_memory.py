@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 import ensemble as en
-from ensemble import pace
 from ensemble.backends.cpu import CpuEngine
 from ensemble.backends.layout import tiles_of
 from ensemble.backends.numpy import NumpyEngine
-from ensemble.plan import MEMORY_SHARE
+from ensemble.run import pace
+from ensemble.run.plan import MEMORY_SHARE
 
 SADDLE = {
     "landscape": en.QuarticSaddle(dim=16),

@@ -12,7 +12,7 @@ from simulated_runs import covers, runs
 
 import ensemble as en
 from ensemble.backends.numpy import NumpyEngine
-from ensemble.progress import Reporter
+from ensemble.run.progress import Reporter
 from ensemble.statistics import nearest_minimum, occupancy_against_sharpness, points, quench, shares
 
 # ---- shares of outcomes

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from ensemble.estimate import _ended_early
-from ensemble.pace import (
+from ensemble.run.estimate import _ended_early
+from ensemble.run.pace import (
     LEAST_SECONDS,
     LONGEST_SECONDS,
     OVERHEAD_SHARE,

@@ -18,11 +18,11 @@ import ensemble as en
 from ensemble.backends.cpu import CpuEngine
 from ensemble.backends.numpy import NumpyEngine
 from ensemble.backends.program import Engine
-from ensemble.plan import plan_run
-from ensemble.progress import Reporter
-from ensemble.recording import SEPARATE, Room
-from ensemble.runs import execute
-from ensemble.setting import Setting
+from ensemble.run.experiment import Experiment
+from ensemble.run.plan import plan_run
+from ensemble.run.progress import Reporter
+from ensemble.run.recording import SEPARATE, Room
+from ensemble.run.runs import execute
 
 needs_compiler = pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++"))), reason="no C++ compiler on PATH")
 EVERYTHING = en.Record(["x", "value", "gradient_norm", "distance"], at=range(51), point=0.25)
@@ -70,7 +70,7 @@ FAST = {"dtype": "float32", "math": "fast"}
 def run(arguments, engine, ring_bytes, monkeypatch, segment_steps=None, per_batch=None):
     """The outcome of a run, where what is recorded within a segment may take so much memory."""
     monkeypatch.setattr(Engine, "ring_bytes", ring_bytes)
-    setting = Setting(**USUAL | arguments)
+    setting = Experiment(**USUAL | arguments)
     plan = plan_run(setting, engine, True)
     if per_batch:
         plan = dataclasses.replace(plan, batches=-(-setting.instances // per_batch), instances_per_batch=per_batch)
@@ -89,7 +89,7 @@ def same(one, other):
 
 def some(arguments, slots):
     """Memory for so many recorded steps."""
-    setting = Setting(**USUAL | arguments)
+    setting = Experiment(**USUAL | arguments)
     p = setting.program(setting.sweep().parts, 0, setting.instances)
     instances = setting.record.places(setting.instances).size
     room = Room.of(setting.record, setting.steps, 0, instances, p, NumpyEngine())

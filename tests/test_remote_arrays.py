@@ -11,7 +11,7 @@ from parts import example, kinds
 from remote import BusyEngine
 
 import ensemble as en
-import ensemble.field
+import ensemble.run.field
 import ensemble.simulate
 from ensemble import statistics
 
@@ -73,7 +73,7 @@ def assert_same(found, expected, rtol=0.0):
 @pytest.fixture
 def elsewhere(monkeypatch):
     """Makes `numpy` run on arrays that live elsewhere, until it is called."""
-    for module in ("ensemble.checks.first_use", "ensemble.field"):
+    for module in ("ensemble.run.engines", "ensemble.run.field"):
         monkeypatch.setattr(sys.modules[module], "choose", lambda *_: (BusyEngine(), ""))
     return monkeypatch.undo
 

@@ -12,7 +12,7 @@ from remote import RemoteEngine
 
 import ensemble as en
 from ensemble.backends.choice import choose
-from ensemble.field import Field
+from ensemble.run.field import Field
 from ensemble.statistics import (
     keskar,
     largest_eigenvalue,

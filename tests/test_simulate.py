@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 import ensemble as en
 from ensemble.backends.numpy import NumpyEngine
 from ensemble.backends.program import Engine
-from ensemble.plan import MEMORY_SHARE
-from ensemble.progress import Reporter
 from ensemble.records import QUANTITIES
-from ensemble.runs import Run
+from ensemble.run.plan import MEMORY_SHARE
+from ensemble.run.progress import Reporter
+from ensemble.run.runs import Run
 
 HERE = {"instances": 6, "steps": 8, "backend": "numpy", "progress": False, "dtype": "float64"}
 SADDLE = {

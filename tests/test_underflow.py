@@ -11,7 +11,7 @@ from parts import example, kinds
 
 import ensemble as en
 from ensemble.backends.program import Program
-from ensemble.underflow import flushed_to_zero
+from ensemble.run.underflow import flushed_to_zero
 
 
 def warned(**arguments) -> int:

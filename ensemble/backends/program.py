@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arithmetic.random import CONFIGURATION_STRIDE, round_keys
-from ..cached import cached_property
 from ..classes import in_library
 from ..landscapes.base import Landscape
 from ..part import Part, nested
 from ..words import told
+from .cached import cached_property
 from .columns import Tabled, distinct, packed_columns
 from .twins import cpp_type
 

@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 
 from ..events import Event
-from ..given import is_kind, whole
 from ..landscapes import Landscape, QuarticSaddle
 from ..part import Part, nested
+from ..plain import check_kind, whole
 from ..words import told
 from .companions import program_of, role_of
 from .findings import Check, Finding
@@ -37,7 +37,7 @@ def check(part: Part, *, dim: int | None = None, landscape: Landscape | None = N
     if dim is not None:
         whole("dim", dim, 1, 4096)
     if landscape is not None:
-        is_kind("landscape", landscape, Landscape, "QuarticSaddle(dim=16)")
+        check_kind("landscape", landscape, Landscape, "QuarticSaddle(dim=16)")
     if isinstance(part, Landscape):
         landscape = part
     elif landscape is None:

@@ -6,16 +6,13 @@ The library's own parts are not looked at: the tests do that.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
 from typing import Any
 
-from ..backends.choice import choose
-from ..backends.program import ROLES, Engine
+from ..backends.program import Engine
 from ..backends.trial import TrialEngine
 from ..classes import in_library
 from ..landscapes import Landscape
 from ..part import Part, nested
-from ..setting import Setting
 from .companions import program_of, role_of
 from .python import derivatives, python_faults
 from .structs import struct_fault
@@ -26,23 +23,6 @@ class PartError(ValueError):
 
 
 _used: set[tuple[Any, ...]] = set()
-
-
-def engine_for(backend: str, threads: int | None, settings: Iterable[Setting]) -> tuple[Engine, str]:
-    """The engine for settings, and why it was taken, after a look at every user's part that is used for the first time.
-
-    Raises:
-        PartError: one cannot be run as it is.
-        RuntimeError, NoTwinError: as :func:`~ensemble.backends.choice.choose`.
-    """
-    settings = tuple(settings)
-    engine, reason = choose(backend, threads, [part for setting in settings for part in setting.in_step()])
-    for setting in settings:
-        for role in ROLES:
-            part = getattr(setting, role)
-            if not all(in_library(type(p)) for p in nested(part)):
-                first_use(part, setting.landscape, setting.dtype, engine)
-    return engine, reason
 
 
 def first_use(part: Part, landscape: Any, dtype: str, engine: Engine) -> None:

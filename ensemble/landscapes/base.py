@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..arithmetic.vec import Array
-from ..grids import grids_of
 from ..part import ANY, Part
+from ..sweep import grids_of
 
 Bound = float | tuple[float, ...]
 Box = tuple[Bound, Bound]

@@ -8,9 +8,9 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
-from ..grids import grids_of
 from ..landscapes import Landscape
 from ..plain import array_of_numbers, is_flag, is_number, is_whole
+from ..sweep import grids_of
 from ..words import told
 
 P = ParamSpec("P")

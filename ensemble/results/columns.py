@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..part import Part
-from ..setting import Setting
+from ..run.experiment import Experiment
 from ..sweep import Axis, Path
 from ..words import stable
 
@@ -37,7 +37,7 @@ class Place(NamedTuple):
         return whose if not self.number else f"{whose}{self.number + 1}"
 
 
-def place_of(setting: Setting, path: Path) -> Place:
+def place_of(setting: Experiment, path: Path) -> Place:
     role, names = path[0], path[1:]
     if role != OPTIMIZER:
         return Place(role, 0, names)
@@ -46,7 +46,7 @@ def place_of(setting: Setting, path: Path) -> Place:
     return Place(*key, names[len(owners[key][0]) :])
 
 
-def value_at(setting: Setting, place: Place) -> Any:
+def value_at(setting: Experiment, place: Place) -> Any:
     """What a setting has in a place; None where it has no such place, or a grid there."""
     found: Any
     if isinstance(place.owner, str):
@@ -93,7 +93,7 @@ def _named(places: list[Place], reserved: frozenset[str]) -> dict[Place, str]:
     return made
 
 
-def columns(settings: Mapping[str, Setting]) -> tuple[dict[str, list[Any]], dict[str, NDArray[np.float64]]]:
+def columns(settings: Mapping[str, Experiment]) -> tuple[dict[str, list[Any]], dict[str, NDArray[np.float64]]]:
     """Name -> values over all configurations of all optimizers, and the same of vectors (configurations, coordinates).
 
     Every optimizer has a value in the columns of the fields it has, swept or not; NaN, or no word, where it has no such field.
@@ -126,7 +126,7 @@ def columns(settings: Mapping[str, Setting]) -> tuple[dict[str, list[Any]], dict
     return {name: _one_type(column) for name, column in found.items()}, vectors
 
 
-def _places(setting: Setting, axis: Axis) -> dict[str, Place]:
+def _places(setting: Experiment, axis: Axis) -> dict[str, Place]:
     return {field: place_of(setting, path) for field, path in axis.paths.items()}
 
 

@@ -9,7 +9,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..records import QUANTITIES
-from ..setting import Outcome, Setting
+from ..run.experiment import Experiment
+from ..run.outcome import Outcome
 from ..sweep import Axis
 from .columns import Place, columns, place_of
 
@@ -21,10 +22,10 @@ def _same_axis(a: Axis, b: Axis) -> bool:
     return same and all(np.array_equal(a.vectors[field], b.vectors[field]) for field in a.vectors)
 
 
-def _common_axes(settings: dict[str, Setting]) -> tuple[Axis, ...] | None:
+def _common_axes(settings: dict[str, Experiment]) -> tuple[Axis, ...] | None:
     """The axes that all runs share, of the same fields in the same places, or None if they differ."""
 
-    def places(setting: Setting) -> list[list[Place]]:
+    def places(setting: Experiment) -> list[list[Place]]:
         return [[place_of(setting, path) for path in axis.paths.values()] for axis in setting.sweep().axes]
 
     first, *others = settings.values()
@@ -47,7 +48,7 @@ def status_of(outcome: Outcome) -> NDArray[np.int8]:
 class _Stack:
     """Puts the runs' arrays (configurations, ...) together under the right leading dimensions."""
 
-    def __init__(self, settings: dict[str, Setting]) -> None:
+    def __init__(self, settings: dict[str, Experiment]) -> None:
         self.settings = settings
         self.names = list(settings)
         self.sweeps = {name: s.sweep() for name, s in settings.items()}
@@ -97,7 +98,7 @@ class _Stack:
         return coords, variables
 
 
-def assemble(settings: dict[str, Setting], outcomes: dict[str, Outcome], keep_x: bool) -> xr.Dataset:
+def assemble(settings: dict[str, Experiment], outcomes: dict[str, Outcome], keep_x: bool) -> xr.Dataset:
     """The dataset of one run, or of several that are compared: of those of which there are outcomes."""
     settings = {name: settings[name] for name in outcomes}
     stack = _Stack(settings)
@@ -161,7 +162,7 @@ def assemble(settings: dict[str, Setting], outcomes: dict[str, Outcome], keep_x:
 
 
 def _add_records(
-    stack: _Stack, found: list[Outcome], setting: Setting, coords: dict[str, Any], variables: dict[str, Any]
+    stack: _Stack, found: list[Outcome], setting: Experiment, coords: dict[str, Any], variables: dict[str, Any]
 ) -> None:
     record = setting.record
     assert record is not None
@@ -209,7 +210,7 @@ def _extended(outcome: Outcome, name: str, first: Outcome, axis: int) -> NDArray
     return filling if array is None else np.concatenate([array, filling], axis=axis)
 
 
-def disassemble(dataset: xr.Dataset, settings: dict[str, Setting]) -> dict[str, Outcome]:
+def disassemble(dataset: xr.Dataset, settings: dict[str, Experiment]) -> dict[str, Outcome]:
     """The outcomes that :func:`assemble` was given, without the optimizers' memory."""
     if "optimizer" in dataset.coords:  # those that had begun
         begun = set(dataset["optimizer"].to_numpy().tolist())

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..backends.sources import kernels
-from ..given import flag
-from ..setting import Outcome, Setting
+from ..plain import flag
+from ..run.experiment import Experiment
+from ..run.outcome import Outcome
 from .provenance import described
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def code() -> str:
     return total.hexdigest()[:16]
 
 
-def decided(settings: Mapping[str, Setting], options: Mapping[str, Any]) -> dict[str, Any]:
+def decided(settings: Mapping[str, Experiment], options: Mapping[str, Any]) -> dict[str, Any]:
     """What decides the numbers of a run of any length, in JSON's types: settings, but for their steps, and the backend."""
     return decided_of({name: described(setting) for name, setting in settings.items()}, options)
 
@@ -156,7 +157,7 @@ def unchanged(what: str, result: Result, force: object, landscape_alone: bool = 
     return said
 
 
-def _other_shape(setting: Setting | None, outcome: Outcome, ran: Mapping[str, Any]) -> str:
+def _other_shape(setting: Experiment | None, outcome: Outcome, ran: Mapping[str, Any]) -> str:
     """What makes arrays of another shape, in words; empty: nothing."""
     if setting is None or len(setting.sweep().parts) != outcome.event_step.shape[0]:
         return "the number of configurations"

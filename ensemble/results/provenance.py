@@ -16,7 +16,8 @@ from ..backends.cost import ceiling
 from ..grids import Grid
 from ..part import Part, plain
 from ..records import Spaced
-from ..setting import Outcome, Setting, standing
+from ..run.experiment import Experiment
+from ..run.outcome import Outcome, standing
 
 FORMAT = "descent-ensemble 2"
 ARRAYS = {"x", "vectors", "integers", "event_step", "event", "diverged_step", "reported"} | {
@@ -26,7 +27,7 @@ ARRAYS = {"x", "vectors", "integers", "event_step", "event", "diverged_step", "r
 
 
 def provenance(
-    settings: dict[str, Setting], outcomes: dict[str, Outcome], options: dict[str, Any], ended_by: str
+    settings: dict[str, Experiment], outcomes: dict[str, Outcome], options: dict[str, Any], ended_by: str
 ) -> dict[str, Any]:
     import scipy
 
@@ -94,7 +95,7 @@ def facts(outcome: Outcome) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name not in ARRAYS}
 
 
-def _at_ceiling(setting: Setting, outcome: Outcome, coordinate_steps: int) -> float:
+def _at_ceiling(setting: Experiment, outcome: Outcome, coordinate_steps: int) -> float:
     """Seconds that the steps would take at the ceiling of counted instructions; NaN where it is not known."""
     allowed = outcome.device.get("thread_instructions_per_second")
     if allowed is None or setting.dtype != "float32":
@@ -103,7 +104,7 @@ def _at_ceiling(setting: Setting, outcome: Outcome, coordinate_steps: int) -> fl
     return math.nan if most is None else coordinate_steps / most
 
 
-def described(setting: Setting) -> dict[str, Any]:
+def described(setting: Experiment) -> dict[str, Any]:
     """A setting in JSON's types."""
     found: dict[str, Any] = {
         f.name: plain(getattr(setting, f.name)) for f in dataclasses.fields(setting) if f.name != "record"

@@ -9,13 +9,14 @@ import uuid
 from collections.abc import Mapping, Set
 from typing import Any
 
-from ..cached import cached_property
+from ..backends.cached import cached_property
 from ..classes import full_name, in_library, unlike
-from ..given import checked_setting, flag, one_of, whole
 from ..grids import Grid
 from ..part import Part
+from ..plain import flag, one_of, whole
 from ..records import Record, Spaced
-from ..setting import Setting
+from ..run.experiment import Experiment
+from ..run.given import checked_setting
 from .files import UnreadableFileError
 
 ROLES = ("landscape", "optimizer", "noise", "start", "event")
@@ -56,7 +57,7 @@ class Rebuilder:
         named = self.known[name]
         return next((kind for kind in named if not unlike(described.get("class", {}), kind)), named[0])
 
-    def settings(self, text: str, configurations: int) -> dict[str, Setting]:
+    def settings(self, text: str, configurations: int) -> dict[str, Experiment]:
         """All settings of a file, of which there are results of so many configurations in all.
 
         Raises:
@@ -72,7 +73,7 @@ class Rebuilder:
             raise UnreadableFileError(f"there are {configurations} configurations, and settings of {count}")
         return {name: self.setting(d) for name, d in described.items()}
 
-    def setting(self, described: Mapping[str, Any]) -> Setting:
+    def setting(self, described: Mapping[str, Any]) -> Experiment:
         """One setting."""
         _same_names("a setting", {*ROLES, *NUMBERS, "grids"}, set(described) - {"record"})
         swept = _Swept(_mapping(described["grids"], "the grids"))

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..given import MOST_INSTANCES, whole
-from ..setting import Outcome, Setting
+from ..plain import whole
+from ..run.experiment import Experiment
+from ..run.given import MOST_INSTANCES
+from ..run.outcome import Outcome
 from . import rebuild
 from .dataset import assemble, disassemble
 from .files import UnreadableFileError, reason
@@ -29,7 +31,7 @@ def format_number(said: object) -> int:
 
 
 def restored(
-    dataset: xr.Dataset, settings: dict[str, Setting], options: dict[str, Any], number: int
+    dataset: xr.Dataset, settings: dict[str, Experiment], options: dict[str, Any], number: int
 ) -> tuple[dict[str, Outcome], dict[str, Any], tuple[Piece, ...]]:
     """What was found, what decided its numbers, and which versions made them; ``number``: of the dataset's format.
 
@@ -64,7 +66,7 @@ def restored(
     return outcomes, then, history
 
 
-def check_restorable(dataset: xr.Dataset, settings: dict[str, Setting]) -> None:
+def check_restorable(dataset: xr.Dataset, settings: dict[str, Experiment]) -> None:
     """Refuses a dataset that someone has changed so that it could be written and not be loaded again.
 
     Raises:
@@ -114,7 +116,7 @@ def _add_state(dataset: xr.Dataset, outcomes: Mapping[str, Outcome]) -> None:
             setattr(outcome, name, dataset[variable].to_numpy())
 
 
-def _check(dataset: xr.Dataset, settings: Mapping[str, Setting], outcomes: dict[str, Outcome], keep_x: bool) -> None:
+def _check(dataset: xr.Dataset, settings: Mapping[str, Experiment], outcomes: dict[str, Outcome], keep_x: bool) -> None:
     """Refuses arrays that are not those of the settings: their kind and shape, and steps beyond the last."""
     settings = {name: settings[name] for name in outcomes}
     made = assemble(settings, outcomes, keep_x=False)

@@ -13,7 +13,8 @@ import numpy as np
 import xarray as xr
 
 from ..plain import is_flag
-from ..setting import Outcome, Setting
+from ..run.experiment import Experiment
+from ..run.outcome import Outcome
 from ..words import told
 from .dataset import assemble
 from .files import checked_path, write_whole
@@ -23,7 +24,7 @@ from .provenance import provenance
 from .restored import check_restorable
 
 if TYPE_CHECKING:
-    from ..field import Field
+    from ..run.field import Field
 
 
 @dataclass(eq=False)
@@ -42,7 +43,7 @@ class Result:
     """
 
     dataset: xr.Dataset
-    settings: dict[str, Setting]
+    settings: dict[str, Experiment]
     outcomes: dict[str, Outcome]
     options: dict[str, Any]
     history: tuple[Piece, ...] = ()
@@ -108,14 +109,14 @@ class Result:
                 decides the numbers.
             UnfinishedError: an error came after something had been finished, and has the result of that.
         """
-        from ..running import resumed
+        from ..run.running import resumed
 
         return resumed(self, steps, progress, force)
 
     def fields(self, dtype: str = "float64", *, force: bool = False) -> tuple[Field, ...]:
         """The landscape of every configuration, in the dataset's order, on the backend that ran it.
 
-        A :class:`~ensemble.field.Field` gives values, gradients and Hessian-vector products at any points, in ``dtype``; it
+        A :class:`~ensemble.run.field.Field` gives values, gradients and Hessian-vector products at any points, in ``dtype``; it
         is what statistics of sharpness and saddles evaluate points with. ``force=True`` takes the landscape as it is now, although
         it is not the one that ran.
 
@@ -123,7 +124,7 @@ class Result:
             ValueError: ``dtype`` is not ``"float32"`` or ``"float64"``, or the landscape has changed since the run.
             RuntimeError: the backend is absent here.
         """
-        from ..field import fields_of
+        from ..run.field import fields_of
 
         if not isinstance(dtype, str) or dtype not in ("float32", "float64"):
             raise ValueError(f"fields(dtype={told(dtype)}): give 'float32' or 'float64'.")
@@ -143,7 +144,7 @@ def summary(result: Result) -> str:
 
 
 def make_result(
-    settings: dict[str, Setting],
+    settings: dict[str, Experiment],
     outcomes: dict[str, Outcome],
     options: dict[str, Any],
     ended_by: str,

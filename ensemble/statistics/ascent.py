@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..field import Field
+from ..run.field import Field
 from .eigenvalues import extreme_pairs
 from .lifetimes import BoolArray, FloatArray, check_whole
 from .points import Probes, chunks

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..grids import Grid, grids_of
+from ..grids import Grid
 from ..part import Part
 from ..plain import is_real
-from ..sweep import substituted
+from ..sweep import grids_of, substituted
 from ..words import stable, told
 from .lifetimes import Frame
 

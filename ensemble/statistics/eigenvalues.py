@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
 
-from ..field import Field
+from ..run.field import Field
 from .lifetimes import MOST_WORK, BoolArray, FloatArray, check_whole
 from .points import DENSE_DIM, Probes, check_flag, check_number, chunks, placed
 

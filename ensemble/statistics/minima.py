@@ -10,9 +10,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..field import Field
 from ..landscapes.base import StationaryPoint
-from ..progress import Interrupt, Reporter
+from ..run.field import Field
+from ..run.progress import Interrupt, Reporter
 from ..warned import warn_with
 from .lifetimes import FloatArray, check_whole
 from .points import DENSE_DIM, check_flag, check_number, chunks, points_of

@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from ..field import seen_in_step
 from ..landscapes.base import Landscape
+from ..run.field import seen_in_step
 from ..words import told
 from .configurations import alike, configurations
 from .intervals import skewed_limits

@@ -14,8 +14,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..arithmetic.random import Random, Stream, round_keys
-from ..field import Field, field_of
 from ..plain import array_of_numbers, is_flag, is_number
+from ..run.field import Field, field_of
 from ..words import told
 from .lifetimes import INSTANCE, BoolArray, FloatArray, Frame, check_seed
 

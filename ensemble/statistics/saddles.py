@@ -8,8 +8,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from ..field import Field
 from ..plain import array_of_numbers
+from ..run.field import Field
 from ..words import told
 from .eigenvalues import extreme_pairs, spectrum
 from .intervals import FEWEST, mean_interval, wilson

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..field import Field
+from ..run.field import Field
 from ..words import told
 from .ascent import Ball, Box, highest
 from .eigenvalues import Estimate, hessians, largest_eigenvalue, smallest_eigenvalue, spectrum

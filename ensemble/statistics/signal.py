@@ -9,10 +9,10 @@ import numpy as np
 import xarray as xr
 
 from ..arithmetic.random import Random, round_keys
-from ..field import seen_in_step
 from ..landscapes.base import Landscape
 from ..noises import AlphaStable, Noise, StudentT
 from ..part import nested, put_column
+from ..run.field import seen_in_step
 from ..words import told
 from .configurations import alike, configurations
 from .intervals import median_interval

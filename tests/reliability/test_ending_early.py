@@ -12,7 +12,7 @@ import warnings
 import pytest
 
 import ensemble as en
-from ensemble.progress import Interrupt, Reporter
+from ensemble.run.progress import Interrupt, Reporter
 
 ESCAPE = {
     "landscape": en.QuarticSaddle(dim=3),
@@ -185,7 +185,7 @@ def test_handlers_are_put_back_after_a_run_an_interrupt_and_an_error(number, sen
 def test_a_second_ctrl_c_stops_at_once_and_later_ones_act_as_ever():
     running = started(
         "print('running', flush=True)\n"
-        "from ensemble.progress import Reporter\n"
+        "from ensemble.run.progress import Reporter\n"
         "Reporter.update = lambda *_: [signal.raise_signal(signal.SIGINT) for _ in range(2)]\n"
         "try:\n    run()\nexcept KeyboardInterrupt:\n"
         "    print('stopped', signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
@@ -200,7 +200,7 @@ def test_a_repeated_sigterm_is_one_and_a_late_one_ends_the_process():
             signal.raise_signal(signal.SIGTERM)
         assert interrupt.by == "SIGTERM"
     running = started(
-        "import time\nfrom ensemble.progress import Interrupt\n"
+        "import time\nfrom ensemble.run.progress import Interrupt\n"
         "with Interrupt():\n    print('running', flush=True)\n    time.sleep(60)"
     )
     running.send_signal(signal.SIGTERM)

@@ -197,7 +197,7 @@ MADE_ANEW = {
 def test_every_lock_and_pool_of_the_package_is_made_anew_in_a_child():
     """What keeps a lock, a thread or a pool must register with ``os.register_at_fork`` or refuse: a new one belongs in the table.
 
-    So does what the standard library locks: ``functools.cached_property`` in Python 3.11 (``ensemble.cached`` has one without).
+    So does what the standard library locks: ``functools.cached_property`` in Python 3.11 (``ensemble.backends.cached`` has one without).
     """
     kinds = {
         "Lock",

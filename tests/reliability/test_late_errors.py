@@ -14,8 +14,8 @@ import pytest
 import ensemble as en
 from ensemble.backends import compiler
 from ensemble.backends.numpy import NumpyEngine
-from ensemble.batch import Batch
-from ensemble.plan import MEMORY_SHARE
+from ensemble.run.batch import Batch
+from ensemble.run.plan import MEMORY_SHARE
 
 ESCAPE = {
     "landscape": en.QuarticSaddle(dim=3),

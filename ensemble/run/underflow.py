@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .backends.numpy import NumpyEngine, seen_by_kernel
-from .backends.program import Program
-from .starts import Source, Start
+from ..backends.numpy import NumpyEngine, seen_by_kernel
+from ..backends.program import Program
+from ..starts import Source, Start
 
 Rows = Callable[[int, int], NDArray[Any]]
 AT_ONCE = 1 << 16

@@ -9,18 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from .backends.crew import share
-from .backends.program import Engine, Program
-from .checks.first_use import engine_for
-from .given import MOST_STEPS, check_schedules, flag, whole
+from ..backends.crew import share
+from ..backends.program import Engine, Program
+from ..plain import flag, whole
+from ..results.history import Piece, unchanged
+from ..results.result import Result, make_result
+from ..warned import warn_with
+from .engines import engine_for
+from .experiment import Experiment
+from .given import MOST_STEPS, check_schedules
+from .outcome import Outcome, standing
 from .plan import Plan, plan_runs
 from .progress import Interrupt
 from .recording import recording_program
-from .results.history import Piece, unchanged
-from .results.result import Result, make_result
 from .runs import Run
-from .setting import Outcome, Setting, standing
-from .warned import warn_with
 
 PREPARED_AT_ONCE = 4
 """Programs that are compiled at the same time."""
@@ -43,8 +45,8 @@ class UnfinishedError(RuntimeError):
 
 
 def carry_out(
-    settings: Mapping[str, Setting],
-    ran: Mapping[str, Setting],
+    settings: Mapping[str, Experiment],
+    ran: Mapping[str, Experiment],
     engine: Engine,
     plans: Mapping[str, Plan],
     options: dict[str, Any],
@@ -107,7 +109,7 @@ def carry_out(
     return result
 
 
-def _goes_on(found: Outcome, setting: Setting) -> bool:
+def _goes_on(found: Outcome, setting: Experiment) -> bool:
     """Whether a run can go on from ``found``: what was not kept is computed again, the same bits."""
     vectors, integers = setting.optimizer.state_slots()
     kept = found.x.size and (found.vectors.size or not vectors) and (found.integers.size or not integers)
@@ -115,7 +117,7 @@ def _goes_on(found: Outcome, setting: Setting) -> bool:
 
 
 def _prepare(
-    settings: Mapping[str, Setting], engine: Engine, plans: Mapping[str, Plan], earlier: Mapping[str, Outcome]
+    settings: Mapping[str, Experiment], engine: Engine, plans: Mapping[str, Plan], earlier: Mapping[str, Outcome]
 ) -> None:
     """Compiles everything that will run, several programs at once: the last batch, too, which may be small."""
     work = []
@@ -141,7 +143,7 @@ def _of_starts_inside(outcomes: Mapping[str, Outcome], found: Mapping[str, Outco
     )
 
 
-def _of_underflow(settings: Mapping[str, Setting], outcomes: Mapping[str, Outcome]) -> str:
+def _of_underflow(settings: Mapping[str, Experiment], outcomes: Mapping[str, Outcome]) -> str:
     count = sum(outcome.flushed for outcome in outcomes.values())
     if not count:
         return ""
@@ -179,7 +181,7 @@ def resumed(result: Result, steps: object, progress: object, force: object) -> R
     return carry_out(settings, ran, engine, plans, options, show, found, result.history, forced)
 
 
-def _with_records_of(found: Outcome, setting: Setting) -> Setting:
+def _with_records_of(found: Outcome, setting: Experiment) -> Experiment:
     """The setting, recording where ``found`` was recorded, and after it where the setting says."""
     if setting.record is None or found.record_steps is None:
         return setting

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from .backends.memory import least_memory
-from .backends.program import Engine, Program
+from ..backends.memory import least_memory
+from ..backends.program import Engine, Program
+from .experiment import Experiment
 from .recording import PIECE, Room
-from .setting import Setting
 
 MEMORY_SHARE = 0.7
 """Share of the free memory that an ensemble may take."""
@@ -20,7 +20,7 @@ DATASET = 17
 INSTANCE = 8
 """Bytes of an instance's id in the dataset; twice as many while xarray makes an index of it."""
 DRAWN_AT_ONCE = 2
-"""Arrays of :data:`~ensemble.recording.PIECE` coordinates that a start makes at once: those it has drawn, and those drawn before."""
+"""Arrays of :data:`~ensemble.run.recording.PIECE` coordinates that a start makes at once: those it has drawn, and those drawn before."""
 
 
 @dataclass(frozen=True)
@@ -104,10 +104,10 @@ class Memory:
     """Of a row in the result, without what was recorded of it."""
     recorded: float
     """Recorded of a row, on average."""
-    setting: Setting
+    setting: Experiment
 
     @classmethod
-    def of(cls, setting: Setting, program: Program, engine: Engine, keep_x: bool, stacked: bool) -> Memory:
+    def of(cls, setting: Experiment, program: Program, engine: Engine, keep_x: bool, stacked: bool) -> Memory:
         item, (vectors, integers) = program.dtype.itemsize, program.slots
         own = (1 + vectors) * program.dim * item + integers * program.integer_dtype.itemsize
         recorded, record = 0.0, setting.record
@@ -176,7 +176,7 @@ class Memory:
 
 
 def plan_run(
-    setting: Setting, engine: Engine, keep_x: bool, beside: int | None = None, at_most: int | None = None
+    setting: Experiment, engine: Engine, keep_x: bool, beside: int | None = None, at_most: int | None = None
 ) -> Plan:
     """Cuts an ensemble into batches that fit, and that are no larger than is good, or refuses.
 
@@ -238,7 +238,7 @@ def _limited_by(host: int) -> str:
     )
 
 
-def plan_runs(settings: dict[str, Setting], engine: Engine, keep_x: bool) -> dict[str, Plan]:
+def plan_runs(settings: dict[str, Experiment], engine: Engine, keep_x: bool) -> dict[str, Plan]:
     """A plan for each of several runs, whose results are all held at the end; all with batches of equally many instances."""
     if len(settings) == 1:
         return {name: plan_run(setting, engine, keep_x) for name, setting in settings.items()}

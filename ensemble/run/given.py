@@ -1,4 +1,4 @@
-"""What was given for a run: checked where it enters, and made a :class:`~ensemble.setting.Setting`."""
+"""What was given for a run: checked where it enters, and made a :class:`~ensemble.run.experiment.Experiment`."""
 
 from __future__ import annotations
 
@@ -8,47 +8,22 @@ from typing import Any, cast
 
 import numpy as np
 
-from .backends.choice import check_python_goes_on
-from .backends.columns import distinct, packed_columns, scheduled_numbers
-from .events import Event, Never
-from .held import check_before
-from .landscapes.base import Landscape
-from .noises import Noise, NoNoise
-from .optimizers import Optimizer
-from .part import Part
-from .plain import is_flag, is_whole
-from .records import Record
-from .setting import Setting
-from .starts import Start
-from .words import told
+from ..backends.choice import check_python_goes_on
+from ..backends.columns import distinct, packed_columns, scheduled_numbers
+from ..events import Event, Never
+from ..held import check_before
+from ..landscapes.base import Landscape
+from ..noises import Noise, NoNoise
+from ..optimizers import Optimizer
+from ..part import Part
+from ..plain import check_kind, flag, one_of, whole
+from ..records import Record
+from ..starts import Start
+from .experiment import Experiment
 
 MOST_STEPS = 2**31 - 2
 MOST_INSTANCES = 2**32 - 1
 FLOAT32 = np.finfo(np.float32)
-
-
-def is_kind(name: str, value: object, kind: type, example: str) -> None:
-    if not isinstance(value, kind):
-        given = f"the class {value.__name__}" if isinstance(value, type) else f"{told(value)} ({type(value).__name__})"
-        raise TypeError(f"{name} must be {kind.__name__.lower()} made like {example}; {given} was given.")
-
-
-def whole(name: str, value: object, low: int, high: int) -> int:
-    if not is_whole(value, low, high):
-        raise ValueError(f"{name}={told(value)}: give a whole number from {low} to {high}.")
-    return int(value)  # type: ignore[call-overload]
-
-
-def one_of(name: str, value: object, choices: tuple[str, ...]) -> str:
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name}={told(value)}: give one of {', '.join(repr(c) for c in choices)}.")
-    return value
-
-
-def flag(name: str, value: object) -> bool:
-    if not is_flag(value):
-        raise ValueError(f"{name}={told(value)}: give True or False.")
-    return bool(value)
 
 
 def checked_setting(
@@ -67,16 +42,16 @@ def checked_setting(
     paired: object,
     first_instance: object,
     schedules: bool = True,
-) -> Setting:
+) -> Experiment:
     """The setting, once all that was given is checked; ``schedules``: those too, at every step."""
     check_python_goes_on()
-    is_kind("landscape", landscape, Landscape, "QuarticSaddle(dim=16)")
-    is_kind("optimizer", optimizer, Optimizer, "Adam(lr=1e-3)")
-    is_kind("start", start, Start, "NormalCloud(scale=0.1)")
-    is_kind("noise", noise := NoNoise() if noise is None else noise, Noise, "Gaussian(sigma=0.1)")
-    is_kind("event", event := Never() if event is None else event, Event, "LeftBall(radius=1.0)")
+    check_kind("landscape", landscape, Landscape, "QuarticSaddle(dim=16)")
+    check_kind("optimizer", optimizer, Optimizer, "Adam(lr=1e-3)")
+    check_kind("start", start, Start, "NormalCloud(scale=0.1)")
+    check_kind("noise", noise := NoNoise() if noise is None else noise, Noise, "Gaussian(sigma=0.1)")
+    check_kind("event", event := Never() if event is None else event, Event, "LeftBall(radius=1.0)")
     if record is not None:
-        is_kind("record", record, Record, "Record(['value'], at=log_spaced(60))")
+        check_kind("record", record, Record, "Record(['value'], at=log_spaced(60))")
     kind = dtype
     with contextlib.suppress(TypeError):
         kind = dtype if dtype is None else np.dtype(cast(Any, dtype)).name  # NumPy takes None for float64
@@ -90,7 +65,7 @@ def checked_setting(
         point = np.asarray(record.point, dtype=np.float64)
         if point.shape not in ((), (dim,)):
             raise ValueError(f"Record(point=...): {point.size} numbers were given; give one or {dim}, the dimension.")
-    setting = Setting(
+    setting = Experiment(
         landscape=cast(Part, landscape).at_dim(dim),
         optimizer=cast(Part, optimizer).at_dim(dim),
         noise=cast(Part, noise).at_dim(dim),
@@ -116,7 +91,7 @@ def checked_setting(
     return setting
 
 
-def check_schedules(setting: Setting) -> None:
+def check_schedules(setting: Experiment) -> None:
     """Refuses schedules that would leave what their field may be, or what the dtype holds, before the horizon."""
     for role in setting.roles():
         for part in distinct([parts[role] for parts in setting.sweep().parts])[0]:

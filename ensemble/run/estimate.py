@@ -8,20 +8,20 @@ import time
 
 import numpy as np
 
-from .backends.cost import ceiling
-from .backends.measured import share
-from .backends.program import Engine, Program
+from ..backends.cost import ceiling
+from ..backends.measured import share
+from ..backends.program import Engine, Program
 from .batch import Batch, paces
+from .experiment import Experiment
 from .pace import LEAST_SECONDS, LEAVING
 from .plan import Plan
 from .recording import Room
-from .setting import Setting
 
 TRIAL_SECONDS = 0.05
 """How long a trial must run to be believed."""
 
 
-def estimated(plan: Plan, setting: Setting, engine: Engine) -> Plan:
+def estimated(plan: Plan, setting: Experiment, engine: Engine) -> Plan:
     """The plan with its time and launches: the most that there can be, where events may end a run early.
 
     On a GPU the time comes of the instructions counted for the optimizer, where it was counted and instances stay in registers: of the
@@ -58,7 +58,7 @@ def _of_instructions(program: Program, engine: Engine, allowed: float) -> tuple[
     return (most, True, "the ceiling of counted instructions") if program.dtype == np.float32 else (None, False, "")
 
 
-def _tried(setting: Setting, engine: Engine, most: int) -> float:
+def _tried(setting: Experiment, engine: Engine, most: int) -> float:
     """Coordinate-steps/s of a few instances of the setting, ``most`` at most."""
     configurations = setting.sweep().parts
     per = max(1, engine.trial_coordinates // (len(configurations) * setting.landscape.dimension))  # type: ignore[attr-defined]
@@ -80,7 +80,7 @@ def _tried(setting: Setting, engine: Engine, most: int) -> float:
     return max(int(taken.sum()), 1) * batch.program.dim / max(took, 1e-9)
 
 
-def _launches(setting: Setting, program: Program, engine: Engine, each: float) -> int:
+def _launches(setting: Experiment, program: Program, engine: Engine, each: float) -> int:
     """Segments of a batch whose steps take ``each`` seconds and that ends where there is no room for more that is recorded."""
     pace, reached, launches, settled = paces(program, engine), 0, 0, 0
     places = 0 if setting.record is None else min(setting.record.places(setting.instances).size, program.instances)
@@ -100,7 +100,7 @@ def _launches(setting: Setting, program: Program, engine: Engine, each: float) -
 def _ended_early(program: Program, seconds: float) -> int:
     """Segments of a batch that there can be beside those, since segments end before many instances have finished.
 
-    Until one is left a share of :data:`~ensemble.pace.LEAVING` can finish so many times; half of it, where fewer do than before.
-    None of these segments is shorter than :data:`~ensemble.pace.LEAST_SECONDS`.
+    Until one is left a share of :data:`~ensemble.run.pace.LEAVING` can finish so many times; half of it, where fewer do than before.
+    None of these segments is shorter than :data:`~ensemble.run.pace.LEAST_SECONDS`.
     """
     return math.ceil(min(2 * math.log(program.rows) / LEAVING, seconds / LEAST_SECONDS))

@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from .backends.numpy import seen_by_kernel, state_names
-from .backends.program import Engine, Program, Ring
-from .events import Never, as_labels
+from ..backends.numpy import seen_by_kernel, state_names
+from ..backends.program import Engine, Program, Ring
+from ..events import Never, as_labels
+from ..part import Part
+from ..starts import Source, Start
+from .experiment import Experiment
+from .outcome import Outcome
 from .pace import Pace, first_step
-from .part import Part
 from .progress import Interrupt, Reporter
 from .recording import PIECE, Recording
-from .setting import Outcome, Setting
-from .starts import Source, Start
 from .underflow import flushed_to_zero
 
 TABLE_NUMBERS = 1_000_000
@@ -38,7 +39,7 @@ class Batch:
 
     def __init__(
         self,
-        setting: Setting,
+        setting: Experiment,
         program: Program,
         configurations: tuple[dict[str, Part], ...],
         engine: Engine,

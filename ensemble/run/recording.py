@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .arithmetic.vec import lengths
-from .backends.program import Engine, Program, Ring, State
-from .records import Record, Recorder
-from .setting import Setting
+from ..arithmetic.vec import lengths
+from ..backends.program import Engine, Program, Ring, State
+from ..records import Record
+from .experiment import Experiment
+from .recorder import Recorder
 
 SEPARATE = 8
 """So few recorded steps end a segment each: the program that records nothing takes them, and no other is compiled."""
@@ -54,7 +55,9 @@ class Room:
         return cls(steps, places, slots if slots > 1 else 0, shown, found)
 
     @classmethod
-    def here(cls, setting: Setting, program: Program, engine: Engine, reached: int) -> tuple[NDArray[np.int64], Room]:
+    def here(
+        cls, setting: Experiment, program: Program, engine: Engine, reached: int
+    ) -> tuple[NDArray[np.int64], Room]:
         """Which of a batch's instances are recorded, and the room for that."""
         places, first = np.empty(0, dtype=np.int64), program.first_instance - setting.first_instance
         if setting.record is not None:
@@ -72,7 +75,7 @@ class Room:
         return min(last, int(self.steps[full])) if self.places and full < self.steps.size else last
 
 
-def recording_program(setting: Setting, program: Program, engine: Engine, reached: int) -> Program:
+def recording_program(setting: Experiment, program: Program, engine: Engine, reached: int) -> Program:
     """The program that runs where some of a batch may be recorded within segments."""
     return replace(program, recorded=Room.here(setting, program, engine, reached)[1].slots > 0)
 
@@ -80,7 +83,7 @@ def recording_program(setting: Setting, program: Program, engine: Engine, reache
 class Recording:
     """Of some instances of every configuration; ``program``: that of theirs which does it."""
 
-    def __init__(self, setting: Setting, program: Program, engine: Engine, reached: int) -> None:
+    def __init__(self, setting: Experiment, program: Program, engine: Engine, reached: int) -> None:
         self.engine = engine
         self.recorder: Recorder | None = None
         self._unwritten: Callable[[], None] | None = None

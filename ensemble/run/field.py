@@ -12,20 +12,22 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .backends.choice import choose
-from .backends.numpy import seen_by_kernel
-from .backends.program import Engine, Program
-from .checks.first_use import engine_for, first_use
-from .classes import in_library
-from .events import Never
-from .landscapes.base import Landscape
-from .noises import NoNoise
-from .optimizers import GradientDescent
+from ..backends.choice import choose
+from ..backends.numpy import seen_by_kernel
+from ..backends.program import Engine, Program
+from ..checks.first_use import first_use
+from ..classes import in_library
+from ..events import Never
+from ..landscapes.base import Landscape
+from ..noises import NoNoise
+from ..optimizers import GradientDescent
+from ..part import Part, nested
+from ..words import told
+from .engines import engine_for
+from .experiment import Experiment
+from .outcome import Outcome
 from .pace import Pace
-from .part import Part, nested
 from .progress import Interrupt, Reporter
-from .setting import Outcome, Setting
-from .words import told
 
 SHORTEST, LONGEST = 32, 8192
 """Steps of a descent between two looks at the gradient: doubled from look to look, so that results are the same anywhere."""
@@ -184,7 +186,7 @@ def seen_in_step(part: Part, dim: int) -> Any:
 
 
 def fields_of(
-    settings: Mapping[str, Setting], outcomes: Mapping[str, Outcome], options: Mapping[str, Any], dtype: str
+    settings: Mapping[str, Experiment], outcomes: Mapping[str, Outcome], options: Mapping[str, Any], dtype: str
 ) -> tuple[Field, ...]:
     """The field of every configuration, in the dataset's order; the same object where landscapes are equal."""
     engine, _ = engine_for(options["backend"], options["threads"], settings.values())

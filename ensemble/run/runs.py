@@ -9,20 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .backends.program import Engine
+from ..backends.program import Engine
 from .batch import Batch
+from .experiment import Experiment
+from .outcome import Outcome
 from .pace import TooLongError
 from .plan import Memory, Plan
 from .progress import Interrupt, Reporter
-from .records import summarise
-from .setting import Outcome, Setting
+from .recorder import summarise
 
 HALVINGS = 10
 """A batch that memory does not suffice for is halved so often, and then given up."""
 
 
 def execute(
-    setting: Setting,
+    setting: Experiment,
     engine: Engine,
     plan: Plan,
     progress: bool | None,
@@ -49,7 +50,7 @@ class Run:
 
     def __init__(
         self,
-        setting: Setting,
+        setting: Experiment,
         engine: Engine,
         plan: Plan,
         label: str = "",
@@ -155,7 +156,7 @@ class _Gathered:
     BY_INSTANCE = ("x", "reported", "event_step", "event", "diverged_step")
     BY_SLOT = ("vectors", "integers")
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: Experiment) -> None:
         self.instances = setting.instances
         self.recorded = 0 if setting.record is None else setting.record.places(setting.instances).size
         self.done = self.done_recorded = self.parts = 0
@@ -207,7 +208,7 @@ def _wide(array: NDArray[Any] | None, axis: int, size: int) -> NDArray[Any] | No
     return np.empty((*array.shape[:axis], size, *array.shape[axis + 1 :]), dtype=array.dtype)
 
 
-def _finished(found: Outcome, setting: Setting, before: Outcome | None) -> Outcome:
+def _finished(found: Outcome, setting: Experiment, before: Outcome | None) -> Outcome:
     """With summaries in place of what they are of, and with what an earlier run took."""
     record = setting.record
     if record is not None:
