@@ -1,7 +1,5 @@
 """Large ensembles of optimizers in custom kernels, and the statistics of what they do."""
 
-__version__ = "0.1.0"
-
 import importlib as _importlib
 import typing as _typing
 
@@ -16,11 +14,12 @@ from .optimizers import *
 from .records import Record, lin_spaced, log_spaced
 from .results.files import UnreadableFileError
 from .results.loading import load
-from .results.result import Result, replay
-from .run.running import UnfinishedError
+from .results.replay import replay
+from .results.result import Result, UnfinishedError
 from .schedules import *
 from .simulate import compare, simulate
 from .starts import *
+from .version import __version__ as __version__
 
 if _typing.TYPE_CHECKING:
     from . import statistics

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
-import xarray as xr
 
 from .events import Event, Never
 from .landscapes.base import Landscape
@@ -15,15 +11,12 @@ from .noises import Noise
 from .optimizers import Optimizer
 from .plain import check_kind, flag, one_of, whole
 from .records import Record
-from .results.history import unchanged
-from .results.result import Result
+from .results.result import Result, carry_out
 from .run.engines import engine_for
 from .run.estimate import estimated
 from .run.experiment import Experiment
 from .run.given import MOST_STEPS, checked_setting
-from .run.plan import Plan, plan_run, plan_runs
-from .run.running import carry_out
-from .run.runs import execute
+from .run.plan import Plan, plan_runs
 from .starts import Start
 from .words import told
 
@@ -195,102 +188,6 @@ def _run(
         return plans.get("", plans)
     options = {"backend": engine.name, "backend_reason": reason, "keep_x": keep, "threads": count}
     return carry_out(settings, settings, engine, plans, options, show, {})
-
-
-def replayed(
-    result: Result,
-    instance: object,
-    configuration: Mapping[str, Any] | int | None,
-    optimizer: str | None,
-    steps: object,
-    force: object,
-) -> xr.Dataset:
-    """Recomputes the path of one instance; see :func:`ensemble.replay`."""
-    if not isinstance(getattr(result, "settings", None), Mapping):
-        raise TypeError(f"replay(result={type(result).__name__}): give the Result of simulate, compare or load.")
-    unchanged("replay", result, force)
-    names = list(result.settings)
-    if optimizer is not None and names == [""]:
-        raise ValueError(
-            f"replay(optimizer={told(optimizer)}): one optimizer was run and has no name; leave optimizer out."
-        )
-    if optimizer is None and len(names) > 1:
-        raise ValueError(
-            f"replay(optimizer={told(optimizer)}): {len(names)} optimizers were compared; give optimizer= one of {', '.join(names)}."
-        )
-    name = names[0] if optimizer is None else optimizer
-    if name not in result.settings:
-        raise ValueError(f"replay(optimizer={told(optimizer)}): give one of {', '.join(names)}.")
-    if name not in result.outcomes:
-        raise ValueError(
-            f"replay(optimizer={told(name)}): it had not begun when the run was ended; resume the result first."
-        )
-    setting, outcome = result.settings[name], result.outcomes[name]
-    first = setting.first_instance
-    place = whole("instance", instance, first, first + outcome.instances - 1) - first
-    sweep = setting.sweep()
-    c = _configuration(configuration, sweep)
-    horizon = outcome.reached if steps is None else whole("steps", steps, 1, outcome.reached)
-    ends = [int(a[c, place]) for a in (outcome.event_step, outcome.diverged_step)]
-    if not setting.event.stop:  # type: ignore[attr-defined]
-        ends[0] = -1
-    last = min([e for e in ends if e > 0] + [horizon])
-    parts: dict[str, Any] = dict(sweep.parts[c])
-    if c and not setting.paired:
-        parts = {}  # an unpaired configuration draws by its place among all of them
-    alone = dataclasses.replace(
-        setting,
-        **parts,
-        instances=1,
-        first_instance=first + place,
-        steps=last,
-        record=Record(["x", "value", "gradient_norm"], at=range(last + 1)),
-    )
-    engine, _ = engine_for(result.options["backend"], result.options["threads"], [alone])
-    found = execute(alone, engine, plan_run(alone, engine, True), False, "replay")
-    assert found.record_steps is not None
-    path = {name: values[0 if parts else c, 0] for name, values in found.records.items()}
-    ended = "event" if last == ends[0] else "diverged" if last == ends[1] else "horizon"
-    return xr.Dataset(
-        {
-            "x": (("step", "coordinate"), path["x"], {"long_name": "iterate"}),
-            "value": ("step", path["value"], {"long_name": "f(x), without noise"}),
-            "gradient_norm": (
-                "step",
-                path["gradient_norm"],
-                {"long_name": "norm of the exact gradient"},
-            ),
-        },
-        coords={"step": ("step", found.record_steps, {"units": "steps"})},
-        attrs={"instance": first + place, "ended_by": ended, "optimizer": name},
-    )
-
-
-def _configuration(given: Mapping[str, Any] | int | None, sweep: Any) -> int:
-    count = len(sweep.parts)
-    axes = ", ".join(f"{field}={list(values)}" for a in sweep.axes for field, values in a.coordinates.items())
-    if given is None:
-        if count > 1:
-            raise ValueError(f"replay: {count} configurations were run; give configuration= a mapping out of {axes}.")
-        return 0
-    if not isinstance(given, Mapping):
-        return whole("configuration", given, 0, count - 1)
-    unknown = sorted(map(str, set(given) - {field for a in sweep.axes for field in a.coordinates}))
-    if unknown:
-        raise ValueError(
-            f"replay(configuration={told(dict(given))}): {', '.join(map(str, unknown))[:80]} was not swept; give {axes or 'none'}."
-        )
-    index = []
-    for axis in sweep.axes:
-        matching = [
-            i
-            for i in range(axis.size)
-            if all(field not in given or values[i] == given[field] for field, values in axis.coordinates.items())
-        ]
-        if len(matching) != 1:
-            raise ValueError(f"replay(configuration={told(dict(given))}): give exactly one of {axes}.")
-        index.append(matching[0])
-    return int(np.ravel_multi_index(index, sweep.shape)) if index else 0
 
 
 __all__ = ["Plan", "compare", "simulate"]

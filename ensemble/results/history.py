@@ -10,16 +10,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from ..backends.sources import kernels
 from ..plain import flag
 from ..run.experiment import Experiment
 from ..run.outcome import Outcome
+from ..version import __version__
 from .provenance import described
-
-if TYPE_CHECKING:
-    from .result import Result
 
 NOT_IN_NUMBERS = {"plots", "statistics", "results"}
 """Folders of the package that decide no number of a run."""
@@ -94,8 +92,6 @@ def piece(
     forced: str,
 ) -> Piece:
     """The stretch that has just been run, after those before it."""
-    from .. import __version__
-
     return Piece(
         first_step=before[-1].last_step if before else 0,
         last_step=max(o.reached for o in outcomes.values()),
@@ -136,7 +132,26 @@ def pieces(text: str) -> tuple[Piece, ...]:
 # ---- comparing
 
 
-def unchanged(what: str, result: Result, force: object, landscape_alone: bool = False) -> str:
+class Ran(Protocol):
+    """What is known of a run when it is to go on: a :class:`~ensemble.Result` says it."""
+
+    @property
+    def settings(self) -> Mapping[str, Experiment]: ...
+
+    @property
+    def outcomes(self) -> Mapping[str, Outcome]: ...
+
+    @property
+    def options(self) -> Mapping[str, Any]: ...
+
+    @property
+    def history(self) -> tuple[Piece, ...]: ...
+
+    @property
+    def ran(self) -> Mapping[str, Any]: ...
+
+
+def unchanged(what: str, result: Ran, force: object, landscape_alone: bool = False) -> str:
     """What differs between what ran and what would run now, in words, where it was forced; empty: nothing.
 
     Raises:
@@ -178,8 +193,6 @@ def _landscapes(decided: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _other_code(last: Piece) -> list[str]:
-    from .. import __version__
-
     if last.code == code():
         return []
     then = (

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from ..version import __version__
 from . import rebuild
 from .files import UnreadableFileError, checked_path, opened, reason, shown
 from .provenance import FORMAT
@@ -41,8 +42,6 @@ def load(path: str | os.PathLike[str]) -> Result:
 
 def _format(dataset: xr.Dataset, source: Path) -> int:
     """The number of the format."""
-    from .. import __version__
-
     number, newest = format_number(dataset.attrs.get("format")), format_number(FORMAT)
     if not number:
         raise UnreadableFileError(

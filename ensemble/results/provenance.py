@@ -18,6 +18,7 @@ from ..part import Part, plain
 from ..records import Spaced
 from ..run.experiment import Experiment
 from ..run.outcome import Outcome, standing
+from ..version import __version__
 
 FORMAT = "descent-ensemble 2"
 ARRAYS = {"x", "vectors", "integers", "event_step", "event", "diverged_step", "reported"} | {
@@ -30,8 +31,6 @@ def provenance(
     settings: dict[str, Experiment], outcomes: dict[str, Outcome], options: dict[str, Any], ended_by: str
 ) -> dict[str, Any]:
     import scipy
-
-    from .. import __version__
 
     first = next(iter(settings.values()))
     taken, at_ceiling = 0, 0.0

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from ..plain import is_flag
+from ..backends.program import Engine
+from ..plain import flag, is_flag, whole
+from ..run.engines import engine_for
 from ..run.experiment import Experiment
-from ..run.outcome import Outcome
+from ..run.field import Field, fields_of
+from ..run.given import MOST_STEPS, check_schedules
+from ..run.outcome import Outcome, standing
+from ..run.plan import Plan, plan_runs
+from ..run.running import taken, with_records_of
+from ..warned import warn_with
 from ..words import told
 from .dataset import assemble
 from .files import checked_path, write_whole
@@ -22,9 +30,6 @@ from .history import Piece, as_text, decided, piece, unchanged
 from .image import image
 from .provenance import provenance
 from .restored import check_restorable
-
-if TYPE_CHECKING:
-    from ..run.field import Field
 
 
 @dataclass(eq=False)
@@ -109,9 +114,7 @@ class Result:
                 decides the numbers.
             UnfinishedError: an error came after something had been finished, and has the result of that.
         """
-        from ..run.running import resumed
-
-        return resumed(self, steps, progress, force)
+        return _resumed(self, steps, progress, force)
 
     def fields(self, dtype: str = "float64", *, force: bool = False) -> tuple[Field, ...]:
         """The landscape of every configuration, in the dataset's order, on the backend that ran it.
@@ -124,8 +127,6 @@ class Result:
             ValueError: ``dtype`` is not ``"float32"`` or ``"float64"``, or the landscape has changed since the run.
             RuntimeError: the backend is absent here.
         """
-        from ..run.field import fields_of
-
         if not isinstance(dtype, str) or dtype not in ("float32", "float64"):
             raise ValueError(f"fields(dtype={told(dtype)}): give 'float32' or 'float64'.")
         unchanged("fields", self, force, landscape_alone=True)
@@ -166,34 +167,80 @@ def make_result(
     return Result(dataset, settings, outcomes, options, history, ran)
 
 
-# ---- replay
+class UnfinishedError(RuntimeError):
+    """A run was ended by an error after some of it had been finished.
+
+    ``result`` is the :class:`~ensemble.Result` of what was finished: instances that have reached the horizon, optimizers that were
+    compared before; or, where no instance of an optimizer has, the steps that all had taken. It is as valid as any, says in its
+    attributes what is missing, and its ``resume()`` does the rest. The error itself is the cause (``__cause__``). An error before
+    anything was finished is raised as it is.
+    """
+
+    def __init__(self, message: str, result: Result) -> None:
+        super().__init__(message)
+        self.result = result
 
 
-def replay(
-    result: Result,
-    instance: int,
-    configuration: Mapping[str, Any] | int | None = None,
-    optimizer: str | None = None,
-    steps: int | None = None,
-    force: bool = False,
-) -> xr.Dataset:
-    """The full path of one instance, recomputed bit for bit.
+def carry_out(
+    settings: Mapping[str, Experiment],
+    ran: Mapping[str, Experiment],
+    engine: Engine,
+    plans: Mapping[str, Plan],
+    options: dict[str, Any],
+    show: bool | None,
+    found: Mapping[str, Outcome],
+    history: tuple[Piece, ...] = (),
+    forced: str = "",
+) -> Result:
+    """The result of every setting taken to its horizon, or to where a signal or an error ends that.
 
-    Args:
-        result: of :func:`ensemble.simulate` or :func:`ensemble.compare`.
-        instance: its id.
-        configuration: which one, if several were run: coordinates (``{"lr": 1e-3}``) or the place in the list.
-        optimizer: whose, if several were compared.
-        steps: how far; None: to the run's end.
-        force: recompute although settings, a part of yours or the version of this package are no longer what ran.
-
-    Returns:
-        ``x`` (step, coordinate), ``value`` (step) and ``gradient_norm`` (step), from the start (step 0) to the instance's
-        event, divergence or the horizon; attrs say which ended it.
+    ``ran``: the settings as they are run, which may record at other steps. ``found``: what earlier runs found; ``history``: what
+    those were; ``forced``: what has changed since.
 
     Raises:
-        ValueError: no such instance, configuration or optimizer; or something has changed that decides the numbers.
+        UnfinishedError: an error came after something had been finished.
     """
-    from ..simulate import replayed
+    ended = taken(ran, engine, plans, options["keep_x"], show, found)
+    late, missing = ended.late, standing(settings, ended.outcomes)
+    earlier = history if ended.goes_on else ()
+    result = make_result(dict(settings), ended.outcomes, options, ended.by if missing else "", earlier, forced)
+    words = list(ended.words)
+    if missing and late is None:
+        words.append(
+            f"This run was ended early by {ended.by} ({missing}). Its result holds what there is; its resume() does the rest."
+        )
+    for text in words:
+        with contextlib.suppress(*[Warning] if late is not None else []):  # the error has the result, and comes first
+            warn_with(result, text, stacklevel=4)
+    if late is not None:
+        raise UnfinishedError(
+            f"{type(late).__name__} ({(str(late).splitlines() or [''])[0][:100]}) after part of the run was finished; missing: "
+            f"{missing[:80]}. This error's .result holds what there is, and its resume() does the rest.",
+            result,
+        ) from late
+    return result
 
-    return replayed(result, instance, configuration, optimizer, steps, force)
+
+def _resumed(result: Result, steps: object, progress: object, force: object) -> Result:
+    """Takes a result on to ``steps`` in total; see :meth:`Result.resume`."""
+    options, found = result.options, result.outcomes
+    show = None if progress is None else flag("progress", progress)
+    reached = [o.reached for o in found.values()]
+    missing = standing(result.settings, found)
+    if steps is None:
+        if not missing:
+            raise ValueError(f"resume(steps=None): all that was asked is done; give steps beyond {max(reached)}.")
+        settings = dict(result.settings)
+    else:
+        fewer = any(name not in found or found[name].instances < s.instances for name, s in result.settings.items())
+        least = max(reached) if fewer else max(min(reached) + 1, max(reached))
+        horizon = whole("steps", steps, max(1, least), MOST_STEPS)
+        settings = {name: dataclasses.replace(s, steps=horizon) for name, s in result.settings.items()}
+    forced = unchanged("resume", result, force)
+    furthest = max(found.values(), key=lambda o: o.reached)
+    ran = {name: with_records_of(furthest, setting) for name, setting in settings.items()}
+    for setting in settings.values():
+        check_schedules(setting)
+    engine, _ = engine_for(options["backend"], options["threads"], result.settings.values())
+    plans = plan_runs(ran, engine, options["keep_x"])
+    return carry_out(settings, ran, engine, plans, options, show, found, result.history, forced)

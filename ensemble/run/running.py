@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..backends.crew import share
 from ..backends.program import Engine, Program
-from ..plain import flag, whole
-from ..results.history import Piece, unchanged
-from ..results.result import Result, make_result
-from ..warned import warn_with
-from .engines import engine_for
 from .experiment import Experiment
-from .given import MOST_STEPS, check_schedules
-from .outcome import Outcome, standing
-from .plan import Plan, plan_runs
+from .outcome import Outcome
+from .plan import Plan
 from .progress import Interrupt
 from .recording import recording_program
 from .runs import Run
@@ -30,45 +23,41 @@ LOOKED_AT = frozenset({"value", "gradient_norm"})
 """Recorded quantities that a kernel of their own finds."""
 
 
-class UnfinishedError(RuntimeError):
-    """A run was ended by an error after some of it had been finished.
+@dataclass(frozen=True)
+class Ended:
+    """Runs that have come to their ends, or to where they were ended: what was found of each, equally many instances of all.
 
-    ``result`` is the :class:`~ensemble.Result` of what was finished: instances that have reached the horizon, optimizers that were
-    compared before; or, where no instance of an optimizer has, the steps that all had taken. It is as valid as any, says in its
-    attributes what is missing, and its ``resume()`` does the rest. The error itself is the cause (``__cause__``). An error before
-    anything was finished is raised as it is.
+    ``by``: the signal or the error's name that ended them, if one did; ``late``: that error. ``goes_on``: whether any went on from
+    what had been found before, and did not begin again. ``words``: what to warn of.
     """
 
-    def __init__(self, message: str, result: Result) -> None:
-        super().__init__(message)
-        self.result = result
+    outcomes: dict[str, Outcome]
+    by: str
+    late: Exception | None
+    goes_on: bool
+    words: tuple[str, ...]
 
 
-def carry_out(
+def taken(
     settings: Mapping[str, Experiment],
-    ran: Mapping[str, Experiment],
     engine: Engine,
     plans: Mapping[str, Plan],
-    options: dict[str, Any],
+    keep_x: bool,
     show: bool | None,
     found: Mapping[str, Outcome],
-    history: tuple[Piece, ...] = (),
-    forced: str = "",
-) -> Result:
-    """Runs every setting to its horizon, or to where a signal or an error ends that.
+) -> Ended:
+    """Takes every experiment to its horizon, or to where a signal or an error ends that, once some of it is finished.
 
-    ``ran``: the settings as they are run, which may record at other steps. ``found``: what earlier runs found; ``history``: what
-    those were; ``forced``: what has changed since.
-
-    Raises:
-        UnfinishedError: an error came after something had been finished.
+    ``found``: what earlier runs found.
     """
-    before = {name: found[name] for name, setting in ran.items() if name in found and _goes_on(found[name], setting)}
-    _prepare(ran, engine, plans, before)
+    before = {
+        name: found[name] for name, setting in settings.items() if name in found and _goes_on(found[name], setting)
+    }
+    _prepare(settings, engine, plans, before)
     runs = {}
-    for name, setting in ran.items():
+    for name, setting in settings.items():
         label = name or type(setting.optimizer).__name__
-        runs[name] = Run(setting, engine, plans[name], label, before.get(name), options["keep_x"])
+        runs[name] = Run(setting, engine, plans[name], label, before.get(name), keep_x)
     late: Exception | None = None
     with Interrupt() as interrupt:
         try:
@@ -87,26 +76,9 @@ def carry_out(
             outcomes[name] = max(there, key=lambda o: (o.instances * o.reached, o.instances, o is not found.get(name)))
     count = min(outcome.instances for outcome in outcomes.values())
     outcomes = {name: o if o.instances == count else o.first_only(count) for name, o in outcomes.items()}
-    ended_by = interrupt.by if late is None else type(late).__name__
-    missing = standing(settings, outcomes)
-    goes_on = any(run.before is not None for run in runs.values())
-    earlier = history if goes_on else ()
-    result = make_result(dict(settings), outcomes, options, ended_by if missing else "", earlier, forced)
-    words = [_of_starts_inside(outcomes, found), _of_underflow(settings, outcomes)]
-    if missing and late is None:
-        words.append(
-            f"This run was ended early by {ended_by} ({missing}). Its result holds what there is; its resume() does the rest."
-        )
-    for text in filter(None, words):
-        with contextlib.suppress(*[Warning] if late is not None else []):  # the error has the result, and comes first
-            warn_with(result, text, stacklevel=4)
-    if late is not None:
-        raise UnfinishedError(
-            f"{type(late).__name__} ({(str(late).splitlines() or [''])[0][:100]}) after part of the run was finished; missing: "
-            f"{missing[:80]}. This error's .result holds what there is, and its resume() does the rest.",
-            result,
-        ) from late
-    return result
+    by = interrupt.by if late is None else type(late).__name__
+    words = tuple(filter(None, (_of_starts_inside(outcomes, found), _of_underflow(settings, outcomes))))
+    return Ended(outcomes, by, late, any(run.before is not None for run in runs.values()), words)
 
 
 def _goes_on(found: Outcome, setting: Experiment) -> bool:
@@ -156,32 +128,7 @@ def _of_underflow(settings: Mapping[str, Experiment], outcomes: Mapping[str, Out
     )
 
 
-def resumed(result: Result, steps: object, progress: object, force: object) -> Result:
-    """Takes a result on to ``steps`` in total; see :meth:`Result.resume`."""
-    options, found = result.options, result.outcomes
-    show = None if progress is None else flag("progress", progress)
-    reached = [o.reached for o in found.values()]
-    missing = standing(result.settings, found)
-    if steps is None:
-        if not missing:
-            raise ValueError(f"resume(steps=None): all that was asked is done; give steps beyond {max(reached)}.")
-        settings = dict(result.settings)
-    else:
-        fewer = any(name not in found or found[name].instances < s.instances for name, s in result.settings.items())
-        least = max(reached) if fewer else max(min(reached) + 1, max(reached))
-        horizon = whole("steps", steps, max(1, least), MOST_STEPS)
-        settings = {name: dataclasses.replace(s, steps=horizon) for name, s in result.settings.items()}
-    forced = unchanged("resume", result, force)
-    furthest = max(found.values(), key=lambda o: o.reached)
-    ran = {name: _with_records_of(furthest, setting) for name, setting in settings.items()}
-    for setting in settings.values():
-        check_schedules(setting)
-    engine, _ = engine_for(options["backend"], options["threads"], result.settings.values())
-    plans = plan_runs(ran, engine, options["keep_x"])
-    return carry_out(settings, ran, engine, plans, options, show, found, result.history, forced)
-
-
-def _with_records_of(found: Outcome, setting: Experiment) -> Experiment:
+def with_records_of(found: Outcome, setting: Experiment) -> Experiment:
     """The setting, recording where ``found`` was recorded, and after it where the setting says."""
     if setting.record is None or found.record_steps is None:
         return setting
