@@ -17,7 +17,7 @@ a CUDA twin, a struct of the same name with the same fields in the same order:
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import SimpleNamespace
@@ -54,7 +54,8 @@ from .fields import (
 from .grids import Grid
 from .held import values_at
 from .plain import is_real
-from .words import name_of
+from .values import Value
+from .words import name_of, told
 
 __all__ = [
     "ANY",
@@ -80,7 +81,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Part:
+class Part(Value):
     """Base of every part: validation, and the part as the kernel sees it."""
 
     vectors: ClassVar[tuple[str, ...]] = ()
@@ -99,12 +100,6 @@ class Part:
     """The header of ``kernels/`` that structs of this kind of part build on; empty: no step sees such a part."""
     made_like: ClassVar[str] = "a part"
     """What a part of this kind is, with an example: said where another kind was given."""
-
-    def __init_subclass__(cls, **arguments: Any) -> None:
-        super().__init_subclass__(**arguments)
-        if "__eq__" not in cls.__dict__:  # else each dataclass would make its own, which is not for arrays
-            cls.__eq__ = Part.__eq__  # type: ignore[method-assign]
-            cls.__hash__ = Part.__hash__  # type: ignore[method-assign]
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -134,8 +129,6 @@ class Part:
             fail(owner, f.name, grid, "True or False")
         if kind in ("number", "vector", "scheduled"):
             return grid.each(lambda v: self._checked(f, v))
-        if kind == "inner" and self._takes_numbers():  # a number stays one, to be the coordinate
-            return grid.each(lambda v: v if is_real(v) and self._checked(f, v) else self._checked(f, v))
         raise ValueError(
             f"{owner}({f.name}=grid(...)): {f.name} selects code and cannot be a grid; run the variants side by side "
             f"with ensemble.compare."
@@ -150,7 +143,7 @@ class Part:
         if kind == "array":
             return checked_array(owner, name, value, "finite numbers, in lists of one length")
         if kind == "scheduled":
-            made = _schedule_of(value)
+            made = schedule_of(value)
             return checked_number(owner, name, value, f.metadata["domain"]) if made is None else made
         if kind == "inner":
             return self._checked_inner(f, value)
@@ -161,52 +154,12 @@ class Part:
         return value
 
     def _checked_inner(self, f: dataclasses.Field[Any], value: Any) -> Any:
-        """A part of this one's own kind; where that is a schedule, a number is a constant one."""
+        """A part of this one's own kind."""
         kind = _kind_of(type(self))
-        if self._takes_numbers():
-            if is_real(value):
-                from .schedules import Constant
-
-                return Constant(checked_number(type(self).__name__, f.name, value, f.metadata["domain"]))
-            made = _schedule_of(value)
-            value = value if made is None else made
         if not isinstance(value, kind):
             given = f"the class {value.__name__}" if isinstance(value, type) else f"{type(value).__name__}"
             fail(type(self).__name__, f.name, value, f"{kind.made_like}, not {given}")
         return value
-
-    def _takes_numbers(self) -> bool:
-        from .schedules import Schedule  # a schedule is itself a part
-
-        return isinstance(self, Schedule)
-
-    def _content(self) -> tuple[Any, ...]:
-        values = (getattr(self, f.name) for f in fields(self) if f.compare)
-        return tuple((v.shape, (v + 0.0).tobytes()) if isinstance(v, np.ndarray) else v for v in values)
-
-    def __eq__(self, other: object) -> bool:
-        """Parts are equal where they are of one class and their fields, arrays too, hold the same."""
-        if self is other:
-            return True
-        return isinstance(other, Part) and type(self) is type(other) and self._content() == other._content()
-
-    def __hash__(self) -> int:
-        return hash((type(self), self._content()))
-
-    def __copy__(self) -> Self:
-        return self  # nothing in it ever changes
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._lock_arrays()
-
-    def _lock_arrays(self) -> None:
-        for f in fields(self):
-            if f.metadata.get("kind") == "array":
-                getattr(self, f.name).setflags(write=False)
 
     def validate(self) -> None:
         """Checks that relate several fields; overridden where there are any."""
@@ -290,15 +243,6 @@ def _kind_of(part: type[Part]) -> type[Part]:
     return next((base for base in part.__mro__ if Part in base.__bases__), part)
 
 
-def _schedule_of(value: object) -> Part | None:
-    """A schedule, or the one that a function is; None for anything else."""
-    from .schedules import FromFunction, Schedule
-
-    if isinstance(value, Schedule):
-        return value
-    return FromFunction(value) if callable(value) and not isinstance(value, (type, Part)) else None
-
-
 def nested(part: Part) -> Iterator[Part]:
     """The part itself and all that it wraps, however deep."""
     yield part
@@ -332,3 +276,107 @@ def plain(value: Any) -> Any:
     if isinstance(value, (np.integer, np.floating)):
         return value.item()
     return name_of(value) if callable(value) else value
+
+
+# ---- schedules: what a scheduled field of any part may hold; the others are in schedules.py
+
+
+Steps = NDArray[np.float64]
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Schedule(Part):
+    """A number for every step: called with ``t`` (steps,) it returns values (steps,) in float64.
+
+    They must be what the field may be that the schedule stands in, at every step; a schedule that says its ``range`` is held to that
+    before a run, any other at the latest before the steps that would use a value.
+    """
+
+    made_like = "a number or a schedule, such as LinearDecay(0.1, 1000)"
+
+    def __call__(self, t: Steps) -> Steps:
+        raise TypeError(f"{type(self).__name__} does not say its value at a step; define __call__(self, t).")
+
+    def range(self, first: int, last: int) -> Range | None:
+        """Two numbers that its values at steps first ... last lie between; None: known only by evaluating it."""
+        return None
+
+    def _checked_inner(self, f: dataclasses.Field[Any], value: Any) -> Any:
+        """A schedule; a number is a constant one, and a function makes one."""
+        if is_real(value):
+            return Constant(checked_number(type(self).__name__, f.name, value, f.metadata["domain"]))
+        made = schedule_of(value)
+        return super()._checked_inner(f, value if made is None else made)
+
+    def _checked_grid(self, f: dataclasses.Field[Any], grid: Grid) -> Grid:
+        if f.metadata.get("kind") != "inner":
+            return super()._checked_grid(f, grid)
+        # a number stays one, to be the coordinate
+        return grid.each(lambda v: v if is_real(v) and self._checked(f, v) else self._checked(f, v))
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """The same value at every step."""
+
+    lr: float = number(domain=NOT_NEGATIVE)
+
+    def __call__(self, t: Steps) -> Steps:
+        return np.full(t.shape, self.lr)
+
+    def range(self, first: int, last: int) -> Range | None:
+        return self.lr, self.lr
+
+
+@dataclass(frozen=True, repr=False)
+class FromFunction(Schedule):
+    """Any Python function of the step: ``Adam(lr=lambda t: 1e-2 / t)`` makes one.
+
+    It is called with each step's number and must return a number. Its text is not kept: a saved result can be read, but not
+    resumed or replayed from its file.
+    """
+
+    function: Callable[[float], float]
+
+    def validate(self) -> None:
+        if not callable(self.function) and not isinstance(self.function, str):
+            raise ValueError(f"FromFunction(function={told(self.function)}): give a function of the step's number.")
+
+    def __call__(self, t: Steps) -> Steps:
+        if isinstance(self.function, str):
+            raise ValueError(
+                f"FromFunction(function={told(self.function)}): this is a function's name, which is all that a file keeps; run "
+                f"simulate again with the function itself."
+            )
+        values = np.empty(t.shape)
+        for k, step in enumerate(t.tolist()):
+            try:
+                values[k] = float(self.function(step))
+            except Exception as error:  # of the user's own
+                words = told(f"{type(error).__name__}: {error}")
+                raise ValueError(
+                    f"the schedule {self.name} gives no number at step {step:.0f} ({words}); return a number at every step."
+                ) from error
+        return values
+
+    @property
+    def name(self) -> str:
+        """What tells it from other functions, in every process."""
+        return name_of(self.function)
+
+    def __repr__(self) -> str:
+        return f"FromFunction({self.name})"
+
+    def __str__(self) -> str:
+        return self.name
+
+    def describe(self) -> dict[str, Any]:
+        return {"part": "FromFunction", "function": self.name}
+
+
+def schedule_of(value: object) -> Schedule | None:
+    """A schedule, or the one that a function is; None for anything else."""
+    if isinstance(value, Schedule):
+        return value
+    return FromFunction(value) if callable(value) and not isinstance(value, (type, Part)) else None

@@ -7,16 +7,13 @@ already taken, which is what PyTorch's and optax's schedulers count, so the firs
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .grids import Grid
-from .part import NOT_NEGATIVE, POSITIVE, Part, inner, number
-from .words import name_of, told
+from .part import NOT_NEGATIVE, POSITIVE, Constant, FromFunction, Range, Schedule, Steps, inner, number
+from .words import told
 
 __all__ = [
     "Constant",
@@ -32,29 +29,6 @@ __all__ = [
     "Warmup",
 ]
 
-Steps = NDArray[np.float64]
-
-
-Range = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Schedule(Part):
-    """A number for every step: called with ``t`` (steps,) it returns values (steps,) in float64.
-
-    They must be what the field may be that the schedule stands in, at every step; a schedule that says its ``range`` is held to that
-    before a run, any other at the latest before the steps that would use a value.
-    """
-
-    made_like = "a number or a schedule, such as LinearDecay(0.1, 1000)"
-
-    def __call__(self, t: Steps) -> Steps:
-        raise TypeError(f"{type(self).__name__} does not say its value at a step; define __call__(self, t).")
-
-    def range(self, first: int, last: int) -> Range | None:
-        """Two numbers that its values at steps first ... last lie between; None: known only by evaluating it."""
-        return None
-
 
 @dataclass(frozen=True)
 class _Monotone(Schedule):
@@ -63,16 +37,6 @@ class _Monotone(Schedule):
     def range(self, first: int, last: int) -> Range | None:
         begin, end = self(np.array([first, last], dtype=np.float64)).tolist()
         return min(begin, end), max(begin, end)
-
-
-@dataclass(frozen=True)
-class Constant(_Monotone):
-    """The same value at every step."""
-
-    lr: float = number(domain=NOT_NEGATIVE)
-
-    def __call__(self, t: Steps) -> Steps:
-        return np.full(t.shape, self.lr)
 
 
 @dataclass(frozen=True)
@@ -210,49 +174,3 @@ class PerBatch(Schedule):
         return (
             None if batch is None or not batch[0] > 0 else (self.sigma / batch[1] ** 0.5, self.sigma / batch[0] ** 0.5)
         )
-
-
-@dataclass(frozen=True, repr=False)
-class FromFunction(Schedule):
-    """Any Python function of the step: ``Adam(lr=lambda t: 1e-2 / t)`` makes one.
-
-    It is called with each step's number and must return a number. Its text is not kept: a saved result can be read, but not
-    resumed or replayed from its file.
-    """
-
-    function: Callable[[float], float]
-
-    def validate(self) -> None:
-        if not callable(self.function) and not isinstance(self.function, str):
-            raise ValueError(f"FromFunction(function={told(self.function)}): give a function of the step's number.")
-
-    def __call__(self, t: Steps) -> Steps:
-        if isinstance(self.function, str):
-            raise ValueError(
-                f"FromFunction(function={told(self.function)}): this is a function's name, which is all that a file keeps; run "
-                f"simulate again with the function itself."
-            )
-        values = np.empty(t.shape)
-        for k, step in enumerate(t.tolist()):
-            try:
-                values[k] = float(self.function(step))
-            except Exception as error:  # of the user's own
-                words = told(f"{type(error).__name__}: {error}")
-                raise ValueError(
-                    f"the schedule {self.name} gives no number at step {step:.0f} ({words}); return a number at every step."
-                ) from error
-        return values
-
-    @property
-    def name(self) -> str:
-        """What tells it from other functions, in every process."""
-        return name_of(self.function)
-
-    def __repr__(self) -> str:
-        return f"FromFunction({self.name})"
-
-    def __str__(self) -> str:
-        return self.name
-
-    def describe(self) -> dict[str, Any]:
-        return {"part": "FromFunction", "function": self.name}

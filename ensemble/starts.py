@@ -6,15 +6,15 @@ A start is a function of an instance's id, the seed and its own parameters: neve
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .arithmetic.elementary import pow as power
-from .arithmetic.random import Random, Stream, philox, uniform
-from .arithmetic.vec import blocks, directions
-from .backends.program import Engine, Program
+from .arithmetic.random import uniform
+from .arithmetic.vec import directions
+from .grids import Grid
 from .landscapes.base import Landscape
 from .part import NOT_NEGATIVE, POSITIVE, Part, array, number, structure, vector
 from .words import told
@@ -33,50 +33,35 @@ __all__ = [
 ]
 
 
-NOBODY = 0xFFFFFFFF
-"""The instance id of draws that all instances share."""
+class Source(Protocol):
+    """What a start draws from: the ids of the instances, their stream, and the engine that draws for a program."""
 
+    @property
+    def engine(self) -> Any: ...
 
-@dataclass(frozen=True)
-class Source:
-    """What a start draws from: the ids of the instances, their stream, and the engine that draws."""
+    @property
+    def program(self) -> Any: ...
 
-    engine: Engine
-    program: Program
-    ids: NDArray[np.uint32]
-    stream_offset: int
+    @property
+    def ids(self) -> NDArray[np.uint32]: ...
 
     def normals(self) -> Any:
         """Standard normals (ids, dim), an array of the engine's library."""
-        return self.engine.normals(self.program, 0, Stream.START + self.stream_offset, self.ids)
 
     def uniforms(self) -> Any:
         """Uniforms on (0, 1] (ids, dim), an array of the engine's library."""
-        return self.engine.uniforms(self.program, 0, Stream.START + self.stream_offset, self.ids)
 
     def placed(self, draws: Any, scale: Any, center: Any) -> Any:
         """``center + scale * draws``, in the draws' own memory."""
-        draws *= self.as_row(scale)
-        draws += self.as_row(center)
-        return draws
 
     def uniform_of_instance(self) -> NDArray[Any]:
         """One uniform for each instance, (ids, 1), on the host."""
-        offset = np.uint64(self.stream_offset)
-        ids = self.ids.astype(np.uint64).reshape(-1, 1)
-        random = Random(self.program.keys, ids, offset, 0, self.program.dim, self.program.dtype)
-        return random.uniform_of_instance(Stream.START)
 
     def shared_words(self) -> NDArray[np.uint32]:
         """One word for each coordinate, (dim,), the same for all instances: from the seed and the stream alone."""
-        stream = np.uint64(Stream.START + self.stream_offset)
-        w = philox(0, np.arange(blocks(self.program.dim)), NOBODY, stream, self.program.keys)
-        return np.stack(w, axis=-1).reshape(-1)[: self.program.dim]
 
     def as_row(self, value: Any) -> Any:
         """A number or one number per coordinate, (1, dim), in the ensemble's dtype and the engine's library."""
-        row = np.broadcast_to(np.asarray(value, dtype=self.program.dtype), (1, self.program.dim))
-        return self.engine.to_device(np.ascontiguousarray(row))
 
 
 @dataclass(frozen=True)
@@ -120,8 +105,6 @@ class NormalCloud(Start):
 @dataclass(frozen=True)
 class _Box(Start):
     def validate(self) -> None:
-        from .grids import Grid
-
         given: Any = self
         if not isinstance(given.low, Grid) and not isinstance(given.high, Grid):
             name, low, high = type(self).__name__, np.asarray(given.low), np.asarray(given.high)

@@ -13,11 +13,11 @@ from parts import combined, covering, example, kinds, variants
 
 import ensemble as en
 from ensemble.backends.cpu import CpuEngine
+from ensemble.backends.draws import Draws
 from ensemble.backends.numpy import NumpyEngine
 from ensemble.run.experiment import Experiment
 from ensemble.run.plan import MEMORY_SHARE, plan_run
 from ensemble.run.runs import execute
-from ensemble.starts import Source
 
 DIM = 21
 
@@ -359,7 +359,7 @@ def test_every_start_has_the_same_bits_on_numpy_and_cpu(cpu, kind, dim, dtype):
         ids = ids % 2**16  # its later points are out of reach
     draws = program(ESCAPE | {"landscape": en.Quadratic(1.0, dim=dim), "dtype": dtype, "seed": 2**64 - 1})
     for part in (example(kind, dim), example(kind, dim, True)):
-        drawn = [part.draw(Source(engine, draws, ids, 256)) for engine in (NumpyEngine(), cpu)]
+        drawn = [part.draw(Draws(engine, draws, ids, 256)) for engine in (NumpyEngine(), cpu)]
         assert drawn[0].dtype == dtype
         assert np.array_equal(*drawn)
 

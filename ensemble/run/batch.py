@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ..backends.draws import Draws
 from ..backends.numpy import seen_by_kernel, state_names
 from ..backends.program import Engine, Program, Ring
 from ..events import Never, as_labels
 from ..part import Part
-from ..starts import Source, Start
+from ..starts import Start
 from .experiment import Experiment
 from .outcome import Outcome
 from .pace import Pace, first_step
@@ -80,7 +81,7 @@ class Batch:
                 start, offset = parts["start"], c * program.stream_stride
                 assert isinstance(start, Start)
                 if drawn_for != (start, offset):
-                    drawn = start.draw(Source(self.engine, program, ids, offset))
+                    drawn = start.draw(Draws(self.engine, program, ids, offset))
                     drawn_for = (start, offset)
                 self.state.x[c * n + a : c * n + b] = drawn
 

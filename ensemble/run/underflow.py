@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backends.draws import Draws
 from ..backends.numpy import NumpyEngine, seen_by_kernel
 from ..backends.program import Program
-from ..starts import Source, Start
+from ..starts import Start
 
 Rows = Callable[[int, int], NDArray[Any]]
 AT_ONCE = 1 << 16
@@ -64,7 +65,7 @@ def flushed_to_zero(program: Program, starts: Sequence[Start], x: Rows, ended: R
         held = small & (curvature < 0) & (np.abs(slope) <= tiny * np.maximum(-curvature, 1.0))
         rows, held = rows[held.any(axis=1)], held[held.any(axis=1)]
         ids = (program.first_instance + rows).astype(np.uint32)
-        began = starts[c].draw(Source(NumpyEngine(), program, ids, c * program.stream_stride)) if rows.size else at[:0]
+        began = starts[c].draw(Draws(NumpyEngine(), program, ids, c * program.stream_stride)) if rows.size else at[:0]
         count += int(np.count_nonzero((held & (np.abs(began) >= tiny)).any(axis=1)))
     return count
 
