@@ -364,7 +364,7 @@ def test_what_is_planned_on_a_device_counts_the_questions_of_windows(monkeypatch
         sys.modules["ensemble.run.estimate"], "_tried", lambda *_: 1e12
     )  # the emulation's pace says nothing
     monkeypatch.setattr(
-        sys.modules["ensemble.checks.first_use"], "choose", lambda *_: (EmulatedEngine(None, processors=132), "")
+        sys.modules["ensemble.run.engines"], "choose", lambda *_: (EmulatedEngine(None, processors=132), "")
     )
 
     def plan(landscape: type[Landscape], event: en.Event) -> en.Plan:

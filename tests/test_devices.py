@@ -40,7 +40,7 @@ def engine_of(devices: Any, number: int) -> CudaEngine:
 def taken(engine: Engine) -> Iterator[None]:
     """Whatever backend is asked for, it is this one."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("ensemble.checks.first_use", "ensemble.field"):
+        for module in ("ensemble.run.engines", "ensemble.run.field"):
             patch.setattr(sys.modules[module], "choose", lambda *_: (engine, ""))
         yield
 
