@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 STOREYS = (
     ("arithmetic", "classes", "values", "version", "warned", "words"),
-    ("fields", "grids", "held", "part", "plain", "sweep"),
+    ("algebra", "fields", "grids", "held", "part", "plain", "sweep"),
     ("events", "landscapes", "noises", "optimizers", "records", "schedules", "starts"),
     ("tracing",),
     ("backends",),
@@ -20,7 +20,7 @@ STOREYS = (
     ("results",),
     ("simulate",),
     ("statistics", "plots"),
-    ("__init__", "__main__", "self_check"),
+    ("__init__", "__main__", "gpu_check", "self_check"),
 )
 """Files and folders of the package: each imports those of its own storey and of those above it in this list, and no others."""
 

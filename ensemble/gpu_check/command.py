@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
 from ..backends import sources
+from ..version import __version__
 from ..words import told
 from .machine import NO_GPU
 from .page import page

@@ -9,10 +9,10 @@ import sys
 from importlib import metadata
 from typing import Any
 
-from .. import __version__
 from ..backends import compiler
 from ..backends.choice import choose
 from ..backends.cpu import available_threads
+from ..version import __version__
 
 NO_GPU = 3
 PROPERTIES = (
