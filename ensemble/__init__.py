@@ -16,6 +16,7 @@ from .results.files import UnreadableFileError
 from .results.loading import load
 from .results.replay import replay
 from .results.result import Result, UnfinishedError
+from .run.stationary import find_stationary_points
 from .schedules import *
 from .simulate import compare, simulate
 from .starts import *
@@ -39,6 +40,7 @@ __all__ = [
     "UnreadableFileError",
     "check",
     "compare",
+    "find_stationary_points",
     "grid",
     "lin_spaced",
     "load",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from .arithmetic.random import Random, Stream, round_keys
 from .arithmetic.vec import Array, direction, dot, length, radius_to_compare, rescaled, total
-from .landscapes.base import Landscape
+from .landscapes.base import Landscape, StationaryPoint, listed_points
 from .part import NOT_NEGATIVE, POSITIVE, Part, array, derived, inner, number, structure, vector
 from .words import told
 
@@ -133,16 +133,22 @@ class NearMinimum(Event):
     wells: int = derived()
 
     @classmethod
-    def of(cls, landscape: Landscape, radius: float, *, stop: bool = True) -> Self:
+    def of(
+        cls, landscape: Landscape, radius: float, *, points: Sequence[StationaryPoint] | None = None, stop: bool = True
+    ) -> Self:
         """Near the minima that a landscape lists, in the order of its ``stationary_points()``.
 
+        ``points``: those that :func:`ensemble.find_stationary_points` found, where the landscape lists none.
+
         Raises:
-            ValueError: it lists none.
+            ValueError: there is no minimum among them.
         """
-        points = [p for p in landscape.stationary_points() if p.index == 0 and "saddle" not in p.name]
+        listed = listed_points(f"NearMinimum.of({type(landscape).__name__})", landscape, points)
+        points = [p for p in listed if p.index == 0 and "saddle" not in p.name]
         if not points:
             raise ValueError(
-                f"NearMinimum.of({type(landscape).__name__}): the landscape lists no minimum; give NearMinimum(minima, radius)."
+                f"NearMinimum.of({type(landscape).__name__}): the landscape lists no minimum; give points=find_stationary_points(f), "
+                f"or NearMinimum(minima, radius)."
             )
         return cls(np.array([p.x for p in points]), radius, stop=stop)
 

@@ -5,6 +5,7 @@ A start is a function of an instance's id, the seed and its own parameters: neve
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
@@ -15,7 +16,7 @@ from .arithmetic.elementary import pow as power
 from .arithmetic.random import uniform
 from .arithmetic.vec import directions
 from .grids import Grid
-from .landscapes.base import Landscape
+from .landscapes.base import Landscape, StationaryPoint, listed_points
 from .part import NOT_NEGATIVE, POSITIVE, Part, array, number, structure, vector
 from .words import told
 
@@ -198,8 +199,16 @@ class NearStationary(Start):
     along: Any = vector(1.0, NOT_NEGATIVE)
 
     @classmethod
-    def of(cls, landscape: Landscape, name: str, scale: float, stable_only: bool = False) -> Self:
-        """Around the stationary point of that name.
+    def of(
+        cls,
+        landscape: Landscape,
+        name: str,
+        scale: float,
+        stable_only: bool = False,
+        *,
+        points: Sequence[StationaryPoint] | None = None,
+    ) -> Self:
+        """Around the stationary point of that name, one that the landscape lists or one of ``points``.
 
         ``stable_only``: only along the coordinates of positive curvature, which span the stable directions where the Hessian at
         the point is diagonal.
@@ -207,15 +216,15 @@ class NearStationary(Start):
         Raises:
             ValueError: there is no such point, or its Hessian is not diagonal.
         """
-        points = {p.name: p for p in reversed(landscape.stationary_points())}
         kind = type(landscape).__name__
-        if name not in points:
-            known = ", ".join(repr(n) for n in reversed(points)) or "none"
+        named = {p.name: p for p in reversed(listed_points(f"NearStationary.of({kind})", landscape, points))}
+        if name not in named:
+            known = ", ".join(repr(n) for n in reversed(named)) or "none"
             raise ValueError(
                 f"NearStationary.of({kind}, name={told(name)}): the landscape lists no such point, but {known}; "
                 f"give one of them or NearStationary(x, scale)."
             )
-        x = points[name].x
+        x = named[name].x
         if not stable_only:
             return cls(x, scale)
         at = np.array([x])

@@ -86,6 +86,8 @@ ROWS = [
       for bad in (None, RESULT, RESULT.dataset)),
     *(row(f"index_against_loss.{name}", partial(en.statistics.index_against_loss, INDICES, **{name: bad}), f"{name}=", "give")
       for name, wrong in (("bins", (0, 2.5, "all", [1.0], [2.0, 1.0], None)), ("confidence", (0, 95, "high"))) for bad in wrong),
+    *(row("nearest_minimum.points", partial(en.statistics.nearest_minimum, RESULT, points=bad), "points=", "find_stationary_points")
+      for bad in ([], 3, [(0.0, 0.0, 0.0)])),
     *(row("nearest_minimum.tolerance", partial(en.statistics.nearest_minimum, RESULT, tolerance=bad), f"tolerance={bad!r}", "give")
       for bad in (0, -1.0, "near", None)),
     *(row("occupancy_against_sharpness.found", partial(en.statistics.occupancy_against_sharpness, bad), "without minima",

@@ -127,6 +127,16 @@ TABLE = [
     *(row("check.dim", partial(en.check, en.Adam(), dim=bad), f"dim={bad!r}", "whole number from 1 to 4096") for bad in (0, "x", 10**9)),
     *(row("check.landscape", partial(en.check, en.Adam(), landscape=bad), "landscape", r"made like QuarticSaddle\(dim=16\)")
       for bad in (5, en.Adam())),
+    # stationary points
+    *(row("find_stationary_points.landscape", partial(en.find_stationary_points, bad), "landscape=", "give a landscape")
+      for bad in (3, en.Adam(), None)),
+    *(row("find_stationary_points.box", partial(en.find_stationary_points, en.Himmelblau(), bad), "box=", r"give \(low, high\)")
+      for bad in (3.0, (1.0, 0.0), (0.0, float("inf")), "box")),
+    *(row("find_stationary_points.starts", partial(en.find_stationary_points, en.Himmelblau(), starts=bad), "starts=", "give how many")
+      for bad in (0, 1.5, None, [[0.0, 1.0, 2.0]], True)),
+    *(row("find_stationary_points.seed", partial(en.find_stationary_points, en.Himmelblau(), seed=bad), f"seed={bad!r}", "whole number")
+      for bad in (-1, 0.5, None)),
+    row("find_stationary_points.backend", partial(en.find_stationary_points, en.Himmelblau(), backend="gpu"), "'gpu'", "give 'auto'"),
     # results
     *(row("load.path", partial(en.load, bad), re.escape(repr(bad)), "the path of a file")
       for bad in (None, 5, "", ["a.nc"])),
@@ -173,7 +183,7 @@ def public_arguments():
     functions = {f.__name__: f for f in (en.simulate, en.compare, en.grid, en.zipped, en.log_spaced, en.lin_spaced)}
     functions |= {"check": en.check, "load": en.load, "replay": en.replay, "Record": en.Record}
     functions |= {"Result.save": en.Result.save, "Result.resume": en.Result.resume}
-    functions |= {"Result.fields": en.Result.fields}
+    functions |= {"Result.fields": en.Result.fields, "find_stationary_points": en.find_stationary_points}
     functions |= {n: f for n in en.statistics.__all__ if inspect.isfunction(f := getattr(en.statistics, n))}
     return {f"{name}.{a}" for name, f in functions.items() for a in inspect.signature(f).parameters if a != "self"}
 

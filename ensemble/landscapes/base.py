@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..arithmetic.vec import Array
 from ..part import ANY, Part
 from ..sweep import grids_of
+from ..words import told
 
 Bound = float | tuple[float, ...]
 Box = tuple[Bound, Bound]
@@ -166,6 +167,25 @@ class Landscape(Part):
     def describe(self) -> dict[str, Any]:
         derived = {f.name for f in dataclasses.fields(self) if not f.init}
         return {name: value for name, value in super().describe().items() if name not in derived}
+
+
+def listed_points(
+    asked: str, landscape: Landscape, points: Sequence[StationaryPoint] | None
+) -> tuple[StationaryPoint, ...]:
+    """``points``, or those that the landscape lists.
+
+    Raises:
+        ValueError: what was given are no stationary points of as many coordinates.
+    """
+    if points is None:
+        return landscape.stationary_points()
+    given = tuple(points) if isinstance(points, (list, tuple)) else ()
+    dim = landscape.dimension
+    if not given or not all(isinstance(p, StationaryPoint) and len(p.x) == dim for p in given):
+        raise ValueError(
+            f"{asked}: points={told(points)}; give what find_stationary_points returns, points of {dim} coordinates."
+        )
+    return given
 
 
 def derived_array() -> Any:

@@ -71,7 +71,7 @@ def highest(
     for part in chunks(len(x), 8 * 16 * field.dim):
         here, local = x[part], region.part(part)
         base = _values(field, here)
-        sharpest = extreme_pairs(field, here, 1.0, seed=seed)[1]
+        sharpest = extreme_pairs(field, here, 1.0, seed=seed).vector
         slope = local.size(len(here)) * field.fetch(field.gradients(field.place(here)))
         probes = Probes(seed, part.start, part.stop - part.start, field.dim)
         first = [local.top(slope), local.top(sharpest), local.top(-sharpest)]

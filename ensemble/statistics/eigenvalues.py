@@ -25,9 +25,21 @@ class Estimate(NamedTuple):
     converged: BoolArray
 
 
+class Eigenpair(NamedTuple):
+    """An eigenvalue for each point, `value`, `error` and `converged` (points,) as in an estimate, and its eigenvector.
+
+    `vector` (points, dim) has length 1 and its largest coordinate above 0; value and vector are NaN where it did not converge.
+    """
+
+    value: FloatArray
+    error: FloatArray
+    converged: BoolArray
+    vector: FloatArray
+
+
 def largest_eigenvalue(
     landscape: Any, x: Any, *, tolerance: float = 1e-8, iterations: int = 200, seed: int = 0, strict: bool = False
-) -> Estimate:
+) -> Eigenpair:
     """Largest eigenvalue of the Hessian at points x (points, dim): how sharp a minimum is.
 
     Lanczos (1950, doi:10.6028/jres.045.026) from a random vector, with full reorthogonalisation, done twice; where the
@@ -41,7 +53,7 @@ def largest_eigenvalue(
     `landscape` is a landscape (then looked at in float64 NumPy), or one of `result.fields()` (then on the backend that
     ran it, in the field's dtype; the tolerance is at least 16 sqrt(dim) of its rounding units).
 
-    Returns `value`, `error` and `converged`, each (points,), `value` NaN where not converged.
+    Returns `value`, `error` and `converged`, each (points,), and `vector` (points, dim); value and vector NaN where not converged.
 
     ValueError: with `strict`, where a point did not converge; no landscape; x of another shape or not finite.
     """
@@ -50,10 +62,10 @@ def largest_eigenvalue(
 
 def smallest_eigenvalue(
     landscape: Any, x: Any, *, tolerance: float = 1e-8, iterations: int = 200, seed: int = 0, strict: bool = False
-) -> Estimate:
+) -> Eigenpair:
     """Smallest eigenvalue of the Hessian at points x (points, dim): negative near a strict saddle.
 
-    As `largest_eigenvalue`, at the other end of the spectrum.
+    As `largest_eigenvalue`, at the other end of the spectrum. Its `vector` is the direction in which the saddle is left.
     """
     return _extreme(landscape, x, -1.0, tolerance, iterations, seed, strict)
 
@@ -89,23 +101,26 @@ def hessians(field: Field, x: FloatArray) -> FloatArray:
 
 def _extreme(
     landscape: Any, x: Any, end: float, tolerance: float, iterations: int, seed: int, strict: bool
-) -> Estimate:
+) -> Eigenpair:
     field, points = placed(landscape, x)
     check_flag("strict", strict)
-    found, _ = extreme_pairs(field, points, end, tolerance, iterations, seed)
+    found = extreme_pairs(field, points, end, tolerance, iterations, seed)
     lost = int((~found.converged).sum())
     if strict and lost:
         raise ValueError(
             f"{lost} of {len(points)} eigenvalues did not converge in {iterations} iterations to a residual of "
             f"{tolerance:g} of the largest; give more iterations (dim is {field.dim}) or a larger tolerance"
         )
-    return Estimate(np.where(found.converged, found.value, np.nan), found.error, found.converged)
+    there = found.converged[:, None]
+    largest = np.take_along_axis(found.vector, np.abs(found.vector).argmax(axis=1)[:, None], axis=1)
+    vector = np.where(there, np.where(largest < 0, -found.vector, found.vector), np.nan)
+    return Eigenpair(np.where(found.converged, found.value, np.nan), found.error, found.converged, vector)
 
 
 def extreme_pairs(
     field: Field, x: FloatArray, end: float, tolerance: float = 1e-8, iterations: int = 200, seed: int = 0
-) -> tuple[Estimate, FloatArray]:
-    """Return the largest (`end` = 1) or smallest (-1) eigenvalues, and their eigenvectors (points, dim).
+) -> Eigenpair:
+    """Return the largest (`end` = 1) or smallest (-1) eigenvalues, with their eigenvectors.
 
     Where one did not converge, its value is the Ritz value: the eigenvalue lies at it or further out.
     """
@@ -122,7 +137,7 @@ def extreme_pairs(
             value[part], error[part], converged[part], vectors[part] = _lanczos(
                 field, x[part], end, tolerance, steps, probes
             )
-    return Estimate(value, error, converged), vectors
+    return Eigenpair(value, error, converged, vectors)
 
 
 def _lanczos(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..landscapes.base import StationaryPoint
+from ..landscapes.base import StationaryPoint, listed_points
 from ..run.field import Field
 from ..run.progress import Interrupt, Reporter
 from ..warned import warn_with
@@ -132,12 +133,14 @@ def _rate(field: Field, lr: float | None) -> float:
     return float(lr) if lr is not None else 1.0 / float(smoothness or 1.0)
 
 
-def nearest_minimum(data: Any, *, tolerance: float = 1e-3) -> xr.Dataset:
+def nearest_minimum(
+    data: Any, *, tolerance: float = 1e-3, points: Sequence[StationaryPoint] | None = None
+) -> xr.Dataset:
     """Which of its landscape's stationary points each instance is at.
 
     `data` is a result, or what `quench` returned. The points are those that `landscape.stationary_points()` lists, saddles
     and maxima among them: of landscapes with very many, representatives alone. An instance is at the nearest one if that
-    is within `tolerance` (units of x).
+    is within `tolerance` (units of x). `points`: those that `ensemble.find_stationary_points` found, instead of the landscape's own.
 
     Returns over (configuration..., instance) `minimum`, the number in the list, -1 where none is near or the instance
     diverged; `distance` to the nearest; and of the point it is at `minimum_value`, `minimum_curvature` (the largest
@@ -147,8 +150,8 @@ def nearest_minimum(data: Any, *, tolerance: float = 1e-3) -> xr.Dataset:
     ValueError: a landscape lists no stationary point; no result or no x kept; every instance diverged.
     """
     check_number("tolerance", tolerance, 0.0, np.inf, "a distance above 0, in units of x")
-    points = points_of(data)
-    lists = {field: _listed(field) for field in points.fields}
+    where = points_of(data)
+    lists = {field: _listed(field, points) for field in where.fields}
     curvatures = {field: np.array([_largest_curvature(field, point) for point in lists[field]]) for field in lists}
 
     def look(field: Field, x: FloatArray) -> dict[str, NDArray[Any]]:
@@ -174,8 +177,8 @@ def nearest_minimum(data: Any, *, tolerance: float = 1e-3) -> xr.Dataset:
         "minimum_curvature": ("largest eigenvalue of the Hessian there", "units of f per unit of x squared"),
         "minimum_index": ("negative eigenvalues of the Hessian there", "1"),
     }
-    found = points.dataset(
-        {name: (values, *words[name], ()) for name, values in points.each(look).items()}, tolerance=tolerance
+    found = where.dataset(
+        {name: (values, *words[name], ()) for name, values in where.each(look).items()}, tolerance=tolerance
     )
     if (paired := data.dataset.attrs.get("paired")) is not None:
         found.attrs["paired"] = paired
@@ -184,25 +187,25 @@ def nearest_minimum(data: Any, *, tolerance: float = 1e-3) -> xr.Dataset:
     def table(rows: list[list[Any]], filling: Any) -> NDArray[Any]:
         return np.array([[*row, *[filling] * (most - len(row))] for row in rows])
 
-    each = [lists[field] for field in points.fields]
+    each = [lists[field] for field in where.fields]
     listing = {
         "stationary_name": (table([[p.name for p in row] for row in each], ""), "name of the stationary point", "1"),
         "stationary_value": (table([[p.value for p in row] for row in each], np.nan), "f there", "units of f"),
         "stationary_curvature": (
-            table([curvatures[field].tolist() for field in points.fields], np.nan),
+            table([curvatures[field].tolist() for field in where.fields], np.nan),
             "largest eigenvalue of the Hessian there",
             "units of f per unit of x squared",
         ),
         "stationary_index": (table([[p.index for p in row] for row in each], -1), "negative eigenvalues there", "1"),
     }
-    return found.assign({name: points.frame.variable(*given, STATIONARY) for name, given in listing.items()})
+    return found.assign({name: where.frame.variable(*given, STATIONARY) for name, given in listing.items()})
 
 
-def _listed(field: Field) -> tuple[StationaryPoint, ...]:
-    listed = field.landscape.stationary_points()
+def _listed(field: Field, points: Sequence[StationaryPoint] | None) -> tuple[StationaryPoint, ...]:
+    listed = listed_points("nearest_minimum", field.landscape, points)
     if not listed:
         raise ValueError(
-            f"{type(field.landscape).__name__} lists no stationary point; tell minima apart by their value or by an event"
+            f"{type(field.landscape).__name__} lists no stationary point; give points=find_stationary_points(landscape, box)"
         )
     return listed
 

@@ -172,7 +172,7 @@ def second_order_stationarity(
         small = field.fetch(field.gradient_norms(field.place(x))) <= gradient_tolerance
         outcome = np.where(small, STATIONARITY.index("unknown"), STATIONARITY.index("moving"))
         if small.any():
-            lowest, _ = extreme_pairs(field, x[small], -1.0)
+            lowest = extreme_pairs(field, x[small], -1.0)
             saddle = lowest.value < -curvature_tolerance  # the eigenvalue is this or lower, converged or not
             outcome[small] = np.where(saddle, 1, np.where(lowest.converged, 0, outcome[small]))
         return {"outcome": outcome}

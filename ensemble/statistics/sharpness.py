@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..run.field import Field
 from ..words import told
 from .ascent import Ball, Box, highest
-from .eigenvalues import Estimate, hessians, largest_eigenvalue, smallest_eigenvalue, spectrum
+from .eigenvalues import Eigenpair, Estimate, hessians, largest_eigenvalue, smallest_eigenvalue, spectrum
 from .lifetimes import MOST_WORK, FloatArray, check_whole
 from .points import DENSE_DIM, Probes, check_number, chunks, placed, points_of
 
@@ -174,7 +174,7 @@ def sharpness(
         found = {"final_value": field.fetch(field.values(at)), "gradient_norm": field.fetch(field.gradient_norms(at))}
         for name, (measure, _, _) in chosen.items():
             made = measure(field, x)
-            if not isinstance(made, Estimate):
+            if not isinstance(made, (Estimate, Eigenpair)):
                 number = np.asarray(made, dtype=np.float64)
                 if number.shape != (len(x),):
                     raise ValueError(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..landscapes.base import DERIVATIONS, Landscape
 from ..part import Part
 from .derivatives import NotDerivedError, diagonal, gradient, tangent
-from .errors import failed
+from .errors import TraceError, failed
 from .evaluate import evaluate
 from .nodes import REAL, Graph, Level, Node
 from .recording import Recording, argument, node_of, now_of, run, shadow
@@ -109,7 +109,14 @@ def derived(name: str) -> Callable[..., NDArray[Any]]:
             return _recorded_within(self, name, *arguments)
         x, v = arguments[0], arguments[1] if name == "hessian_product" else None
         now = arguments[2 if name == "hessian_product" else 1] if len(arguments) > (2 if v is not None else 1) else None
-        recording = recorded_landscape(self).get(name)
+        try:
+            recording = recorded_landscape(self).get(name)
+        except TraceError as error:  # then only what products give
+            if name != "hessian_diagonal" or not says(self, "hessian_product"):
+                raise TypeError(
+                    f"{type(self).__name__} does not say its {name}, and it does not follow: {error}"
+                ) from error
+            recording = None
         if recording is None:
             return _diagonal_by_products(self, x, now)
         return evaluate(recording.result, x, v, lambda field: _field(self, field), now)
