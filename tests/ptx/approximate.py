@@ -1,4 +1,7 @@
-"""PTX's approximate functions of floats: anything within the bounds that PTX ISA ("Floating Point Instructions") gives."""
+"""PTX's approximate functions of floats: anything within the bounds of PTX ISA 9.1, section 9.7.3, "Floating Point Instructions".
+
+``div.approx``, ``div.full`` and ``tanh.approx``, which no kernel has, are not known here.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,11 @@ def _ulps(count: float) -> Callable[[Any, Any], Any]:
     return lambda x, exact: count * np.spacing(np.abs(exact).astype(np.float32)).astype(np.float64)
 
 
+def _ulps_from_nearest(count: float) -> Callable[[Any, Any], Any]:
+    """Beside the error of the float that lies nearest."""
+    return lambda x, exact: _ulps(count)(x, exact) + np.abs(exact.astype(np.float32).astype(np.float64) - exact)
+
+
 def _of_logarithm(x: Any, exact: Any) -> Any:
     return np.where((x > 0.5) & (x < 2), 2.0**-22, 2.0**-22 * np.abs(exact))
 
@@ -31,13 +39,13 @@ def _of_angle(x: Any, exact: Any) -> Any:
 
 
 FUNCTIONS: dict[str, tuple[Callable[[Any], Any], Callable[[Any, Any], Any]]] = {
-    "rcp": (lambda x: 1 / x, _ulps(1)),
-    "sqrt": (np.sqrt, _relative(2.0**-23)),
-    "rsqrt": (lambda x: 1 / np.sqrt(x), _relative(2.0**-22.9)),
-    "lg2": (np.log2, _of_logarithm),
-    "ex2": (np.exp2, _ulps(2)),
-    "sin": (np.sin, _of_angle),
-    "cos": (np.cos, _of_angle),
+    "rcp": (lambda x: 1 / x, _ulps(1)),  # 9.7.3.13: 1 ulp
+    "sqrt": (np.sqrt, _relative(2.0**-23)),  # 9.7.3.15
+    "rsqrt": (lambda x: 1 / np.sqrt(x), _relative(2.0**-22.9)),  # 9.7.3.16
+    "sin": (np.sin, _of_angle),  # 9.7.3.18: absolute, 2^-20.5 on [-2 pi, 2 pi], 2^-14.7 on [-100 pi, 100 pi]
+    "cos": (np.cos, _of_angle),  # 9.7.3.19: the same
+    "lg2": (np.log2, _of_logarithm),  # 9.7.3.20: absolute on (0.5, 2), relative beyond
+    "ex2": (np.exp2, _ulps_from_nearest(2)),  # 9.7.3.21: 2 ulp from the correctly rounded result
 }
 """Opcode -> the function in float64, and how far PTX lets its result be from it, a function of operand and value."""
 

@@ -116,6 +116,13 @@ def reversed_bits(a: Any) -> Any:
     return turned.view(dtype.newbyteorder(">")).astype(dtype).reshape(np.shape(a))
 
 
+def funnel(low: Any, high: Any, by: Any, left: bool, clamp: bool) -> Any:
+    """32 of the 64 bits of two words, shifted: the upper ones to the left, the lower ones to the right."""
+    both = np.asarray(high).astype(np.uint64) << np.uint64(32) | np.asarray(low).astype(np.uint64)
+    by = (np.minimum(by, np.uint32(32)) if clamp else np.asarray(by) & np.uint32(31)).astype(np.uint64)
+    return ((both << by) >> np.uint64(32) if left else both >> by).astype(np.uint32)
+
+
 def inserted(a: Any, b: Any, position: Any, length: Any) -> Any:
     """``b`` with the low ``length`` bits of ``a`` put at ``position``."""
     dtype = np.asarray(b).dtype
@@ -226,6 +233,13 @@ def _shift(i: Instruction, kind: str) -> Operation:
     return Operation(partial(shifted, left=i.opcode == "shl"), (kind, "u32"), kind)
 
 
+def _funnel(i: Instruction, kind: str) -> Operation:
+    if kind != "b32" or i.modifiers[0] not in ("l", "r") or i.modifiers[1] not in ("wrap", "clamp"):
+        raise PtxError(f"not known here: {i.text}")
+    left, clamp = i.modifiers[0] == "l", i.modifiers[1] == "clamp"
+    return Operation(partial(funnel, left=left, clamp=clamp), ("u32",) * 3, "u32")
+
+
 def _quotient(i: Instruction, kind: str) -> Operation:
     return Operation(operator.truediv if is_float(kind) else quotient, (kind, kind), kind)
 
@@ -257,6 +271,7 @@ _MADE: dict[str, Callable[[Instruction, str], Operation]] = {
     "rem": _plain(remainder, 2),
     "selp": lambda i, kind: Operation(lambda a, b, p: np.where(p, a, b), (kind, kind, "pred"), kind),
     "setp": _compared,
+    "shf": _funnel,
     "shl": _shift,
     "shr": _shift,
     "sqrt": _plain(np.sqrt, 1),
@@ -270,6 +285,7 @@ _KNOWN: dict[str, frozenset[str]] = {
     "mul": _ROUNDS | {"lo", "hi", "wide"},
     "mad": _ROUNDS | {"lo", "wide"},
     "cvt": _ROUNDS | _ROUNDED.keys(),
+    "shf": frozenset({"l", "r", "wrap", "clamp"}),
     "setp": frozenset({"ftz", "nan", "num"}) | _LOGIC.keys() | {name + u for name in _ORDERED for u in ("", "u")},
 }
 OPCODES = frozenset(_MADE)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,8 @@ from .parser import parse
 THREADS = 64
 GUARD = 4096
 """Bytes before and behind every array that no thread may touch."""
+PROGRAMS = 64
+"""Programs that are kept: more than a test runs."""
 UNSET = 0xFF
 """What memory is filled with that nobody has written: NaN."""
 
@@ -35,9 +38,22 @@ def text_of(source: str, arch: str, extra: tuple[str, ...] = ()) -> str:
     return compile_ptx(source, sources.kernels(), arch, extra)
 
 
-@cache
+@lru_cache(maxsize=PROGRAMS)
 def program_of(text: str, entry: str) -> interpreter.Program:
-    return interpreter.Program(parse(text)[entry])
+    with no_collection():
+        return interpreter.Program(parse(text)[entry])
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """The garbage collector waits: it would go through a program's ten thousands of functions again and again as they are made."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def execute(

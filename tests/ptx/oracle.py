@@ -116,6 +116,16 @@ def shifted_right(a: int, by: int) -> int:
     return a >> by if by < 64 else -1 if a < 0 else 0
 
 
+def funnel(side: str, mode: str) -> Callable[[int, int, int], int]:
+    """PTX ISA, "shf": of the 64 bits of b and a."""
+
+    def operation(a: int, b: int, c: int) -> int:
+        n = c & 31 if mode == "wrap" else min(c, 32)
+        return (b << n | a >> 32 - n) % 2**32 if side == "l" else (b << 32 - n | a >> n) % 2**32
+
+    return operation
+
+
 def inserted(a: int, b: int, position: int, length: int, bits: int) -> int:
     """PTX ISA's loop: bit by bit."""
     position, length = position & 0xFF, length & 0xFF

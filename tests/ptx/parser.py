@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from .kinds import KINDS, PtxError
 
@@ -151,8 +152,9 @@ class Kernel:
                     raise PtxError(f"{self.name}: {each} is declared twice")
 
 
+@lru_cache(maxsize=16)
 def parse(text: str) -> dict[str, Kernel]:
-    """The kernels of a PTX module by name."""
+    """The kernels of a PTX module by name; the last ones are kept, and not to be changed."""
     text = _COMMENT.sub("", text.rstrip("\0"))
     entries, rest = _taken(text, _ENTRY)
     bodies, rest = _taken(rest, _FUNCTION)
