@@ -6,7 +6,6 @@ import ctypes
 import dataclasses
 import os
 import platform
-import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,18 +15,19 @@ import pytest
 import test_device_vec as probe
 from cubin import architectures
 from device_runs import differences, program, run, same_bits
-from parts import combined, covering, kinds
+from parts import example
 from test_device import CASES, WINDOWS, reference
 
 import ensemble as en
 from ensemble.backends import sources
 from ensemble.backends.numpy import NumpyEngine
-from ensemble.backends.program import Program, State
+from ensemble.backends.program import Engine, Program, Ring, State
 from ensemble.optimizers import Adam, GradientDescent
 
 from .approximate import NEAREST, Approximation
+from .contents import APPROXIMATE, assert_precise, instructions, name_of, otherwise
 from .engine import PtxEngine, execute, text_of
-from .parser import parse
+from .test_moves import ASKED
 
 pytestmark = pytest.mark.skipif(
     (platform.system(), platform.machine()) != ("Linux", "x86_64"),
@@ -125,17 +125,60 @@ def test_windows_have_the_bits_of_the_specification(name: str) -> None:
     assert differences(found, run(NumpyEngine(), p, case.steps, segment=11, scale=case.scale)) == []
 
 
-@pytest.mark.parametrize(("dim", "lanes", "dtype", "streamed"), [(130, 32, "float64", False), (21, 4, "float32", True)])
+def observed(one: Engine, p: Program) -> dict[str, Any]:
+    x, v = np.random.default_rng(0).normal(size=(2, p.rows, p.dim)).astype(p.dtype)
+    return one.observe(p, x, ("value", "gradient_norm", "gradient", "product"), 0, v)
+
+
+def differently_observed(ptx: PtxEngine, other: Engine, p: Program) -> list[str]:
+    found, expected = observed(ptx, p), observed(other, p)
+    return [quantity for quantity in found if not same_bits(found[quantity], expected[quantity])]
+
+
+# Neighbours, products over all coordinates, of which new targets would make divisions multiplications, arrays and matrices.
+LOOKED_AT = [
+    (en.Rosenbrock, 32, "float64", {}),
+    (en.Rosenbrock, 4, "float32", {"streamed": True}),
+    (en.Griewank, 4, "float32", {}),
+    (en.Griewank, 4, "float32", {"arch": "newest"}),
+    (en.PhaseRetrieval, 4, "float64", {"arch": "compute_80"}),
+    (en.DeepLinear, 1, "float32", {}),
+]
+
+
+@pytest.mark.parametrize(("kind", "lanes", "dtype", "how"), LOOKED_AT)
 def test_observed_quantities_have_the_bits_of_the_specification(
-    dim: int, lanes: int, dtype: str, streamed: bool
+    kind: Any, lanes: int, dtype: str, how: dict[str, Any]
 ) -> None:
-    others = [{"landscape": en.Rosenbrock(dim=dim, a=0.5, b=7.0)}]
-    p = program(en.Rosenbrock(dim=dim), GradientDescent(0.1), others=others, instances=5, dtype=dtype)
-    x, v = np.random.default_rng(0).normal(size=(2, p.rows, dim)).astype(dtype)
-    quantities = ("value", "gradient_norm", "gradient", "product")
-    expected = NumpyEngine().observe(p, x, quantities, 0, v)
-    found = engine(lanes, streamed=streamed).observe(p, x, quantities, 0, v)
-    assert [q for q in quantities if not same_bits(found[q], expected[q])] == []
+    landscape = example(kind, 130 if lanes > 4 else 21)
+    others = [{"landscape": dataclasses.replace(landscape, a=0.5)}] if kind is en.Rosenbrock else []
+    p = program(landscape, GradientDescent(0.1), others=others, instances=5, dtype=dtype)
+    assert differently_observed(engine(lanes, **how), NumpyEngine(), p) == []
+
+
+@pytest.mark.parametrize("how", [{}, {"streamed": True}, {"window": 2}])
+def test_what_is_recorded_within_a_launch_has_the_bits_of_the_specification(how: dict[str, Any]) -> None:
+    p = program(
+        en.QuarticSaddle(dim=21),
+        en.EMA(en.HeavyBall(0.1)),
+        en.LeftBall(1.0),
+        instances=7,
+        dtype="float32",
+        check_every=3,
+    )
+    p = dataclasses.replace(p, recorded=True)
+    steps, places = np.array([1, 4, 5, 10], np.int32), np.array([0, -1, 1, 2, -1, 3, 4], np.int32)
+    recorded = []
+    for each in (engine(2, **how), NumpyEngine()):
+        state = run(each, dataclasses.replace(p, recorded=False), 0)
+        state = State(**{name: each.to_device(array) for name, array in state.arrays().items()})
+        ring = Ring(steps, each.to_device(places), each.xp.zeros((4, 5, 21), dtype=p.dtype))
+        each.advance(p, state, each.to_device(np.arange(7, dtype=np.int32)), 1, 11, ring=ring)
+        recorded.append((ring.x, state))
+    (found, ended), (expected, state) = recorded
+    assert same_bits(found, expected)
+    assert 0 < expected[-1].any(axis=1).sum() < 5  # of those that have ended nothing more is written
+    assert differences(ended, state) == []
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -171,109 +214,66 @@ def test_fast_arithmetic_stays_near_the_specification_wherever_its_functions_lie
     assert p.dtype == np.float64 or seen[1.0] > seen[0.0]
 
 
-# ---- what the text holds
+# ---- what the texts hold
 
 
-def forbidden(text: str) -> list[str]:
-    """Instructions of a PTX text that round otherwise than IEEE 754's operations one by one."""
-    return [
-        i.text
-        for kernel in parse(text).values()
-        for i in kernel.instructions()
-        if {"approx", "full", "sat"} & set(i.modifiers)
-        or (i.opcode in ("fma", "mad") and {"f32", "f64"} & set(i.modifiers))
-        or (
-            i.opcode in ("add", "sub", "mul", "div", "sqrt", "rcp") and i.kinds[0][0] == "f" and "rn" not in i.modifiers
-        )
-    ]
+def texts_of(ptx: PtxEngine, p: Program) -> list[str]:
+    """Of all kernels of a program."""
+    return [ptx.text(ptx.source(p, entry), entry) for entry in ptx.entries(p)]
+
+
+def precise_texts() -> Iterator[str]:
+    for (name, lanes), how in FORMS.items():
+        yield from texts_of(engine(lanes, **how), CASES[name].program)
+    for name in OF_WINDOWS:
+        yield from texts_of(engine(*WINDOWS[name].lanes, window=2), WINDOWS[name].program)
+
+
+def fast_texts() -> Iterator[str]:
+    for name, lanes in FAST:
+        yield from texts_of(engine(lanes), as_fast(CASES[name].program))
 
 
 @pytest.mark.usefixtures("builds")
 def test_precise_code_approximates_nothing_and_fuses_nothing() -> None:
-    for (name, lanes), how in FORMS.items():
-        ptx, p = engine(lanes, **how), CASES[name].program
-        assert forbidden(ptx.text(ptx.source(p, "advance"), "advance")) == [], name
-    for name in OF_WINDOWS:
-        ptx, p = engine(*WINDOWS[name].lanes, window=2), WINDOWS[name].program
-        for entry in ptx.entries(p):
-            assert forbidden(ptx.text(ptx.source(p, entry), entry)) == [], name
+    for text in precise_texts():
+        assert_precise(text)
 
 
 @pytest.mark.usefixtures("builds")
 def test_fast_code_does_both_and_nothing_else() -> None:
     kept = set()
-    for name, lanes in FAST:
-        ptx = engine(lanes)
-        found = forbidden(ptx.text(ptx.source(as_fast(CASES[name].program), "advance"), "advance"))
-        kept |= {re.match(r"\S+", text)[0] for text in found}  # type: ignore[index]
+    for text in fast_texts():
+        kept |= {of.split()[0] for of in otherwise(text)}
+        assert APPROXIMATE.search(text)
+        with pytest.raises(AssertionError):
+            assert_precise(text)
     functions = {f"{name}.approx.ftz.f32" for name in ("lg2", "sin", "cos", "sqrt", "rcp")}
     assert functions <= kept <= functions | {"fma.rn.f64", "fma.rn.ftz.f32"}
     assert "fma.rn.f64" in kept
 
 
-# ---- every part
-
-
-def everything(dim: int) -> Iterator[dict[str, Any]]:
-    """Every optimizer, noise and event, and every landscape there is."""
-    yield from covering(dim)
-    for landscape in kinds("landscape"):
-        yield combined({"landscape": landscape, "optimizer": Adam, "noise": en.Gaussian, "event": en.Below}, dim, False)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(
-    ("dim", "lanes", "how"),
-    [
-        (8, 1, {}),
-        (21, 4, {}),
-        (21, 4, {"streamed": True}),
-        (64, None, {"processors": 132}),
-        (70, 2, {"window": 2}),
-        (300, 64, {}),
-        (300, 64, {"streamed": True}),
-    ],
-)
-def test_every_part_in_every_form_has_the_bits_of_the_specification(
-    dim: int, lanes: int | None, how: dict[str, Any], dtype: str
-) -> None:
-    targets = ("compute_80", "compute_90")
-    for k, parts in enumerate(everything(dim)):
-        p = program(**parts, instances=5, dtype=dtype)
-        expected = run(NumpyEngine(), p, 12, segment=5)
-        ptx = engine(lanes, arch=targets[k % 2], **how)
-        assert differences(run(ptx, p, 12, segment=5), expected) == [], parts
-        for entry in ptx.entries(p):
-            assert forbidden(ptx.text(ptx.source(p, entry), entry)) == [], parts
-        observed(ptx, p)
+    "line",
+    ["fma.rn.f64 %fd9, %fd1, %fd2, %fd3;", "add.f64 %fd9, %fd1, %fd2;", "div.full.ftz.f32 %f9, %f1, %f2;", "sqrt.approx.ftz.f32 %f9, %f1;",
+     "mad.rn.f32 %f9, %f1, %f2, %f3;", "add.sat.rn.f32 %f9, %f1, %f2;", "div.approx.f32 %f9, %f1, %f2;"],
+)  # fmt: skip
+def test_an_operation_that_rounds_otherwise_is_seen_in_precise_code(line: str) -> None:
+    text = next(precise_texts())
+    with pytest.raises(AssertionError):
+        assert_precise(text.replace("ret;", f"{line}\nret;", 1))
 
 
-def observed(ptx: PtxEngine, p: Program) -> None:
-    x, v = np.random.default_rng(0).normal(size=(2, p.rows, p.dim)).astype(p.dtype)
-    quantities = ("value", "gradient_norm", "gradient", "product")
-    expected, found = NumpyEngine().observe(p, x, quantities, 0, v), ptx.observe(p, x, quantities, 0, v)
-    assert [q for q in quantities if not same_bits(found[q], expected[q])] == [], p.configurations
+@pytest.mark.usefixtures("builds")
+def test_every_instruction_of_the_kernels_has_a_test_of_its_own() -> None:
+    """Against what PTX ISA says of it, on random operands."""
+    found = {name_of(i) for text in (*precise_texts(), *fast_texts()) for i in instructions(text)}
+    found |= {name_of(i) for form in PRIMITIVES for i in instructions(text_of_primitives(*form))}
+    assert len(found) > 100
+    assert found - ASKED == set()
 
 
-@pytest.mark.parametrize("arch", ["compute_90", "newest"])
-def test_a_division_by_a_constant_is_a_division(arch: str) -> None:
-    """NVRTC 13 would multiply by 1 / 2000, for compute capability 10 and newer."""
-    p = program(en.Griewank(dim=21), GradientDescent(0.1), instances=5, dtype="float32")
-    x = np.random.default_rng(0).normal(size=(5, 21)).astype(np.float32)
-    found, expected = (each.observe(p, x, ("gradient",), 0) for each in (engine(4, arch), NumpyEngine()))
-    assert same_bits(found["gradient"], expected["gradient"])
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_every_part_on_the_newest_target_has_the_bits_of_the_specification(dtype: str) -> None:
-    wrong = []
-    for parts in everything(21):
-        p = program(**parts, instances=5, dtype=dtype)
-        if differences(run(engine(4, "newest"), p, 12, segment=5), run(NumpyEngine(), p, 12, segment=5)):
-            wrong.append(parts)
-    assert wrong == []
+# ---- more
 
 
 @pytest.mark.slow

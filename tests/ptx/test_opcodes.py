@@ -91,6 +91,11 @@ Case = tuple[tuple[str, ...], str, Callable[..., Any]]
 """Kinds of the operands, kind of the result, and the definition."""
 
 
+def of_all(opcode: str, letters: str = "su") -> str:
+    """An opcode of every width of integers."""
+    return " ".join(f"{opcode}.{letter}{bits}" for letter in letters for bits in (16, 32, 64))
+
+
 def integers(names: str, arity: int, definition: Callable[..., int]) -> dict[str, Case]:
     """Instructions on integers of one kind whose result wraps around."""
     found: dict[str, Case] = {}
@@ -116,9 +121,9 @@ def floats(names: str, arity: int, definition: Callable[[str], Callable[..., flo
 
 def comparisons() -> dict[str, Case]:
     found: dict[str, Case] = {}
-    for kind in ("s16", "s32", "s64", "u32", "u64", "f64", "f32"):
-        names = [*oracle.COMPARISONS, *("nan", "num"), *(n + "u" for n in oracle.COMPARISONS)]
-        for name in names if kind[0] == "f" else oracle.COMPARISONS:
+    names = {"f": [*oracle.COMPARISONS, *("nan", "num"), *(n + "u" for n in oracle.COMPARISONS)], "b": ["eq", "ne"]}
+    for kind in ("b16", "b32", "b64", "s16", "s32", "s64", "u16", "u32", "u64", "f64", "f32"):
+        for name in names.get(kind[0], oracle.COMPARISONS):
             definition = oracle.compared(name)
             if kind == "f32":
                 found[f"setp.{name}.ftz.f32"] = (
@@ -133,11 +138,11 @@ def comparisons() -> dict[str, Case]:
 
 def conversions() -> dict[str, Case]:
     found: dict[str, Case] = {}
-    for to in ("s64", "u32", "u64", "u16", "s32"):
-        for source in ("s32", "u32", "u64", "s64"):
+    for to in ("s64", "u32", "u64", "u16", "s16", "s32"):
+        for source in ("s16", "u16", "s32", "u32", "u64", "s64"):
             found[f"cvt.{to}.{source}"] = (source,), to, lambda a, to=to: oracle.wrapped(a, to)
     for to in ("f32", "f64"):
-        for source in ("s32", "u32", "s64", "u64"):
+        for source in ("s16", "u16", "s32", "u32", "s64", "u64"):
             found[f"cvt.rn.{to}.{source}"] = (source,), to, lambda a, to=to: oracle.nearest(oracle.Fraction(a), to)
     for source in ("f32", "f64"):
         for to in ("s32", "s64", "u32", "u64"):
@@ -158,33 +163,40 @@ def either(plain: Any, exact: Any = None) -> Callable[[str], Callable[..., float
 
 ROUNDED = "{0}.rn.f64 {0}.rn.ftz.f32 {0}.rn.f32"
 CASES: dict[str, Case] = {
-    **integers("add.s32 add.s64 add.u32", 2, operator.add),
-    **integers("sub.s32 sub.s64", 2, operator.sub),
-    **integers("mul.lo.s32 mul.lo.s64 mul.lo.u32", 2, operator.mul),
-    **integers("mad.lo.s32 mad.lo.s64", 3, lambda a, b, c: a * b + c),
-    **integers("min.s32 min.s64 min.u32", 2, min),
-    **integers("max.s32 max.s64", 2, max),
-    **integers("and.b16 and.b32 and.b64", 2, operator.and_),
-    **integers("or.b32 or.b64", 2, operator.or_),
-    **integers("xor.b32 xor.b64", 2, operator.xor),
-    **integers("not.b32 not.b64", 1, operator.invert),
-    **integers("neg.s32 neg.s64", 1, operator.neg),
-    **integers("div.s32 div.s64 div.u32 div.u64", 2, oracle.quotient),
-    **integers("rem.s32 rem.s64 rem.u32", 2, lambda a, b: a - oracle.quotient(a, b) * b),
+    **integers(of_all("add"), 2, operator.add),
+    **integers(of_all("sub"), 2, operator.sub),
+    **integers(of_all("mul.lo"), 2, operator.mul),
+    **integers(of_all("mad.lo"), 3, lambda a, b, c: a * b + c),
+    **integers(of_all("min"), 2, min),
+    **integers(of_all("max"), 2, max),
+    **integers(of_all("and", "b"), 2, operator.and_),
+    **integers(of_all("or", "b"), 2, operator.or_),
+    **integers(of_all("xor", "b"), 2, operator.xor),
+    **integers(of_all("not", "b"), 1, operator.invert),
+    **integers(of_all("neg", "s"), 1, operator.neg),
+    **integers(of_all("div"), 2, oracle.quotient),
+    **integers(of_all("rem"), 2, lambda a, b: a - oracle.quotient(a, b) * b),
     "mul.hi.s32": (("s32", "s32"), "s32", lambda a, b: a * b >> 32),
     "mul.hi.u32": (("u32", "u32"), "u32", lambda a, b: a * b >> 32),
     "brev.b32": (("u32",), "u32", lambda a: int(f"{a:032b}"[::-1], 2)),
     "brev.b64": (("u64",), "u64", lambda a: int(f"{a:064b}"[::-1], 2)),
     **{
         f"mul.wide.{kind}": ((kind, kind), wide, operator.mul)
-        for kind, wide in (("s32", "s64"), ("u32", "u64"), ("u16", "u32"))
+        for kind, wide in (("s32", "s64"), ("u32", "u64"), ("s16", "s32"), ("u16", "u32"))
     },
-    "mad.wide.u32": (("u32", "u32", "u64"), "u64", lambda a, b, c: oracle.wrapped(a * b + c, "u64")),
+    **{
+        f"mad.wide.{kind}": ((kind, kind, wide), wide, lambda a, b, c, wide=wide: oracle.wrapped(a * b + c, wide))
+        for kind, wide in (("s32", "s64"), ("u32", "u64"), ("s16", "s32"), ("u16", "u32"))
+    },
     **{
         f"shl.{kind}": ((f"u{kind[1:]}", "u32"), f"u{kind[1:]}", lambda a, n, k=kind: oracle.wrapped(a << min(n, 64), f"u{k[1:]}"))
         for kind in ("b32", "b64", "b16")
     },
-    **{f"shr.{kind}": ((kind, "u32"), kind, oracle.shifted_right) for kind in ("s32", "s64", "u32", "u64")},
+    **{f"shr.{kind}": ((kind, "u32"), kind, oracle.shifted_right) for kind in ("s16", "s32", "s64", "u16", "u32", "u64")},
+    **{
+        f"shf.{side}.{mode}.b32": (("u32",) * 3, "u32", oracle.funnel(side, mode))
+        for side in "lr" for mode in ("wrap", "clamp")
+    },
     "prmt.b32": (("u32",) * 3, "u32", oracle.permuted),
     **{
         f"bfi.b{bits}": (
@@ -194,8 +206,8 @@ CASES: dict[str, Case] = {
     },
     **{f"{name}.pred": (("pred", "pred"), "pred", f) for name, f in (("and", operator.and_), ("or", operator.or_), ("xor", operator.xor))},
     "not.pred": (("pred",), "pred", operator.not_),
-    **{f"selp.{kind}": ((kind, kind, "pred"), kind, lambda a, b, p: a if p else b) for kind in ("b32", "b64", "f32", "f64", "u16")},
-    **{f"mov.{kind}": ((kind,), kind, lambda a: a) for kind in ("b32", "u64", "f32", "f64", "pred")},
+    **{f"selp.{k}": ((k, k, "pred"), k, lambda a, b, p: a if p else b) for k in ("b16", "b32", "b64", "f32", "f64", "u16", "u32")},
+    **{f"mov.{kind}": ((kind,), kind, lambda a: a) for kind in ("b16", "b32", "b64", "u16", "u32", "u64", "f32", "f64", "pred")},
     **floats(ROUNDED.format("add"), 2, either(operator.add)),
     **floats(ROUNDED.format("sub"), 2, either(operator.sub)),
     **floats(ROUNDED.format("mul"), 2, either(operator.mul)),
@@ -235,59 +247,12 @@ def test_every_opcode_is_asked() -> None:
 
 @pytest.mark.parametrize("text", [
     "add.rz.f32 %d, %a, %a;", "add.sat.s32 %d, %a, %a;", "lop3.b32 %d, %a, %a, %a, 3;", "sin.approx.f32 %d, %a;", "call f;",
-    "tanh.approx.ftz.f32 %d, %a;", "cvt.rm.f32.f64 %d, %a;", "ld.weak %d, [%a];", "mul.f32.weird %d, %a, %a;", "add.rn.f32 %d, %zz, %a;",
+    "tanh.approx.f32 %d, %a;", "div.full.ftz.f32 %d, %a, %a;", "div.approx.f32 %d, %a, %a;", "shf.l.clamp.b64 %d, %a, %a, %a;",
+    "cvt.rm.f32.f64 %d, %a;", "ld.weak %d, [%a];", "mul.f32.weird %d, %a, %a;", "add.rn.f32 %d, %zz, %a;",
 ])  # fmt: skip
 def test_what_is_not_known_is_never_guessed(text: str) -> None:
     with pytest.raises(PtxError, match=r"not known here|is no|not written"):
         launched(text, [np.zeros(COUNT, np.float32)], ("f32",), "f32")
-
-
-@pytest.mark.parametrize("mode", ["up", "down", "bfly", "idx"])
-def test_a_shuffle_reads_the_lane_of_the_definition(mode: str) -> None:
-    rng = np.random.default_rng(1)
-    a = rng.integers(0, 2**32, COUNT, dtype=np.uint32)
-    b, segment = rng.integers(0, 32, COUNT // WARP), rng.choice([0, 16, 24, 28, 30], COUNT // WARP)
-    c = segment << 8 | (0 if mode == "up" else 31)
-    by_thread = [np.repeat(v, WARP).astype(np.uint32) for v in (b, c)]
-    text = f"shfl.sync.{mode}.b32 %d|%v, %a, %b, %c, -1;\n@!%v not.b32 %d, %d;"
-    found = launched(text, [a, *by_thread], ("u32",) * 3, "u32").reshape(-1, WARP)
-    for warp, values in enumerate(a.reshape(-1, WARP).tolist()):
-        for lane in range(WARP):
-            source, inside = oracle.source_lane(mode, lane, int(b[warp]), int(c[warp]))
-            assert found[warp, lane] == (values[source] if inside else values[source] ^ 0xFFFFFFFF), (mode, warp, lane)
-
-
-def test_votes_and_active_lanes_are_counted_by_warp() -> None:
-    asked = np.random.default_rng(2).random(COUNT) < 0.04
-    warps = asked.reshape(-1, WARP)
-    assert 0 < warps.any(axis=1).sum() < len(warps)
-    found = launched("vote.sync.any.pred %d, %a, -1;", [asked], ("pred",), "pred")
-    assert (found.reshape(-1, WARP) == warps.any(axis=1)[:, None]).all()
-    found = launched("vote.sync.all.pred %d, %a, -1;", [~asked], ("pred",), "pred")
-    assert (found.reshape(-1, WARP) == (~warps).all(axis=1)[:, None]).all()
-    words = [sum(int(bit) << k for k, bit in enumerate(row)) for row in warps]
-    found = launched("vote.sync.ballot.b32 %d, %a, -1;", [asked], ("pred",), "b32")
-    assert (found.reshape(-1, WARP) == np.array(words)[:, None]).all()
-    active = launched("mov.u32 %d, 0;\n@!%a bra L;\nactivemask.b32 %d;\nL:", [asked], ("pred",), "b32")
-    assert (active == np.where(asked, np.repeat(words, WARP), 0)).all()
-
-
-@pytest.mark.parametrize(
-    ("name", "change"), [("min", min), ("add", operator.add), ("max", max), ("exch", lambda old, x: x)]
-)
-def test_atomic_operations_take_place_one_after_another(name: str, change: Callable[[int, int], int]) -> None:
-    a = np.random.default_rng(3).integers(0, 1000, COUNT, dtype=np.uint32)
-    place = np.full(1, 500, np.uint32)
-    where = np.full(COUNT, place.ctypes.data, np.uint64)
-    found = np.zeros(COUNT, np.uint32)
-    text = kernel_of(f"atom.global.{name}.u32 %d, [%b], %a;", ("u32", "u64"), "u32")
-    addresses = np.array([v.ctypes.data for v in (a, where, found)], np.uint64)
-    execute(text, "probe", addresses.tobytes(), BLOCKS, THREADS, [a, where, found, place])
-    value = 500
-    for x, old in zip(a.tolist(), found.tolist()):
-        assert old == value
-        value = change(value, x)
-    assert place[0] == value
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
