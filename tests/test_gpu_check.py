@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -238,10 +239,36 @@ def test_tools_that_are_not_here_count_neither_way_and_those_that_find_something
     code, (memcheck, ncu), _ = ran(arguments=asked)
     assert code == 1
     assert memcheck["status"] == "FAULT"
-    assert re.match(
-        r"exit status 9: Invalid .* --tool memcheck .*ensemble.gpu_check.forms --quick --no-pool", memcheck["said"]
-    )
+    assert re.match(r"exit status 9: Invalid .* --tool memcheck .*ensemble.gpu_check.forms --no-pool", memcheck["said"])
     assert (ncu["status"], ncu["said"]) == ("not installed", "not allowed on this machine: ERR_NVGPUCTRPERM")
+
+
+def test_rates_beside_others_are_read_from_what_the_comparison_wrote(ran: Any, tmp_path: Path) -> None:
+    (peers,) = (step for step in STEPS if step.name == "peers")
+    written = ROOT / "studies" / "results" / "performance" / "performance.json"
+    folder = str(tmp_path / "out" / "peers")
+    copies = f"import os, shutil; os.mkdir({folder!r}); shutil.copy({str(written)!r}, {folder!r})"
+    _, (found,), _ = ran(replace(peers, command=lambda _: (sys.executable, "-c", copies)))
+    assert found["status"] == "ok"
+    assert found["rows"][0]["who"].startswith("ensemble, ")
+    assert found["rows"][0]["times"] == 1
+    fastest = {}
+    for row in found["rows"]:
+        if "NumPy" not in row["who"] and "ensemble" not in row["who"]:
+            fastest[row["work"]] = min(fastest.get(row["work"], 1e9), row["times"])
+    assert all(4 < times < 14 for times in fastest.values())  # as README says of that machine
+    assert re.fullmatch(r"[\d.]+ to [\d.]+ times the rates of others", found["said"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_an_interrupt_ends_the_step_and_leaves_what_was_found(ran: Any, tmp_path: Path) -> None:
+    def strike(_: Path) -> tuple[str, ...]:
+        return sys.executable, "-c", "import os, signal, time; os.kill(os.getppid(), signal.SIGINT); time.sleep(60)"
+
+    code, found, said = ran(python("before", ""), Step("struck", "a step", 20.0, strike), python("after", ""))
+    assert code == 130
+    assert [step["name"] for step in found] == ["before"]
+    assert said.err.startswith("gpu-check: interrupted in struck; ")
 
 
 @pytest.mark.parametrize(

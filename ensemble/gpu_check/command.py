@@ -119,6 +119,8 @@ def result(step: Step, folder: Path, deadline: float, quick: bool, asked: bool) 
     out = printed(folder, step.name, "out")
     entry["seconds"] = round(seconds, 1)
     entry["rows"] = rows_in(folder / f"{step.name}.out") if step.rows else []
+    if step.read is not None and not code and code is not None:
+        entry["rows"] = step.read(folder)
     entry["printed"] = [*([] if step.rows else out), *printed(folder, step.name, "log")][-KEPT_LINES:]
     if code is None and left < step.seconds:
         return entry | {"status": LEFT_OUT, "said": "cut short; give more --minutes"}
@@ -141,6 +143,9 @@ def said_of(entry: dict[str, Any], code: int) -> str:
     shares = [row["share"] for row in entry["rows"] if row.get("share")]
     if shares:
         return f"{len(shares)} rates, {min(shares):.0%} to {max(shares):.0%} of the counted ceiling"
+    times = [row["times"] for row in entry["rows"] if row.get("times", 1) != 1]
+    if times:
+        return f"{min(times):.3g} to {max(times):.3g} times the rates of others"
     if entry["rows"]:
         return f"{len(entry['rows'])} forms have the bits of NumPy"
     return entry["printed"][-1].strip("= ") if entry["name"] == "tests" and entry["printed"] else ""
@@ -199,7 +204,11 @@ def main(arguments: Sequence[str], steps: Sequence[Step] = STEPS) -> int:
     print(f"{found['device']}, compute capability {found['compute_capability']}, CuPy {found['cupy']}", flush=True)
     wanted = [step for step in steps if not given.only or step.name in given.only]
     for step in wanted:
-        entry = result(step, folder, deadline, given.quick, bool(given.only))
+        try:
+            entry = result(step, folder, deadline, given.quick, bool(given.only))
+        except KeyboardInterrupt:
+            print(f"gpu-check: interrupted in {step.name}; {folder} holds what was found before", file=sys.stderr)
+            return 130
         report["steps"].append(entry)
         report["faults"] = [each["name"] for each in report["steps"] if each["status"] == FAULT]
         write(folder / "gpu-check.json", json.dumps(report, indent=1))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 PACKAGE = Path(__file__).resolve().parents[1]
 CHECKOUT = PACKAGE.parent
@@ -22,8 +24,8 @@ Command = tuple[str, ...]
 class Step:
     """``command`` makes what is run, given the folder of results, or says in a text what is lacking for it.
 
-    ``rows``: what it prints are results, one JSON object a line. ``quick``: part of ``--quick``, with that argument if it knows it.
-    ``excused``: words of its output that say that the machine does not allow it.
+    ``rows``: what it prints are results, one JSON object a line; ``read`` finds them in what it wrote into the folder. ``quick``: part
+    of ``--quick``, with that argument if it prints rows. ``excused``: words of its output that say that the machine does not allow it.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Step:
     seconds: float
     command: Callable[[Path], Command | str]
     rows: bool = False
+    read: Callable[[Path], list[dict[str, Any]]] | None = None
     quick: bool = False
     excused: str = ""
 
@@ -62,7 +65,7 @@ def _sanitizer(check: str) -> Callable[[Path], Command | str]:
         if found is None:
             return "not installed: compute-sanitizer"
         flags = ("--tool", check, "--error-exitcode", "9", "--print-limit", "20")
-        return (found, *flags, *module(".gpu_check.forms", "--quick", "--no-pool"))
+        return (found, *flags, *module(".gpu_check.forms", "--no-pool"))
 
     return command
 
@@ -88,6 +91,17 @@ def _peers(out: Path) -> Command | str:
         return "not installed: typer and matplotlib"
     options = ("--quick", "--only", "cells", "--backend", "cuda", "--out", str(out / "peers"))
     return (sys.executable, str(study), *options)
+
+
+def _contestants(out: Path) -> list[dict[str, Any]]:
+    """Ours and others' rates for each piece of work, and how many times theirs ours is."""
+    found = []
+    for cell in json.loads((out / "peers" / "performance.json").read_text())["cells"]:
+        (ours, *others) = cell["contestants"]
+        for one in (ours, *others):
+            row = {"work": cell["label"], "who": one["name"], "rate": one["rate"], "times": ours["rate"] / one["rate"]}
+            found.append(row | {"largest z of its moments": one["max_z"]})
+    return found
 
 
 STEPS = (
@@ -117,5 +131,5 @@ STEPS = (
         Step(f"ncu-{dim}", f"a profile of Adam at {dim} coordinates", 180, _profile(dim), excused="ERR_NVGPUCTRPERM")
         for dim in (16, 1024)
     ),
-    Step("peers", "the same work in JAX, PyTorch and NumPy", 600, _peers),
+    Step("peers", "the same work in JAX, PyTorch and NumPy", 600, _peers, read=_contestants),
 )
