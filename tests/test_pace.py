@@ -100,12 +100,15 @@ class Machine:
         return self.now
 
 
-@pytest.mark.parametrize(("each", "call"), [(1e-9, 0.0), (1e-9, 0.02), (1e-7, 0.001), (1e-7, 0.02)])
+@pytest.mark.parametrize(
+    ("each", "call"), [(1e-9, 0.0), (1e-9, 0.02), (1e-7, 0.001), (1e-7, 0.02), (1e-8, 0.1), (1e-8, 0.2)]
+)
 @pytest.mark.parametrize("pauses", [(), (0.5,), (0.05, 0.2, 0.0, 0.03)])
 def test_the_first_step_is_taken_once_by_everyone_where_that_takes_no_time(each, call, pauses):
     rows, machine = np.arange(1_000_000, dtype=np.int32), Machine(each, call, pauses)
     first_step(rows, machine, machine.clock)
     assert np.array_equal(np.concatenate(machine.slices), rows)
+    assert len(machine.slices) < 20
 
 
 @pytest.mark.parametrize("each", [1e-6, 1e-4, 0.01, 0.3])
@@ -114,6 +117,7 @@ def test_fewer_are_taken_together_where_a_step_of_all_would_take_long(each, paus
     rows, machine = np.arange(1_000_000, dtype=np.int32), Machine(each, 0.001, pauses)
     with pytest.raises(TooLongError) as error:
         first_step(rows, machine, machine.clock)
+    assert max(slice.size for slice in machine.slices) * each < 1.01 * LONGEST_SECONDS
     taken = error.value.share * rows.size * each
     assert taken <= 1.01 * STEP_SECONDS / 2
     assert taken > 0.4 * STEP_SECONDS / 2 or pauses

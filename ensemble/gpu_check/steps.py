@@ -105,7 +105,7 @@ def _contestants(out: Path) -> list[dict[str, Any]]:
 
 
 STEPS = (
-    Step("self-check", "known answers, bits and a law on every backend", 120, lambda _: module(""), quick=True),
+    Step("self-check", "known answers, bits and a law on every backend", 300, lambda _: module(""), quick=True),
     Step(
         "bits",
         "every form of a kernel against the bits of NumPy",

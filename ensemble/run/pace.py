@@ -34,6 +34,9 @@ since a first call costs more than its step, and on a busy machine any one call 
 WATCHED_SECONDS = 1.0
 """A kernel of a GPU whose display has a watchdog is no longer than this: after two to five seconds the system ends it."""
 
+CALLS_OWN = 0.6
+"""Where more instances take so much less each, most of the time is the call's own: nothing follows for all of them."""
+
 
 class TooLongError(Exception):
     """A step of all instances would take too long; ``share`` of them would do."""
@@ -54,12 +57,14 @@ def first_step(rows: Any, take: Callable[[Any], None], clock: Callable[[], float
         here = rows[done : done + few]
         began = clock()
         take(here)
-        took = clock() - began
+        took, before = clock() - began, each
         done, each = done + here.size, min(each, took / here.size)
         if each * rows.size <= STEP_SECONDS:
             few = rows.size - done
         elif took < SURE_SECONDS:
             few, slow = 4 * few, 0
+        elif each < CALLS_OWN * before:
+            few, slow = max(1, min(4 * few, int(LONGEST_SECONDS / each))), 0
         elif (slow := slow + 1) == SURE_TIMES and done < rows.size:
             raise TooLongError(STEP_SECONDS / (each * rows.size) / 2)
 
