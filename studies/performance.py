@@ -30,10 +30,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from peers import curves, measure, numpy_forms, ours, processes, report, work
+from peers import costs, curves, measure, numpy_forms, ours, processes, report, work
 from peers.work import Contestant
 
-PARTS = ("cells", "instances", "dimension", "steps", "escapes", "cold", "memory")
+PARTS = ("cells", "instances", "dimension", "steps", "escapes", "records", "saving", "cold", "memory")
 SWEEPS = {
     "instances": curves.against_instances,
     "dimension": curves.against_dimension,
@@ -134,6 +134,12 @@ def main(
     if "escapes" in parts:
         data["escapes"] = [curves.escapes(name, quick, say) for name in compiled]
         text.append(report.plain_table("Heavy-tailed escapes", data["escapes"]))
+    if "records" in parts:
+        data["records"] = [row for name in compiled for row in costs.records(name, quick, say)]
+        text.append(report.plain_table("Every step recorded, times the run alone; writing beside it", data["records"]))
+    if "saving" in parts:
+        data["saving"] = [costs.saving(usable[0], quick, say)]
+        text.append(report.plain_table("Saving, times writing and flushing the same bytes", data["saving"]))
     if "cold" in parts:
         data["cold"] = [processes.cold_start(name, quick, say) for name in usable]
         text.append(report.plain_table("Cold start to the first result, seconds", data["cold"]))

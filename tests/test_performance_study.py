@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
 
-from peers import curves, numpy_forms, report
+from peers import costs, curves, numpy_forms, report
 from peers.measure import AGREE, Row, calibrated, disagreement, interleaved, ratio
 from peers.work import CHUNK, Contestant, Outcome, Work, cells, split
 
@@ -104,6 +104,24 @@ def test_the_gradient_of_the_array_form_is_that_of_the_formula(landscape):
         exact = jax.vmap(jax.grad(lambda point: jax_forms.value(work, point)), in_axes=1, out_axes=1)(x)
         np.testing.assert_allclose(jax_forms.gradient(work, x), exact, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(g, exact, rtol=1e-12, atol=1e-12)
+
+
+def test_what_recording_and_saving_cost_are_ratios_inside_a_round(monkeypatch):
+    """Of a machine that halves its speed after each round the ratios are the same."""
+    clock = iter([t for scale in (1, 2, 4, 8) for t in (0, scale, 0, 3 * scale)])
+    monkeypatch.setattr(costs.time, "perf_counter", lambda: next(clock))
+    one, other = costs.rounds([int, int], 3).T
+    assert costs.of_rounds(other / one) == {"times": 3.0, "lowest": 3.0, "highest": 3.0}
+    monkeypatch.undo()
+    said = []
+    rows = costs.records("numpy", True, said.append, [(2, 4, 12)])
+    assert [row["recorded"] for row in rows] == list(costs.RECORDED)
+    saved = costs.saving("numpy", True, said.append, instances=20)
+    assert saved["bytes"] > 20 * 64 * 4 * 3
+    assert all(np.isfinite(row["times"]) for row in [*rows, saved])
+    assert len(said) == 5
+    shown = report.plain_table("a title", rows)
+    assert "| numpy | 2 | 4 | 12 | value |" in shown
 
 
 @pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")

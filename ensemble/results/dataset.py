@@ -233,7 +233,7 @@ def disassemble(dataset: xr.Dataset, settings: dict[str, Experiment]) -> dict[st
         taken = steps[steps <= reached]
         axis = 1 if setting.record is not None and setting.record.summary else 2
         records = {
-            ("x" if v == "path" else str(v)): np.take(parts(str(v))[k], np.arange(taken.size), axis=axis)
+            ("x" if v == "path" else str(v)): parts(str(v))[k][(slice(None),) * axis + (slice(taken.size),)]
             for v in record_names
             if taken.size
         }

@@ -8,7 +8,8 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -51,11 +52,12 @@ def reason(error: BaseException, most: int = 120) -> str:
 # ---- writing
 
 
-def write_whole(path: Path, size: int, blocks: Iterable[Any]) -> None:
+def write_whole(path: Path, size: int, blocks: Callable[[], Iterable[Any]]) -> None:
     """Puts a file of ``size`` bytes in its place, sealed, or leaves what is there.
 
-    It is written under a temporary name, flushed to the disk and renamed. A link is followed; a file that is replaced keeps
-    its permissions. Temporary files of writers that were killed are swept.
+    ``blocks()`` are the bytes, in order; asked twice, and gone through side by side: their digest takes about as long as writing
+    them, and neither waits for the other. The file is written under a temporary name, flushed to the disk and renamed. A link is
+    followed; a file that is replaced keeps its permissions. Temporary files of writers that were killed are swept.
 
     Raises:
         OSError: the place cannot be written.
@@ -67,13 +69,11 @@ def write_whole(path: Path, size: int, blocks: Iterable[Any]) -> None:
         file, part = _claimed(path, before)
         try:
             with file:
-                total = hashlib.sha256()
-                with ThreadPoolExecutor(1) as beside:
-                    for block in blocks:
-                        hashed = beside.submit(total.update, block)
+                with _digest_of(blocks()) as digest:
+                    for block in blocks():
                         _write(file, block)
-                        hashed.result()
-                _write(file, _SEAL + total.hexdigest().encode() + b"\n")
+                    seal = digest().encode()
+                _write(file, _SEAL + seal + b"\n")
                 if before is not None:
                     _like(file, part, before)
                 os.fsync(file.fileno())
@@ -95,6 +95,26 @@ def write_whole(path: Path, size: int, blocks: Iterable[Any]) -> None:
         failed.errno = error.errno
         raise failed from error
     _flush_folder(path.parent)
+
+
+@contextlib.contextmanager
+def _digest_of(blocks: Iterable[Any]) -> Iterator[Callable[[], str]]:
+    """What waits for their digest, which another thread begins to take; where this is left early, it is given up."""
+    given_up = threading.Event()
+
+    def taken() -> str:
+        total = hashlib.sha256()
+        for block in blocks:
+            if given_up.is_set():
+                break
+            total.update(block)
+        return total.hexdigest()
+
+    with ThreadPoolExecutor(1) as beside:
+        try:
+            yield beside.submit(taken).result
+        finally:
+            given_up.set()
 
 
 def _replaced(asked: Path, path: Path) -> os.stat_result | None:

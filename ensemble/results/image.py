@@ -33,6 +33,12 @@ class _Sparse:
         self.pages: dict[int, bytearray] = {}
         self.size = self.place = 0
 
+    def at(self, place: int, size: int) -> bytes:
+        """The bytes from a place on, wherever the file is read or written next."""
+        into = bytearray(size)
+        self._copy(place, memoryview(into))
+        return bytes(into)
+
     def read(self, size: int = -1) -> bytes:
         into = bytearray(max(0, self.size - self.place) if size < 0 else size)
         self.readinto(into)
@@ -47,7 +53,7 @@ class _Sparse:
 
     def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
-        for page, here, there in self._pages(len(view)):
+        for page, here, there in self._pages(self.place, len(view)):
             self.pages.setdefault(page, bytearray(_PAGE))[here] = view[there]
         self.place += len(view)
         self.size = max(self.size, self.place)
@@ -55,17 +61,20 @@ class _Sparse:
 
     def readinto(self, into: Any) -> int:
         view = memoryview(into).cast("B")
-        for page, here, there in self._pages(len(view)):
-            found = self.pages.get(page)
-            view[there] = bytes(there.stop - there.start) if found is None else found[here]
+        self._copy(self.place, view)
         self.place += len(view)
         return len(view)
 
-    def _pages(self, count: int) -> Iterator[tuple[int, slice, slice]]:
-        """(page, where in it, where in the data) of the next ``count`` bytes."""
+    def _copy(self, place: int, into: memoryview) -> None:
+        for page, here, there in self._pages(place, len(into)):
+            found = self.pages.get(page)
+            into[there] = bytes(there.stop - there.start) if found is None else found[here]
+
+    def _pages(self, place: int, count: int) -> Iterator[tuple[int, slice, slice]]:
+        """(page, where in it, where in the data) of ``count`` bytes from ``place`` on."""
         done = 0
         while done < count:
-            page, begin = divmod(self.place + done, _PAGE)
+            page, begin = divmod(place + done, _PAGE)
             take = min(count - done, _PAGE - begin)
             yield page, slice(begin, begin + take), slice(done, done + take)
             done += take
@@ -90,12 +99,11 @@ class Image:
         return self.structures.size
 
     def blocks(self) -> Iterator[Any]:
-        """All bytes in order, some at a time; a block is good until the next is asked for."""
+        """All bytes in order, some at a time; a block is good until the next is asked for. Several may go through them at once."""
         place = 0
         for offset, array in [*sorted(self.arrays, key=lambda a: a[0]), (self.size, np.empty(0, np.uint8))]:
-            self.structures.seek(place)
             while place < offset:
-                found = self.structures.read(min(BLOCK, offset - place))
+                found = self.structures.at(place, min(BLOCK, offset - place))
                 place += len(found)
                 yield found
             yield from _bytes(array)

@@ -123,7 +123,7 @@ def _check(dataset: xr.Dataset, settings: Mapping[str, Experiment], outcomes: di
     for name, wanted in made.data_vars.items():
         _same_kind(str(name), dataset[name], wanted.dims, wanted.shape, wanted.dtype)
     for name, wanted in made.coords.items():
-        if dataset[name].to_numpy().tolist() != wanted.to_numpy().tolist():
+        if not np.array_equal(dataset[name].to_numpy(), wanted.to_numpy()):
             raise UnreadableFileError(f"its {name!r} are not those of its settings, in order")
     if keep_x != ("x" in dataset):
         raise UnreadableFileError("the final iterates are there, or are not, against its options")

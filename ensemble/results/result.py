@@ -94,7 +94,7 @@ class Result:
                         dataset[f"_{name}_{k}"] = (dims, array)
         check_restorable(dataset, self.settings)
         made = image(dataset)
-        write_whole(target, made.size, made.blocks())
+        write_whole(target, made.size, made.blocks)
         return target
 
     def resume(self, steps: int | None = None, *, progress: bool | None = None, force: bool = False) -> Result:

@@ -196,9 +196,9 @@ print(interrupted)
 """
 
 
-@pytest.mark.parametrize("rounds", [6, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [6, pytest.param(200, marks=pytest.mark.slow)])
 def test_an_interrupted_save_leaves_a_whole_file_and_a_whole_process(rounds, tmp_path):
-    (count,) = run(INTERRUPTED, tmp_path / "run.nc", rounds)
+    (count,) = run(INTERRUPTED, tmp_path / "run.nc", rounds, timeout=500)
     assert int(count) == rounds
 
 
