@@ -11,6 +11,8 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from .watch import Watch, watch
+
 
 class Reporter:
     """A progress bar with the counts of running, finished and diverged instances; silent where nobody looks.
@@ -69,6 +71,9 @@ class Interrupt:
     handler of the program's own stays in place and alone says what its signal does. Signals reach the main thread: in other
     threads nothing is caught. A second SIGTERM within :data:`PATIENCE` seconds is taken for the first one, since some senders
     signal a process and then its group; a later one does what it did before. What was there before is always put back.
+
+    Both wait for the kernel that is at work, which writes to memory that would be freed. Where one never returns, a third Ctrl-C, some
+    seconds later, ends the process (:mod:`ensemble.watch`).
     """
 
     PATIENCE = 1.0
@@ -79,6 +84,7 @@ class Interrupt:
         """The name of the signal that asked, such as SIGINT."""
         self._when = 0.0
         self._before: dict[signal.Signals, Any] = {}
+        self._watch: Watch | None = None
         self._late: int | None = None
 
     @property
@@ -100,12 +106,17 @@ class Interrupt:
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is not threading.main_thread():
             return self
+        own = watch()
         try:
             for number in self.SIGNALS:
                 before = signal.getsignal(number)
                 if before is signal.SIG_DFL or before is signal.default_int_handler:
                     self._before[number] = before
                     signal.signal(number, self._handle)
+            if own is not None and own.running is None and signal.SIGINT in self._before:
+                self._watch = own
+                own.before = signal.set_wakeup_fd(own.wakeup, warn_on_full_buffer=False)
+                own.running = self
         except BaseException as error:
             self.__exit__(None, None, None)
             if not isinstance(error, ValueError):  # the main thread of another interpreter
@@ -113,6 +124,10 @@ class Interrupt:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        if self._watch is not None:
+            self._watch.running = None
+            signal.set_wakeup_fd(self._watch.before)
+            self._watch = None
         while self._before:
             number, before = next(iter(self._before.items()))
             signal.signal(number, before)

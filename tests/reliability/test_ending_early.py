@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
 import threading
+import time
 import warnings
 
 import pytest
@@ -79,6 +81,43 @@ def test_a_signal_from_outside_ends_a_run_which_is_then_saved_and_resumed(name, 
     assert 0 < reached < 10**8
     whole = en.simulate(**ESCAPE, steps=reached + 20)
     assert part.resume(reached + 20).dataset.equals(whole.dataset)
+
+
+MANY = """
+large = dict(landscape=en.QuarticSaddle(dim=64), optimizer=en.Adam(1e-3), start=en.NormalCloud(0.1), event=en.Never(),
+             instances=int(sys.argv[3]), backend=sys.argv[2], dtype="float32")
+from ensemble.progress import Reporter
+told = iter(["running"])
+Reporter.update = lambda *_: [print(word, flush=True) for word in told]  # once, after the first segment
+result = run(**large, record=en.Record("value", at=range(0, 10**6, 50)))
+result.save(sys.argv[1])
+print(result.dataset.attrs['interrupted_by'])
+"""
+
+
+@pytest.mark.parametrize(
+    ("backend", "rounds"), [("cpu", 1), *(pytest.param(b, 20, marks=pytest.mark.slow) for b in ("cpu", "numpy"))]
+)
+def test_ctrl_c_at_any_moment_of_a_long_run_ends_the_script_with_what_was_done(
+    backend, rounds, cpu, tmp_path, record_property
+):
+    """The time that it takes is a property of the report (``--junitxml``): a segment and the interpreter's end."""
+    rng, took = random.Random(1), []
+    for k in range(rounds):
+        running = started(MANY, arguments=[tmp_path / "part.nc", backend, 200 if k % 2 else 2000])
+        threading.Event().wait(rng.uniform(0.0, 1.5))
+        began = time.monotonic()
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+        took.append(time.monotonic() - began)
+        assert (running.returncode, out) == (0, "SIGINT\n"), err
+        part = en.load(tmp_path / "part.nc").dataset
+        reached = int(part["horizon"])
+        assert 0 < reached < 10**8
+        assert part["step"].to_numpy().tolist() == list(range(0, min(reached, 10**6 - 1) + 1, 50))
+        assert (part["status"] == 0).all()
+    record_property("seconds", [round(t, 2) for t in took])
+    print(f"{backend}: {sorted(round(t, 2) for t in took)} s")
 
 
 def ignored():
