@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -11,6 +12,7 @@ import cubin
 import pytest
 from counting import (
     LARGE,
+    RARE,
     Counted,
     Row,
     count_all,
@@ -20,6 +22,7 @@ from counting import (
     largest,
     occupancy,
     optimizers,
+    saddle,
     share_of_threads,
     special,
 )
@@ -31,6 +34,7 @@ from parts import covering, example, kinds
 from ensemble.backends import sources
 from ensemble.backends.cost import counts, named
 from ensemble.backends.cost import instructions as from_table
+from ensemble.backends.program import Program
 from ensemble.events import Below, Crossed, LeftBall, Never
 from ensemble.landscapes import DeepLinear, Landscape, MatrixFactorization, Quadratic, QuarticSaddle, Rosenbrock
 from ensemble.optimizers import (
@@ -103,6 +107,35 @@ def test_an_instance_stays_in_registers(row: Row) -> None:
     assert found.spill_stores == found.spill_loads == found.local_memory == 0
     assert found.inner_loops == 0
     assert occupancy(row) >= 0.25
+
+
+RECORDED = [
+    saddle(16, Adam(), Never()),
+    saddle(1024, Adam(), LeftBall(1.0)),
+    saddle(32768, Adam(), Never()),  # in windows
+    program(Rosenbrock(dim=32768), Adam(), instances=LARGE, dtype="float32", math="fast"),  # in memory
+]
+
+
+@pytest.mark.parametrize("p", RECORDED, ids=lambda p: f"{type(p.landscape).__name__} {p.dim}")
+def test_what_records_within_its_launches_spills_nothing(p: Program, printed: Callable[[str], None]) -> None:
+    alone, recorded = (
+        report(compile_cubin(Counted().source(each, "advance"), sources.kernels()), cold=RARE)
+        for each in (p, dataclasses.replace(p, recorded=True))
+    )
+    printed(
+        f"recorded, {type(p.landscape).__name__} {p.dim}: {recorded.registers} registers, {alone.registers} without"
+    )
+    assert recorded.spill_stores == recorded.spill_loads == recorded.local_memory == 0
+    assert recorded.registers <= 65536 // Counted().group(p).threads
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", LARGEST, ids=str)
+def test_the_largest_instances_that_registers_hold_are_recorded_from_there(row: Row) -> None:
+    p = dataclasses.replace(row.program(), recorded=True)
+    found = report(compile_cubin(Counted(row.lanes).source(p, "advance"), sources.kernels()))
+    assert found.spill_stores == found.spill_loads == found.local_memory == 0
 
 
 STREAMED = [

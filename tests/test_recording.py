@@ -18,6 +18,7 @@ import ensemble as en
 from ensemble.backends.cpu import CpuEngine
 from ensemble.backends.numpy import NumpyEngine
 from ensemble.backends.program import Engine
+from ensemble.run import recorder
 from ensemble.run.experiment import Experiment
 from ensemble.run.plan import plan_run
 from ensemble.run.progress import Reporter
@@ -223,6 +224,39 @@ def test_ctrl_c_leaves_what_was_recorded_to_the_step_reached(monkeypatch):
     assert np.array_equal(part["step"], np.arange(reached + 1))
     for name in ("path", "value"):
         np.testing.assert_array_equal(part[name], whole[name].sel(step=part["step"]), name)
+
+
+# ---- moments
+
+
+@pytest.mark.parametrize("dims", [(), (3,)], ids=["", "of coordinates"])
+@pytest.mark.parametrize("lost", ["none", "at once", "one by one"])
+def test_moments_and_quantiles_are_those_that_numpy_finds_step_by_step(dims, lost, monkeypatch):
+    """Whichever instances are finite at a step, and however many steps are handled at once."""
+    rng = np.random.default_rng(1)
+    values = rng.normal(size=(2, 7, 40, *dims)).astype(np.float32)
+    ends = {
+        "none": np.full(14, 40),
+        "at once": np.repeat([40, 25, 0], [8, 4, 2]),
+        "one by one": rng.permutation(14) * 3,
+    }[lost]
+    for (c, i), end in zip(np.ndindex(2, 7), ends.tolist(), strict=True):
+        values[(c, i, slice(end, None), 0)[: 3 + bool(dims)]] = np.nan
+    values[1, :, 5] = np.inf
+    for at_once in (1, 60, 1 << 18):
+        monkeypatch.setattr(recorder, "AT_ONCE", at_once)
+        found = recorder.summarise("v", values, (0.1, 0.5))
+        for c, k in np.ndindex(2, 40):
+            there = values[c, :, k].astype(np.float64)
+            there = there[np.isfinite(there).reshape(7, -1).all(axis=1)]
+            assert found["v_n"][c, k] == len(there)
+            few = np.full(dims, np.nan)
+            mean = there.mean(axis=0) if len(there) else few
+            variance = there.var(axis=0, ddof=1) if len(there) > 1 else few
+            quantiles = np.quantile(there, (0.1, 0.5), axis=0) if len(there) else np.array([few, few])
+            np.testing.assert_allclose(found["v_mean"][c, k], mean, rtol=1e-13, atol=1e-15)
+            np.testing.assert_allclose(found["v_variance"][c, k], variance, rtol=1e-13)
+            np.testing.assert_array_equal(found["v_quantile"][c, k], np.moveaxis(quantiles, 0, -1))
 
 
 # ---- segments

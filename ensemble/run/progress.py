@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -64,6 +65,13 @@ def _seen(stream: Any) -> bool:
         return False
 
 
+def raised_by_handler(error: BaseException) -> bool:
+    """Whether a signal's handler raised it, such as that of an alarm: it is no error of what ran, and nobody wants to wait for it."""
+    handlers = (signal.getsignal(number) for number in signal.valid_signals())
+    codes = {code for code in (getattr(handler, "__code__", None) for handler in handlers) if code is not None}
+    return any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
 class Interrupt:
     """While entered, a first Ctrl-C or SIGTERM asks what runs to end soon; a second Ctrl-C raises KeyboardInterrupt.
 
@@ -73,7 +81,7 @@ class Interrupt:
     signal a process and then its group; a later one does what it did before. What was there before is always put back.
 
     Both wait for the kernel that is at work, which writes to memory that would be freed. Where one never returns, a third Ctrl-C, some
-    seconds later, ends the process (:mod:`ensemble.watch`).
+    seconds later, ends the process (:mod:`ensemble.run.watch`).
     """
 
     PATIENCE = 1.0

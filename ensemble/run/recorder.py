@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..records import Record
+
+AT_ONCE = 1 << 18
+"""Numbers that a summary handles at once: its temporaries then stay small."""
 
 
 @dataclass
@@ -42,6 +46,22 @@ class Recorder:
         return {name: values[:, :, : len(self.taken)] for name, values in self.values.items()}
 
 
+def _alike(values: NDArray[Any]) -> Iterator[tuple[slice, NDArray[np.bool_]]]:
+    """Steps one after another at which the same instances are finite, as many as are handled at once, and which those are.
+
+    ``values``: (instances, steps[, dim]).
+    """
+    steps = values.shape[1]
+    piece = max(1, AT_ONCE // max(1, values.size // max(1, steps)))
+    for a in range(0, steps, piece):
+        finite = np.isfinite(values[:, a : a + piece])
+        if finite.ndim == 3:
+            finite = finite.all(axis=2)
+        edges = np.flatnonzero((finite[:, 1:] != finite[:, :-1]).any(axis=0)) + 1
+        for first, last in itertools.pairwise([0, *edges.tolist(), finite.shape[1]]):
+            yield slice(a + first, a + last), finite[:, first]
+
+
 def summarise(name: str, values: NDArray[Any], quantiles: Sequence[float]) -> dict[str, NDArray[Any]]:
     """Moments and quantiles over instances of ``values`` (configurations, instances, steps[, dim]), in float64.
 
@@ -52,15 +72,17 @@ def summarise(name: str, values: NDArray[Any], quantiles: Sequence[float]) -> di
     n = np.zeros((configurations, steps), dtype=np.int64)
     mean, variance = np.full((*n.shape, *dims), np.nan), np.full((*n.shape, *dims), np.nan)
     q = np.full((*n.shape, *dims, len(quantiles)), np.nan)
-    for c, k in np.ndindex(*n.shape):
-        column = values[c, :, k]
-        finite = np.isfinite(column)
-        found = column[finite.all(axis=1) if dims else finite].astype(np.float64)
-        n[c, k] = found.shape[0]
-        if found.size:
-            mean[c, k] = found.mean(axis=0)
-            q[c, k] = np.moveaxis(np.quantile(found, quantiles, axis=0), 0, -1)
-        if found.shape[0] > 1:
-            found -= mean[c, k]
-            variance[c, k] = np.square(found, out=found).sum(axis=0) / (found.shape[0] - 1)
+    for c in range(configurations):
+        for here, who in _alike(values[c]):
+            count = n[c, here] = int(np.count_nonzero(who))
+            if not count:
+                continue
+            found = np.ascontiguousarray(
+                np.moveaxis(values[c, who, here], 0, -1), dtype=np.float64
+            )  # each step by itself
+            mean[c, here] = found.mean(axis=-1)
+            q[c, here] = np.moveaxis(np.quantile(found, quantiles, axis=-1), 0, -1)
+            if count > 1:
+                found -= mean[c, here][..., None]
+                variance[c, here] = np.square(found, out=found).sum(axis=-1) / (count - 1)
     return {f"{name}_mean": mean, f"{name}_variance": variance, f"{name}_quantile": q, f"{name}_n": n}

@@ -15,7 +15,7 @@ from .experiment import Experiment
 from .outcome import Outcome
 from .pace import TooLongError
 from .plan import Memory, Plan
-from .progress import Interrupt, Reporter
+from .progress import Interrupt, Reporter, raised_by_handler
 from .recorder import summarise
 
 HALVINGS = 10
@@ -117,9 +117,9 @@ class Run:
                 batch.run(reporter, interrupt, self.segment_steps)
             except (MemoryError, TooLongError):
                 raise
-            except Exception:
+            except Exception as error:
                 begun = 0 if earlier is None else earlier.reached
-                if not first and batch.sound > begun:
+                if not first and batch.sound > begun and not raised_by_handler(error):
                     with contextlib.suppress(Exception):  # the error that there is says what is wrong
                         if batch.torn:  # the same again, and no further
                             sound = batch.sound

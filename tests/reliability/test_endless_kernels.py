@@ -13,14 +13,14 @@ import pytest
 from test_own_kernels import PART
 
 import ensemble as en
-from ensemble.progress import Interrupt
-from ensemble.watch import PATIENCE
+from ensemble.run.progress import Interrupt
+from ensemble.run.watch import PATIENCE
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 ENDLESS = (
     PART.replace("return x + s.w;", "if (now.t == 1000) for (volatile int spin = 1; spin;) {} return x + s.w;")
     + """
-from ensemble.progress import Reporter
+from ensemble.run.progress import Reporter
 Reporter.update = lambda self, step, *_: print(step, flush=True)
 en.simulate(landscape=en.Quadratic([1.0, 2.0]), optimizer=Mine(1e-4), start=en.Point(1.0), instances=100, steps=2000,
             backend="cpu", progress=False, threads=THREADS)
