@@ -86,7 +86,7 @@ def test_a_signal_from_outside_ends_a_run_which_is_then_saved_and_resumed(name, 
 MANY = """
 large = dict(landscape=en.QuarticSaddle(dim=64), optimizer=en.Adam(1e-3), start=en.NormalCloud(0.1), event=en.Never(),
              instances=int(sys.argv[3]), backend=sys.argv[2], dtype="float32")
-from ensemble.progress import Reporter
+from ensemble.run.progress import Reporter
 told = iter(["running"])
 Reporter.update = lambda *_: [print(word, flush=True) for word in told]  # once, after the first segment
 result = run(**large, record=en.Record("value", at=range(0, 10**6, 50)))
