@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import re
 import sys
+import textwrap
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
+
+MOST_TEXT = 20_000
+"""Letters of a class's text that a file keeps."""
 
 
 def in_library(kind: type) -> bool:
@@ -19,6 +25,11 @@ def in_library(kind: type) -> bool:
 def full_name(kind: type) -> str:
     """What a file calls a class: its name where it is the library's, else ``module:name``, so that the two are never mixed up."""
     return kind.__name__ if in_library(kind) else f"{kind.__module__}:{kind.__qualname__}"
+
+
+def short_name(name: str) -> str:
+    """The last part of what a file calls a class: what its author called it."""
+    return name.rpartition(":")[2].rpartition(".")[2]
 
 
 # ---- the kernel that a class brings
@@ -56,6 +67,25 @@ def read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:
         raise ValueError(f"kernel=Path({str(path)!r}): cannot be read ({error}); give a file of UTF-8 text.") from error
+
+
+# ---- what follows from a part's methods
+
+FORMULAS: list[Callable[[Any], str]] = []
+"""How the text that follows from a part's methods is found (``tracing/`` says it)."""
+
+
+def formula(part: Any) -> str:
+    """The text that follows from the methods of a part of a user's own; empty: they cannot be recorded."""
+    return FORMULAS[0](part) if FORMULAS else ""
+
+
+def source_text(kind: type) -> str:
+    """A class as its author wrote it; empty where nobody can tell, as of what was typed into an interpreter."""
+    try:
+        return textwrap.dedent(inspect.getsource(kind))[:MOST_TEXT]
+    except (OSError, TypeError):
+        return ""
 
 
 # ---- what a file keeps of a class that is not the library's

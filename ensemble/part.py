@@ -231,7 +231,8 @@ class Part(Value):
         """Every field, as plain values, and whose they are: what provenance stores."""
         result: dict[str, Any] = {"part": classes.full_name(type(self))}
         if own := classes.identity(type(self)):
-            result["class"] = own
+            text = classes.formula(self)
+            result["class"] = own | ({"formula": classes.digest(text)} if text else {})
         for f in fields(self):
             value = getattr(self, f.name)
             result[f.name] = plain(value)

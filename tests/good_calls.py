@@ -48,7 +48,7 @@ RUNNING = {
     "lin_spaced": of(en.lin_spaced, 5),
     "Record": of(en.Record, ["value"], at=[0, 1], instances=[0, 2], quantiles=[0.5], point=0.0),
     "find_stationary_points": of(en.find_stationary_points, HILLS, (-5.0, 5.0), starts=8, seed=0, backend="numpy"),
-    "load": of(en.load, "no such file"),
+    "load": of(en.load, "no such file", parts=[en.Adam]),
     "check": of(en.check, en.HeavyBall(0.1), dim=3, landscape=en.QuarticSaddle(dim=3)),
 }
 STATISTICS = {

@@ -140,6 +140,8 @@ TABLE = [
     # results
     *(row("load.path", partial(en.load, bad), re.escape(repr(bad)), "the path of a file")
       for bad in (None, 5, "", ["a.nc"])),
+    *(row("load.parts", partial(en.load, "x.nc", bad), "parts=", r"give classes of parts, such as \[valley\]")
+      for bad in (3, "valley", [3], [en.Adam(0.1)], None)),
     row("load.path", lambda: en.load("/nowhere/at/all.nc"), "'/nowhere/at/all.nc'", "no such file"),
     row("load.path", lambda: en.load("/"), "'/'", "not a file; give one that Result.save wrote"),
     *(row("Result.save.path", partial(RESULT.save, bad), re.escape(repr(bad)), "the path of a file") for bad in (None, "", 3)),

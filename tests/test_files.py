@@ -15,6 +15,7 @@ import xarray as xr
 from parts import all_kinds, example
 
 import ensemble as en
+from ensemble.results.loading import _result
 from ensemble.results.rebuild import Rebuilder
 
 RUN = {
@@ -213,10 +214,82 @@ def test_a_part_defined_elsewhere_is_asked_for_by_name(place):
     simulate(optimizer=Elsewhere(0.1)).save(place)
     assert en.load(place).settings[""].optimizer == Elsewhere(0.1)
     Elsewhere.__qualname__ = "Renamed"
+    loaded = en.load(place)
+    assert loaded.dataset["x"].shape[0] > 0
+    assert loaded.settings == {}
+    wanted = r"the part 'test_files:.*Elsewhere', which is not defined here: define it, and load with load\(path, parts=\[Elsewhere\]\)"
+    for call in (lambda: loaded.resume(60), loaded.fields, lambda: en.replay(loaded, 0), lambda: loaded.save(place)):
+        with pytest.raises(ValueError, match=wanted) as error:
+            call()
+        assert len(str(error.value)) <= 300
+        assert "class Elsewhere(en.GradientDescent):" in "".join(error.value.__notes__)
+
+
+def test_a_part_that_is_given_stands_for_that_of_its_name(place):
+    class Elsewhere(en.GradientDescent):
+        def step(self, x, gradient, state, now):
+            return x - 0.5 * now.lr * gradient(x)
+
+    result = simulate(optimizer=Elsewhere(0.1))
+    result.save(place)
+    same, Elsewhere.__module__ = Elsewhere, "moved"
+    assert en.load(place, parts=[same]).settings[""].optimizer == same(0.1)
+
+    class Elsewhere(en.GradientDescent):
+        def step(self, x, gradient, state, now):
+            return x - 0.25 * now.lr * gradient(x)
+
     with pytest.raises(
-        ValueError, match=r"the part 'test_files:.*Elsewhere', which is not defined here; import its module"
-    ):
-        en.load(place)
+        ValueError, match=r"the Elsewhere given is not the 'test_files:.*' that ran: its methods differ"
+    ) as error:
+        en.load(place, parts=[Elsewhere])
+    assert "0.5 * now.lr" in error.value.__notes__[0]
+    assert "class Elsewhere" in error.value.__notes__[1]
+    for wrong in (3, [3], [en.Adam(0.1)], "valley"):
+        with pytest.raises(ValueError, match=r"load\(parts=.*give classes of parts"):
+            en.load(place, parts=wrong)
+
+
+ATTACKS = (
+    "os:system",
+    "builtins:eval",
+    "__main__:__import__",
+    "a.b:c.__globals__",
+    "../../x:y",
+    "a b:c",
+    "x:y;import os",
+    ":y",
+    "x:",
+    "pathlib:Path",
+)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_nothing_that_a_file_names_is_imported_or_run(name, place, tmp_path):
+    class Elsewhere(en.GradientDescent):
+        pass
+
+    simulate(optimizer=Elsewhere(0.1)).save(place)
+    with xr.open_dataset(place) as dataset:
+        changed = dataset.load()
+    settings = json.loads(changed.attrs["settings"])
+    settings[""]["optimizer"]["part"] = name
+    changed.attrs["settings"] = json.dumps(settings)
+    modules, seen = set(sys.modules), []
+
+    def watch(event, arguments):
+        if watching and event in ("import", "exec", "compile", "os.system", "subprocess.Popen"):
+            seen.append((event, arguments))
+
+    sys.addaudithook(watch)
+    watching = True
+    try:
+        with pytest.raises(ValueError, match="which is not defined here"):
+            _result(changed, 2, (), place)
+    finally:
+        watching = False
+    assert seen == []
+    assert set(sys.modules) == modules
 
 
 def test_a_function_is_kept_by_name_only_and_cannot_be_resumed_from_a_file(place):

@@ -132,6 +132,21 @@ def pieces(text: str) -> tuple[Piece, ...]:
 # ---- comparing
 
 
+@dataclass(frozen=True)
+class Undefined:
+    """A class that a loaded result's run needs and that is not defined here: what to do, and its text as far as the file has it."""
+
+    remedy: str
+    text: str
+
+    def refuse(self, what: str) -> None:
+        """Raises ValueError: ``what`` needs the class."""
+        error = ValueError(f"{what}: {self.remedy}.")
+        if self.text:
+            error.add_note(f"The definition that ran:\n{self.text}")
+        raise error
+
+
 class Ran(Protocol):
     """What is known of a run when it is to go on: a :class:`~ensemble.Result` says it."""
 
@@ -150,6 +165,9 @@ class Ran(Protocol):
     @property
     def ran(self) -> Mapping[str, Any]: ...
 
+    @property
+    def undefined(self) -> Undefined | None: ...
+
 
 def unchanged(what: str, result: Ran, force: object, landscape_alone: bool = False) -> str:
     """What differs between what ran and what would run now, in words, where it was forced; empty: nothing.
@@ -157,6 +175,8 @@ def unchanged(what: str, result: Ran, force: object, landscape_alone: bool = Fal
     Raises:
         ValueError: something differs, and it was not forced; or it differs so that nothing can be joined to what was found.
     """
+    if result.undefined is not None:
+        result.undefined.refuse(what)
     allowed, now = flag(f"{what}(force)", force), decided(result.settings, result.options)
     if landscape_alone:
         found = list(_differences(_landscapes(result.ran), _landscapes(now), ""))
@@ -213,11 +233,15 @@ def _differences(then: Any, now: Any, path: str) -> Iterator[str]:
 
 
 def _classes(then: Mapping[str, str], now: Mapping[str, str], path: str) -> Iterator[str]:
-    """Of a class that is not the library's: methods compare within one version of Python."""
+    """Of a class that is not the library's: methods compare within one version of Python, and what follows from them in any."""
+    if then.get("formula") and then.get("formula") == now.get("formula") and then.get("kernel") == now.get("kernel"):
+        then, now = ({k: v for k, v in each.items() if k != "code"} for each in (then, now))
+    elif then.get("code") != now.get("code") or then.get("kernel") != now.get("kernel"):  # said of those
+        then, now = ({k: v for k, v in each.items() if k != "formula"} for each in (then, now))
     for name in sorted(then.keys() | now.keys()):
         one, other = str(then.get(name, "")), str(now.get(name, ""))
         if one != other and (name != "code" or one.split(" ")[0] == other.split(" ")[0]):
-            words = {"code": "methods", "kernel": "struct"}.get(name, name)
+            words = {"code": "methods", "kernel": "struct", "formula": "operations"}.get(name, name)
             yield f"the {words} of {path.removesuffix('.class').removeprefix('settings.')} have changed"
 
 

@@ -13,8 +13,9 @@ import numpy as np
 import xarray as xr
 
 from ..backends.cost import ceiling
+from ..classes import formula, full_name, in_library, source_text
 from ..grids import Grid
-from ..part import Part, plain
+from ..part import Part, nested, plain
 from ..records import Spaced
 from ..run.experiment import Experiment
 from ..run.outcome import Outcome, standing
@@ -85,7 +86,19 @@ def provenance(
         "settings": json.dumps({name: described(s) for name, s in settings.items()}),
         "outcomes": json.dumps({name: facts(o) for name, o in outcomes.items()}),
         "options": json.dumps(options),
+        "definitions": json.dumps(definitions(settings)),
     }
+
+
+def definitions(settings: dict[str, Experiment]) -> dict[str, dict[str, str]]:
+    """Of every class that is not the library's: its text as its author wrote it, and the struct that follows from its methods."""
+    found: dict[str, dict[str, str]] = {}
+    for setting in settings.values():
+        for part in (p for role in setting.roles().values() for p in nested(role)):
+            kind = type(part)
+            if not in_library(kind) and full_name(kind) not in found:
+                found[full_name(kind)] = {"source": source_text(kind), "formula": formula(part)}
+    return found
 
 
 def facts(outcome: Outcome) -> dict[str, Any]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
+import sys
 import uuid
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from ..backends.cached import cached_property
-from ..classes import full_name, in_library, unlike
+from ..classes import full_name, in_library, short_name, unlike
 from ..grids import Grid
 from ..part import Part
 from ..plain import flag, one_of, whole
@@ -29,6 +31,29 @@ SINCE_FORMAT_1: dict[str, dict[str, Any]] = {
 """Fields that parts have got since format 1, each with the value that means what the part did before."""
 
 
+_NAMED = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*(?:\.(?:<locals>|[A-Za-z_]\w*))*)")
+"""What a class of a user's own is called in a file, ``module:name``."""
+
+
+class UndefinedError(Exception):
+    """A file uses a class of somebody's own that is not defined here: its data can be read, and its run cannot go on."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(reason)
+        self.name = name
+
+
+def _may_be_defined(name: str) -> bool:
+    """Whether a name can be that of a class of a user's own: of no module of Python's or of this package, and nothing with two underscores in it."""
+    found = _NAMED.fullmatch(name) if len(name) <= 200 else None
+    if found is None:
+        return False
+    module, inside = found[1].split("."), found[2].split(".")
+    names = module[module == ["__main__"] :] + inside
+    ours = __name__.partition(".")[0]
+    return module[0] not in sys.stdlib_module_names | {"builtins", ours} and not any(n.startswith("__") for n in names)
+
+
 def _below(kind: type[Part]) -> list[type[Part]]:
     return [c for s in kind.__subclasses__() for c in (s, *_below(s))]
 
@@ -38,6 +63,8 @@ class Rebuilder:
     """Makes settings from descriptions of one format."""
 
     format: int
+    given: Sequence[type[Part]] = ()
+    """Classes that the caller names: they stand for those of their names in the file, of whatever module."""
 
     @cached_property
     def known(self) -> dict[str, list[type[Part]]]:
@@ -52,10 +79,31 @@ class Rebuilder:
     def kind(self, described: Mapping[str, Any]) -> type[Part]:
         """The class that a file names: of several of one name, as a notebook makes them, the newest that is as the file's was."""
         name = described.get("part")
+        if isinstance(name, str) and (own := self._given(name, described.get("class", {}))) is not None:
+            return own
         if not isinstance(name, str) or name not in self.known:
+            if isinstance(name, str) and isinstance(described.get("class"), dict) and _may_be_defined(name):
+                raise UndefinedError(name, f"it uses the part {name!r}, which is not defined here")
             raise UnreadableFileError(f"it uses the part {name!r}, which is not defined here; import its module first")
         named = self.known[name]
         return next((kind for kind in named if not unlike(described.get("class", {}), kind)), named[0])
+
+    def _given(self, name: str, described: Any) -> type[Part] | None:
+        """The class that the caller names for one of the file's.
+
+        Raises:
+            UndefinedError: it is another than the file's.
+        """
+        short = short_name(name)
+        named = [
+            kind for kind in self.given if short_name(full_name(kind)) == short and (":" in name or in_library(kind))
+        ]
+        if not named or not isinstance(described, dict):
+            return None
+        kinds = {kind: unlike(described, kind) for kind in named}
+        if (same := next((kind for kind, other in kinds.items() if not other), None)) is not None:
+            return same
+        raise UndefinedError(name, f"the {short} given is not the {name!r} that ran: {kinds[named[0]]} differ")
 
     def settings(self, text: str, configurations: int) -> dict[str, Experiment]:
         """All settings of a file, of which there are results of so many configurations in all.

@@ -26,7 +26,7 @@ from ..warned import warn_with
 from ..words import told
 from .dataset import assemble
 from .files import checked_path, write_whole
-from .history import Piece, as_text, decided, piece, unchanged
+from .history import Piece, Undefined, as_text, decided, piece, unchanged
 from .image import image
 from .provenance import provenance
 from .restored import check_restorable
@@ -44,7 +44,8 @@ class Result:
     is none. ``dataset`` holds what was found; its attributes say what was asked (``instances_asked``), what is missing
     (``unfinished``) and why (``interrupted_by``: SIGINT, SIGTERM or an error's name). ``history`` says which version, code and
     device took which steps; ``ran`` what decided the numbers when they were made, by which :meth:`resume` and
-    :func:`ensemble.replay` know whether it is still the same.
+    :func:`ensemble.replay` know whether it is still the same. Of a file whose parts are not defined here ``undefined`` says what
+    to define; settings and outcomes are empty then.
     """
 
     dataset: xr.Dataset
@@ -53,6 +54,7 @@ class Result:
     options: dict[str, Any]
     history: tuple[Piece, ...] = ()
     ran: dict[str, Any] = field(default_factory=dict, repr=False)
+    undefined: Undefined | None = field(default=None, repr=False)
 
     def __eq__(self, other: object) -> bool:
         """A result equals its copies: settings, options, outcomes and dataset, to the bit."""
@@ -81,6 +83,8 @@ class Result:
             ValueError: something that was added to the dataset has no form in netCDF, or something was changed or taken out without
                 which it could not be loaded again.
         """
+        if self.undefined is not None:
+            self.undefined.refuse("save")
         target = checked_path("save", path)
         if not is_flag(state):
             raise ValueError(f"save(state={told(state)}): give True or False.")
@@ -223,6 +227,8 @@ def carry_out(
 
 def _resumed(result: Result, steps: object, progress: object, force: object) -> Result:
     """Takes a result on to ``steps`` in total; see :meth:`Result.resume`."""
+    if result.undefined is not None:
+        result.undefined.refuse("resume")
     options, found = result.options, result.outcomes
     show = None if progress is None else flag("progress", progress)
     reached = [o.reached for o in found.values()]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..classes import identity
 from ..landscapes.base import DERIVATIONS, Landscape
 from ..part import Part
 from .derivatives import NotDerivedError, diagonal, gradient, tangent
@@ -47,7 +48,7 @@ _KNOWN: dict[Any, dict[str, Recording]] = {}
 
 def structure_key(part: Part) -> tuple[Any, ...]:
     """What a recording depends on: the class, and the fields that are not numbers."""
-    found: list[Any] = [type(part)]
+    found: list[Any] = [type(part), *identity(type(part)).values()]
     for f in fields(part):
         kind, value = f.metadata.get("kind"), getattr(part, f.name)
         if kind == "array":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -9,12 +10,13 @@ from dataclasses import fields
 from typing import Any
 
 from ..events import Event
+from ..grids import Grid
 from ..landscapes.base import Landscape
 from ..noises import Noise
 from ..optimizers.base import Optimizer
 from ..part import Part
-from .derived import recorded_landscape
-from .errors import failed
+from .derived import recorded_landscape, structure_key
+from .errors import TraceError, failed
 from .nodes import INTEGER, MASK, Graph, Level, Node
 from .recording import Callee, Recording, State, argument, now_of, own_columns, record
 from .text import Body, Writer, of_state, safe
@@ -47,6 +49,35 @@ def struct_of(part: Part) -> str:
         if isinstance(part, kind):
             return write(part)
     raise TypeError(f"{type(part).__name__} is no part that a step sees.")
+
+
+_FORMULAS: dict[tuple[Any, ...], str] = {}
+
+
+def formula(part: Part) -> str:
+    """The text of a part's struct, whatever its numbers are; empty where a method cannot be recorded."""
+    one = _one_of(part)
+    key = structure_key(one)
+    if key not in _FORMULAS:
+        try:
+            _FORMULAS[key] = struct_of(one)
+        except (TraceError, TypeError):
+            _FORMULAS[key] = ""
+    return _FORMULAS[key]
+
+
+def _one_of(part: Part) -> Part:
+    """The part with the first value of every grid."""
+    changes = {}
+    for f in fields(part):
+        value = getattr(part, f.name)
+        if isinstance(value, Grid):
+            value = value.values[0]
+        if isinstance(value, Part):
+            value = _one_of(value)
+        if value is not getattr(part, f.name) and f.init:
+            changes[f.name] = value
+    return dataclasses.replace(part, **changes) if changes else part
 
 
 # ---- pieces that all structs have
