@@ -44,7 +44,7 @@ class UndefinedError(Exception):
 
 
 def _may_be_defined(name: str) -> bool:
-    """Whether a name can be that of a class of a user's own: of no module of Python's or of this package, and nothing with two underscores in it."""
+    """Whether a name can be that of a class of a user's own: of no module of Python's or ours, nothing with two underscores in it."""
     found = _NAMED.fullmatch(name) if len(name) <= 200 else None
     if found is None:
         return False
