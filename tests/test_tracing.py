@@ -7,8 +7,14 @@ import re
 import derived_parts
 import numpy as np
 import pytest
+from cubin import architectures, compile_cubin, report
+from device_runs import differences, program, run
+from emulated import EmulatedEngine
+from ptx.engine import PtxEngine
 
 import ensemble as en
+from ensemble.backends import sources
+from ensemble.backends.numpy import NumpyEngine
 from ensemble.tracing import recorded_landscape, struct_of
 
 WHOLE = {
@@ -77,3 +83,34 @@ def test_the_text_is_what_one_would_write():
         "    }\n"
         "};\n"
     )
+
+
+# ---- on the device
+
+
+def whole_program(landscape, dtype):
+    return program(landscape, WHOLE["optimizer"], derived_parts.Apart(9.0, -30.0), WHOLE["noise"], dtype=dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("lanes", [1, 4])
+def test_derived_structs_have_their_bits_in_the_code_that_nvrtc_makes(lanes, dtype):
+    """Executed instruction by instruction; lanes within a warp exchange what is shifted and summed."""
+    landscape = derived_parts.Chain(dim=13) if lanes == 4 else derived_parts.Anchored(dim=6)
+    p = whole_program(landscape, dtype)
+    assert differences(run(PtxEngine(lanes), p, 3), run(NumpyEngine(), p, 3)) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", architectures()[-1:] + [80, 90])
+@pytest.mark.parametrize(
+    "landscape", [derived_parts.Chain(dim=64), derived_parts.Anchored(dim=64)], ids=["Chain", "Anchored"]
+)
+def test_derived_structs_spill_nothing(landscape, arch):
+    engine = EmulatedEngine(4)
+    for entry in ("advance", "observe"):
+        cubin = compile_cubin(
+            engine.source(whole_program(landscape, "float32"), entry), sources.kernels(), f"sm_{arch}"
+        )
+        found = report(cubin, entry)
+        assert (found.spill_stores, found.spill_loads, found.local_memory) == (0, 0, 0)
