@@ -56,6 +56,10 @@
 #define HD __device__ __forceinline__
 #define UNROLL _Pragma("unroll")
 #define ROLLED _Pragma("unroll 1")
+#elif defined(ENSEMBLE_EMULATED)
+#define HD inline
+#define UNROLL
+#define ROLLED
 #elif defined(__clang__)
 #define HD inline __attribute__((always_inline))
 #define UNROLL _Pragma("unroll")

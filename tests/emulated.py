@@ -41,14 +41,11 @@ THREADS = 64
 
 # The device flushes subnormals where math="fast" in float; on the CPU that is a mode of each thread.
 CALL = """
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 extern "C" __attribute__((visibility("default"))) void call_{entry}(const void* launch, int blocks, int threads) {{
     auto copy = *static_cast<const {struct}*>(launch);
     emulate(blocks, threads, [&] {{
 #if ENSEMBLE_FAST && !ENSEMBLE_DOUBLE && defined(__x86_64__)
-        _mm_setcsr(_mm_getcsr() | 0x8040u);
+        __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | 0x8040u);
 #endif
         {entry}(copy);
     }});

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import platform
 import random
 from functools import partial
 
@@ -12,6 +13,7 @@ import pytest
 from parts import combined, covering, example, kinds, variants
 
 import ensemble as en
+from ensemble.backends import compiler
 from ensemble.backends.cpu import CpuEngine
 from ensemble.backends.draws import Draws
 from ensemble.backends.numpy import NumpyEngine
@@ -129,6 +131,22 @@ def test_no_tile_width_changes_a_bit(cpu, width):
     assert (ends[0].event_step > 0).any()
     for name, array in ends[0].arrays().items():
         assert np.array_equal(array, getattr(ends[1], name)), name
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names of x86 instructions")
+@pytest.mark.parametrize("by_name", [True, False])
+@pytest.mark.parametrize("machine", ["x86-64-v4", "x86-64-v3", "x86-64"])
+def test_no_set_of_instructions_and_no_way_to_call_them_changes_a_bit(cpu, machine, by_name, monkeypatch):
+    """Packs of 64, 32 and 16 bytes; instructions by the compiler's own names, or through its header."""
+    if {"x86-64-v4": "avx512dq", "x86-64-v3": "fma"}.get(machine, "sse2") not in compiler.processor().split():
+        pytest.skip("this processor has not got them")
+    expected = run(ESCAPE, cpu)
+    flags = [*compiler.FLAGS, *([] if by_name else ["-DENSEMBLE_INTRINSICS"])]
+    monkeypatch.setattr(compiler, "FLAGS", flags)
+    monkeypatch.setattr(compiler, "native_flag", lambda: f"-march={machine}")
+    for width in (4, 16):
+        assert same(run(ESCAPE, CpuEngine(width=width)), expected)
 
 
 @pytest.mark.parametrize("arguments", [ESCAPE, DIVERGING], ids=["escape", "diverging"])

@@ -1,8 +1,5 @@
 // Per-instance values on the CPU: a scalar is a pack of ENSEMBLE_WIDTH instances, made of native SIMD vectors.
 #pragma once
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 #include <stddef.h>
 
 constexpr int width = ENSEMBLE_WIDTH;
@@ -20,40 +17,7 @@ constexpr int pack_bytes = PACK_BYTES;
 constexpr int native_width = pack_bytes / int(sizeof(real));
 constexpr int parts = width / native_width;
 
-// The instructions that vector types do not reach by operators, for the sizes that have them.
-#if defined(__x86_64__) && PACK_BYTES == 64
-#define HAS_NATIVE 1
-#define NATIVE_MULTIPLY_WORDS(m, a) _mm512_mul_epu32((__m512i)(a), _mm512_set1_epi64((long long)(m)))
-#if ENSEMBLE_DOUBLE
-#define NATIVE_MULADD(a, b, c) _mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c))
-#define NATIVE_SQRT(a) _mm512_sqrt_pd((__m512d)(a))
-#else
-#define NATIVE_MULADD(a, b, c) _mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c))
-#define NATIVE_SQRT(a) _mm512_sqrt_ps((__m512)(a))
-#endif
-#elif defined(__AVX2__) && defined(__FMA__) && PACK_BYTES == 32
-#define HAS_NATIVE 1
-#define NATIVE_MULTIPLY_WORDS(m, a) _mm256_mul_epu32((__m256i)(a), _mm256_set1_epi64x((long long)(m)))
-#if ENSEMBLE_DOUBLE
-#define NATIVE_MULADD(a, b, c) _mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c))
-#define NATIVE_SQRT(a) _mm256_sqrt_pd((__m256d)(a))
-#else
-#define NATIVE_MULADD(a, b, c) _mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c))
-#define NATIVE_SQRT(a) _mm256_sqrt_ps((__m256)(a))
-#endif
-#elif defined(__AVX2__) && defined(__FMA__) && PACK_BYTES == 16
-#define HAS_NATIVE 1
-#define NATIVE_MULTIPLY_WORDS(m, a) _mm_mul_epu32((__m128i)(a), _mm_set1_epi64x((long long)(m)))
-#if ENSEMBLE_DOUBLE
-#define NATIVE_MULADD(a, b, c) _mm_fmadd_pd((__m128d)(a), (__m128d)(b), (__m128d)(c))
-#define NATIVE_SQRT(a) _mm_sqrt_pd((__m128d)(a))
-#else
-#define NATIVE_MULADD(a, b, c) _mm_fmadd_ps((__m128)(a), (__m128)(b), (__m128)(c))
-#define NATIVE_SQRT(a) _mm_sqrt_ps((__m128)(a))
-#endif
-#else
-#define HAS_NATIVE 0
-#endif
+#include "native.cuh"
 
 typedef real native_real __attribute__((vector_size(pack_bytes)));
 typedef int_of_real native_int __attribute__((vector_size(pack_bytes)));
@@ -202,8 +166,8 @@ HD mask as_mask(const mask& value) { return value; }
 HD bool any(const mask& m) {
     native_int all = m.v[0];
     for (int p = 1; p < parts; ++p) all |= m.v[p];
-#if HAS_NATIVE && PACK_BYTES == 64
-    return _mm512_test_epi64_mask((__m512i)all, (__m512i)all) != 0;
+#if defined(NATIVE_ANY)
+    return NATIVE_ANY(all);
 #endif
     int_of_real found = 0;
     for (int w = 0; w < native_width; ++w) found |= all[w];
@@ -350,7 +314,7 @@ struct Product {
 };
 HD native_counter native_multiply(unsigned m, native_counter a) {
 #if HAS_NATIVE
-    return (native_counter)NATIVE_MULTIPLY_WORDS(m, a);
+    return (native_counter)NATIVE_MULTIPLY(native_counter{} + (unsigned long long)m, a);
 #else
     return (a & 0xffffffffull) * (unsigned long long)m;
 #endif
@@ -428,8 +392,8 @@ HD word join(const counter& a) {
 struct FlushSubnormals {
 #if ENSEMBLE_FAST && !ENSEMBLE_DOUBLE && defined(__x86_64__)
     unsigned before;
-    FlushSubnormals() : before(_mm_getcsr()) { _mm_setcsr(before | 0x8040u); }
-    ~FlushSubnormals() { _mm_setcsr(before); }
+    FlushSubnormals() : before(READ_CONTROL()) { WRITE_CONTROL(before | 0x8040u); }
+    ~FlushSubnormals() { WRITE_CONTROL(before); }
 #elif ENSEMBLE_FAST && !ENSEMBLE_DOUBLE && defined(__aarch64__)
     unsigned long long before;
     FlushSubnormals() {
