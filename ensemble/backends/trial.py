@@ -22,8 +22,11 @@ from .layout import Layout
 from .numpy import NumpyEngine, state_names
 from .program import ROLES, Engine, Program, State
 
-SECONDS = 10.0
-"""A struct that has not returned by then never will: it has a few instances and a step to do."""
+SECONDS = 10
+"""Of the processor's time, in whole numbers. A struct that has not returned by then never will: it has a few instances and a step
+to do. A busy machine may take far longer over them."""
+PATIENCE = 30
+"""So many times as long is waited for one that takes no processor's time either."""
 SEGMENTS = ((1, 1), (2, 2), (3, 3), (4, 6))
 """Launches of a trial, first and last step: a difference is found where it begins, and steps within one launch are seen too."""
 
@@ -50,15 +53,21 @@ def in_child(work: Callable[[], int]) -> int:
         try:
             faulthandler.disable()
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is what the child is for
+            signal.signal(signal.SIGXCPU, signal.SIG_DFL)
+            most = resource.getrlimit(resource.RLIMIT_CPU)[1]
+            resource.setrlimit(
+                resource.RLIMIT_CPU, (SECONDS if most == resource.RLIM_INFINITY else min(SECONDS, most), most)
+            )
             told[1] = work()
             told[0] = 1
         finally:
             os._exit(0)
-    end, pause = time.monotonic() + SECONDS, 1e-4
+    endless = TrialError(f"does not return within {SECONDS} s: does a loop not end?")
+    start, pause = time.monotonic(), 1e-4
     try:
         while (status := _ended(child)) is None:
-            if time.monotonic() > end:
-                raise TrialError(f"does not return within {SECONDS:g} s: does a loop not end?")
+            if time.monotonic() > start + PATIENCE * SECONDS:
+                raise endless
             time.sleep(pause := min(2 * pause, 0.02))
     except BaseException:
         with contextlib.suppress(ProcessLookupError, ChildProcessError):
@@ -66,6 +75,9 @@ def in_child(work: Callable[[], int]) -> int:
             os.waitpid(child, 0)
         raise
     if not told[0]:
+        by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+        if by == signal.SIGXCPU or (by is None and time.monotonic() >= start + SECONDS):
+            raise endless
         raise TrialError(
             f"crashes ({signal.Signals(os.WTERMSIG(status)).name if os.WIFSIGNALED(status) else 'no reason given'})"
         )

@@ -6,9 +6,13 @@ import os
 import re
 import subprocess
 import sys
+import time
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+from ensemble.backends import trial
 
 ROOT = Path(__file__).parents[2]
 PART = """
@@ -18,7 +22,7 @@ import numpy as np
 import ensemble as en
 from ensemble.backends import trial
 from ensemble.part import NOT_NEGATIVE, number, scheduled
-trial.SECONDS = 2.0
+trial.SECONDS = 2
 
 @dataclass(frozen=True)
 class Mine(en.Optimizer):
@@ -76,7 +80,7 @@ def run(text, tmp_path, notebook=False):
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stderr == ""
@@ -123,27 +127,36 @@ CHANGES = {
 }
 
 
+SELDOM = {"a state visited twice", "one visited for another", "states in another order"}
+"""Found as others are that stand above."""
+
+
 @pytest.fixture(scope="module")
 def said(tmp_path_factory):
-    """What one process says of all the faults, one after another: it outlives them all."""
+    """What a process says of the usual faults or of the others, one after another: it outlives them all."""
+    return cache(lambda seldom: _said([f for f in CHANGES if (f in SELDOM) == seldom], tmp_path_factory))
+
+
+def _said(faults, tmp_path_factory):
     text = PART + "import sys\nCELL = " + repr(PART) + "\n"
-    for changes in CHANGES.values():
+    for fault in faults:
         cell = PART
-        for here, there in changes[:-1]:
+        for here, there in CHANGES[fault][:-1]:
             assert here in cell
             cell = cell.replace(here, there)
         text += f"exec(compile({cell!r}, '<cell>', 'exec'), globals())" + RUN
     ignored = "import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"  # then no one learns how a child ended
     *lines, end = run(text + ignored + PART + RUN, tmp_path_factory.mktemp("faults")).splitlines()
     assert end.startswith("ran "), "and then what is right still runs"
-    return dict(zip(CHANGES, lines, strict=True))
+    return dict(zip(faults, lines, strict=True))
 
 
-@pytest.mark.parametrize("fault", CHANGES)
+@pytest.mark.parametrize("fault", [pytest.param(f, marks=pytest.mark.slow) if f in SELDOM else f for f in CHANGES])
 def test_a_struct_that_does_not_do_what_its_python_does_is_one_clear_error(fault, said, cpu):
-    assert re.match("(PartError Mine in Clip: |KernelError )", said[fault]), said[fault]
-    assert re.search(CHANGES[fault][-1], said[fault]), said[fault]
-    assert len(said[fault].split(" ", 1)[1]) <= 300
+    line = said(fault in SELDOM)[fault]
+    assert re.match("(PartError Mine in Clip: |KernelError )", line), line
+    assert re.search(CHANGES[fault][-1], line), line
+    assert len(line.split(" ", 1)[1]) <= 300
 
 
 def test_a_script_in_an_empty_folder_runs_its_struct_and_is_led_to_the_line_of_a_fault(tmp_path, cpu):
@@ -160,3 +173,10 @@ def test_what_a_check_says_of_an_endless_loop_is_a_report(tmp_path, cpu):
     said = run(text + "report = en.check(Mine(0.1))\nprint(report.ok, report)\n", tmp_path, notebook=True)
     assert said.startswith("False Mine: not what it says")
     assert "does not return within 2 s" in said
+
+
+def test_a_struct_that_waits_for_a_busy_machine_is_not_said_to_be_endless(monkeypatch):
+    monkeypatch.setattr(trial, "SECONDS", 1)
+    assert trial.in_child(lambda: time.sleep(1.5) or 7) == 7
+    with pytest.raises(trial.TrialError, match="does not return within 1 s"):
+        trial.in_child(lambda: sum(iter(int, 1)))
