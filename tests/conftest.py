@@ -37,6 +37,12 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         config.option.numprocesses, config.option.dist = min(cores, 8), "load" if gpu else "loadfile"
 
 
+def pytest_configure() -> None:
+    """Ctrl-C is for tests that send it, too, where a shell has started this by ``pytest &`` and has it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
