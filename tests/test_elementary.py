@@ -444,7 +444,7 @@ def assert_same_bits(got, want):
 
 @needs_compiler
 @each_dtype
-@pytest.mark.parametrize("width", [0, 1, 16])
+@pytest.mark.parametrize("width", [0, pytest.param(1, marks=pytest.mark.slow), 16])
 def test_numpy_and_cpp_give_the_same_bits(dtype, width, tmp_path, rng):
     compiled = Compiled(tmp_path, dtype, width, fast=False)
     for name in FUNCTIONS:

@@ -236,7 +236,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
 
 def run(program: Path, *arguments: str, command: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*command, str(program), *arguments], capture_output=True, text=True, timeout=120, check=False
+        [*command, str(program), *arguments], capture_output=True, text=True, timeout=600, check=False
     )
 
 

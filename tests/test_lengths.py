@@ -123,8 +123,14 @@ def test_perturbed_descent_compares_gradients_of_every_size(cpu, backend):
 
 
 @needs_compiler
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("wrapper", [en.Clip, en.SAM])
+@pytest.mark.parametrize(
+    ("wrapper", "dtype"),
+    [
+        (en.Clip, "float32"),
+        (en.SAM, "float64"),
+        *(pytest.param(*rest, marks=pytest.mark.slow) for rest in [(en.Clip, "float64"), (en.SAM, "float32")]),
+    ],
+)
 def test_lanes_of_a_device_take_the_same_lengths(wrapper, dtype):
     """Instances whose gradients are ordinary, vanish when squared, and overflow, side by side in a warp."""
     size = 1e-30 if dtype == "float32" else 1e-200
