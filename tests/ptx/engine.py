@@ -142,9 +142,13 @@ class PtxEngine(DeviceEngine):
         """The PTX that runs."""
         return text_of(source, self.arch, self.extra)
 
+    def program(self, source: str, entry: str) -> interpreter.Program:
+        """What runs."""
+        return program_of(self.text(source, entry), entry)
+
     def prepare(self, program: Program, looks: bool = False) -> None:
         for entry in (*self.entries(program), *("observe",) * looks):
-            program_of(self.text(self.source(program, entry), entry), entry)
+            self.program(self.source(program, entry), entry)
 
     def to_device(self, a: Any) -> Any:
         return self.xp.copied(a)
@@ -179,7 +183,7 @@ class PtxEngine(DeviceEngine):
         return written
 
     def launch(self, source: str, entry: str, blocks: int, threads: int, launch: NDArray[Any]) -> None:
-        program = program_of(self.text(source, entry), entry)
+        program = self.program(source, entry)
         parameters = np.frombuffer(launch.tobytes(), np.uint8)
         with self._memory() as memory:
             interpreter.Launch(program, blocks, threads, parameters, memory, self.approximation, self.patience).run()

@@ -55,7 +55,7 @@ def _action(kernel: Kernel, i: Instruction) -> Step:
     if i.opcode in ("atom", "red"):
         return _atomic(kernel, i)
     if i.opcode == "cvta":
-        if "to" not in i.modifiers or "global" not in i.modifiers:
+        if not {"global", "local"} & set(i.modifiers):  # generic addresses are those of global and of local memory
             raise PtxError(f"not known here: {i.text}")
         return _computed(kernel, i.operands, lambda a: a, ("u64",), "u64")
     if i.opcode in WITHOUT_EFFECT:

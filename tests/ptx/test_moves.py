@@ -173,6 +173,19 @@ def test_a_store_puts_the_bytes_where_they_belong(space: str, vector: str) -> No
         assert (found == expected).all(), kind
 
 
+def test_generic_addresses_of_global_and_local_memory_lead_there() -> None:
+    """A number goes to local memory by its own address, comes back by the generic one, and the other way round."""
+    text = """
+    { .local .align 8 .b8 mine[8]; .reg .b64 %l, %g;
+    mov.u64 %l, mine; cvta.local.u64 %g, %l; st.local.u32 [%l], %a; ld.u32 %d, [%g];
+    st.u32 [%g+4], %b; cvta.to.local.u64 %l, %g; ld.local.u32 %c, [%l+4]; add.u32 %d, %d, %c;
+    ld.param.u64 %g, [probe_param_2]; cvta.to.global.u64 %l, %g; mad.wide.u32 %l, %t, 4, %l; ld.global.u32 %c, [%l];
+    cvta.global.u64 %g, %l; ld.u32 %e, [%g]; xor.b32 %c, %c, %e; add.u32 %d, %d, %c; }
+    """
+    operands = [np.random.default_rng(9).integers(0, 2**32, COUNT, dtype=np.uint32) for _ in range(4)]
+    assert (launched(text, operands, ("u32",) * 4, "u32") == operands[0] + operands[1]).all()
+
+
 # ---- where instructions go on
 
 
@@ -242,9 +255,7 @@ ASKED = (
     | STORES
     | {"bra", "bra.uni", "ret"}
     | {"bar.sync", "bar.warp.sync"}  # test_a_barrier_orders_what_lies_on_its_two_sides
-    | {
-        "cvta.to.global.u64",
-        "nanosleep.u32",
-    }  # of generic addresses that are global the same; nothing that a result shows
+    | {f"cvta{to}.{space}.u64" for to in ("", ".to") for space in ("global", "local")}
+    | {"nanosleep.u32"}  # nothing that a result shows
 )
 """The instructions that some test asks for what PTX ISA says of them, by their full names."""

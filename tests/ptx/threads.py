@@ -114,14 +114,19 @@ class Threads:
         self.left = launch.patience
 
     def _memory(self, each: int, owners: int) -> NDArray[np.uint64]:
-        """The address of each thread's ``each`` bytes, or of its block's, in memory that nobody has written."""
+        """The address of each thread's ``each`` bytes, or of its block's, in memory that nobody has written.
+
+        A thread may read its own all the same, as it may registers: compilers do where the value is of no account, and it is NaN.
+        """
         if not each:
             return np.zeros(self.shape, np.uint64)
         stride = -(-each // 16) * 16
         held, written = np.full(stride * owners + 16, UNSET, np.uint8), np.zeros(stride * owners, np.uint8)
         start = -(-address(held) // 16) * 16  # type: ignore[operator]
         by_block = owners == self.blocks
-        self.launch.memory.add(start, stride * owners, each=stride, by_block=by_block, written=written)
+        self.launch.memory.add(
+            start, stride * owners, each=stride, by_block=by_block, written=written if by_block else None
+        )
         self._held.append((held, written, start))
         return (start + stride * (self.block if by_block else np.arange(owners))).astype(np.uint64)
 
