@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(
     reason="the NVRTC and disassembler wheels these tests use are for Linux x86-64",
 )
 
-ARCHITECTURES = ("sm_80", "sm_90", "sm_100", "sm_120")
+ARCHITECTURES = ("sm_80", "sm_90", pytest.param("sm_100", marks=pytest.mark.slow), "sm_120")
 
 # Per step: 2 special functions; FMUL.RZ (in the sine), FMUL, FADD, 2 FFMA.
 STRAIGHT = """
