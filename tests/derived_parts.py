@@ -7,7 +7,7 @@ from typing import Any
 
 import ensemble as en
 from ensemble.arithmetic.random import Stream
-from ensemble.part import FRACTION, NOT_NEGATIVE, POSITIVE, array, flag, number, scheduled, structure, vector
+from ensemble.part import FRACTION, NOT_NEGATIVE, POSITIVE, array, flag, inner, number, scheduled, structure, vector
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,26 @@ class Anchored(en.Landscape):
         first, last = en.at(x, 0), en.at(x, -1)
         pull = self.weights[0] * distance + self.weights[1] * en.log(1.0 + first * first * (last - 1.0) ** 2)
         return pull + en.tanh(en.total(x) / en.dim(x)) + en.total(en.maximum(x, 0.0) ** 3 + en.absolute(x) * x * x)
+
+
+@dataclass(frozen=True)
+class Mirrored(en.Landscape):
+    """Another landscape at ``offset - 2 x``, kept to a ball: the diagonal of its Hessian takes products."""
+
+    base: en.Landscape = inner()
+    offset: float = number(1.0)
+    radius: float = number(1.5, POSITIVE)
+
+    @property
+    def dimension(self):
+        return self.base.dimension
+
+    def value(self, x, now=None):
+        return self.base.value(self.offset - 2.0 * x, now)
+
+    def project(self, x, now=None):
+        square = en.dot(x, x)
+        return en.where(square > self.radius * self.radius, self.radius / en.sqrt(square), 1.0) * x
 
 
 @dataclass(frozen=True)

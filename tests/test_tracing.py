@@ -74,6 +74,21 @@ def test_derivatives_follow_from_the_value(landscape):
     np.testing.assert_allclose(landscape.hessian_diagonal(x), np.einsum("knk->nk", whole), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_diagonal_that_does_not_follow_is_taken_from_products(dtype, cpu):
+    f = derived_parts.Mirrored(en.Rosenbrock(dim=6, b=3.0))
+    assert set(recorded_landscape(f)) == {"value", "gradient", "hessian_product", "project"}
+    x = np.random.default_rng(0).normal(size=(9, 6))
+    np.testing.assert_allclose(f.hessian_diagonal(x), 4.0 * f.base.hessian_diagonal(1.0 - 2.0 * x), rtol=1e-13)
+    given = WHOLE | {"landscape": f, "optimizer": en.Preconditioned(0.1, damping=1.0, absolute_values=True)}
+    given |= {"event": en.Never(), "noise": en.Gaussian(0.3), "start": en.NormalCloud(2.0)}
+    a, b = (en.simulate(**given, dtype=dtype, math="precise", backend=backend) for backend in ("numpy", "cpu"))
+    assert bits(a) == bits(b)
+    radii = np.linalg.norm(a.dataset["x"], axis=1)
+    assert (radii <= 1.5 * (1 + 1e-6)).all()
+    assert (radii > 1.4999).any()
+
+
 def test_the_text_is_what_one_would_write():
     assert struct_of(en.HeavyBall(0.1)).endswith(
         "    template <class Gradient, class Now>\n"

@@ -49,6 +49,12 @@ def _reduce(a: Array, op: Callable[[Array, Array], Array], skipped: float, neutr
 
 
 @primitive
+def in_type_of(x: Array, given: Any) -> Array:
+    """``given``, a number or one for each coordinate, as an array in the type of x."""
+    return np.asarray(given, dtype=x.dtype)
+
+
+@primitive
 def total(a: Array) -> Array:
     """Sum over the coordinates of ``a`` (instances, dim): (instances, 1)."""
     return _reduce(a, np.add, -0.0, 0.0)

@@ -68,6 +68,11 @@ def says(part: Part, name: str) -> bool:
     return callable(given) and given is not getattr(KINDS[role_of(part)], name, None)
 
 
+def answers(part: Part, name: str) -> bool:
+    """Whether a landscape's derivative can be asked for: its class says it, or it follows from what the class says."""
+    return says(part, name) or not getattr(type(part), "kernel", "")
+
+
 def role_of(part: Part) -> str:
     return next((role for role, kind in KINDS.items() if isinstance(part, kind)), "")
 
@@ -82,8 +87,8 @@ def _companions(part: Part, landscape: Landscape) -> dict[str, Part]:
     }
     role = role_of(part)
     if role == "landscape":
-        asked = (int(says(part, name)) for name in ("value", "hessian_product", "hessian_diagonal"))
-        roles["optimizer"] = Probe(1e-3, *asked)
+        asked = (int(answers(part, name)) for name in ("hessian_product", "hessian_diagonal"))
+        roles["optimizer"] = Probe(1e-3, int(says(part, "value")), *asked)
     if role == "optimizer":
         roles["noise"] = Gaussian(0.1)
     return roles | {role: part}

@@ -18,7 +18,7 @@ from ..landscapes import Landscape
 from ..noises import HessianAligned, NoNoise
 from ..optimizers import GradientDescent
 from ..part import Part
-from .companions import Probe, points_of, program_of, role_of, says
+from .companions import Probe, answers, points_of, program_of, role_of, says
 from .findings import Finding
 
 CLOSE = 1e-6
@@ -137,10 +137,10 @@ def derivatives(part: Landscape, dim: int) -> list[Finding]:
             if says(part, "value"):
                 slopes = _differences(lambda y: landscape.value(y, now), x, units)[..., 0].transpose(0, 2, 1)
                 found.append(_compared("gradient", "value", gradient(x)[:, :few], slopes))
-            if says(part, "hessian_product"):
+            if answers(part, "hessian_product"):
                 products = _differences(gradient, x, v[None])[:, 0]
                 found.append(_compared("hessian_product", "gradient", landscape.hessian_product(x, v, now), products))
-            if says(part, "hessian_diagonal"):
+            if answers(part, "hessian_diagonal"):
                 curvatures = np.einsum("skik->sik", _differences(lambda y: gradient(y)[:, :few], x, units))
                 diagonal = np.broadcast_to(landscape.hessian_diagonal(x, now), x.shape)[:, :few]
                 found.append(_compared("hessian_diagonal", "gradient", diagonal, curvatures))
@@ -164,7 +164,7 @@ def pointwise(program: Program, part: Part) -> Finding:
     """Whether a coordinate feels another, where the part says that none does."""
     x, _ = points_of(program, part)
     if isinstance(part, Landscape):  # its derivatives: the value, which the probe asks, is a sum
-        noise = HessianAligned(1.0) if says(part, "hessian_diagonal") else NoNoise()
+        noise = HessianAligned(1.0) if answers(part, "hessian_diagonal") else NoNoise()
         step = {"optimizer": GradientDescent(1e-3), "noise": noise}
         program = dataclasses.replace(program, configurations=tuple({**c, **step} for c in program.configurations))
     moved = x.copy()

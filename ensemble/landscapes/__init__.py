@@ -1,4 +1,4 @@
-"""Landscapes: functions to descend. Twins in ``kernels/landscapes/``."""
+"""Landscapes: functions to descend. Their twins are derived from them; those that are not lie in ``kernels/landscapes/``."""
 
 from .base import Landscape, StationaryPoint
 from .deep_linear import DeepLinear

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..algebra import index, where
 from ..arithmetic.vec import Array
 from ..part import ANY, Part
 from ..sweep import grids_of
@@ -207,4 +208,4 @@ def everywhere(value: float, dim: int) -> tuple[float, ...]:
 
 def along_first(x: Array, first: Array | float, others: Array | float) -> Array:
     """``first`` in coordinate 0, ``others`` elsewhere."""
-    return np.where(np.arange(x.shape[1]) < 1, first, others)
+    return where(index(x) < 1, first, others)

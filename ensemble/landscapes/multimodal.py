@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ..algebra import absolute, at, dim, index, sqrt, where
 from ..arithmetic.elementary import cos, exp, sin
-from ..arithmetic.products import others, others_change, product
+from ..arithmetic.products import product
 from ..arithmetic.vec import Array, total
 from ..part import POSITIVE, number, structure
-from .base import Box, Landscape, Picture, StationaryPoint, everywhere
+from .base import Box, Landscape, Picture, StationaryPoint, along_first, everywhere
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,6 @@ class Rastrigin(Landscape):
 
     def value(self, x: Array, now: Any = None) -> Array:
         return total(x * x + self.A * (1.0 - cos(2.0 * math.pi * x)))
-
-    def gradient(self, x: Array, now: Any = None) -> Array:
-        return 2.0 * x + (2.0 * math.pi * self.A) * sin(2.0 * math.pi * x)
-
-    def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
-        return 2.0 + (4.0 * math.pi**2 * self.A) * cos(2.0 * math.pi * x)
-
-    def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
-        return self.hessian_diagonal(x) * v
 
     def _stationary_points(self) -> tuple[StationaryPoint, ...]:
         bend = everywhere(self._smoothness(), self.dim)
@@ -71,40 +63,40 @@ class Ackley(Landscape):
 
     def _cone(self, x: Array) -> tuple[Array, Array, Array]:
         """|x| / sqrt(dim), a exp(-b r), and the factor that turns x into the cone's gradient: 0 at the tip."""
-        r = np.sqrt(total(x * x) / self.dim)
+        r = sqrt(total(x * x) / dim(x))
         tall = self.a * exp(-self.b * r)
         with np.errstate(all="ignore"):
-            pull = np.where(r > 0.0, tall * self.b / (self.dim * r), x.dtype.type(0))
+            pull = where(r > 0.0, tall * self.b / (dim(x) * r), 0.0)
         return r, tall, pull
 
     def _egg_box(self, x: Array) -> tuple[Array, Array]:
         """The cosines, and exp of their mean."""
         cosine = cos(self.c * x)
-        return cosine, exp(total(cosine) / self.dim)
+        return cosine, exp(total(cosine) / dim(x))
 
     def value(self, x: Array, now: Any = None) -> Array:
         return self.a - self._cone(x)[1] + (math.e - self._egg_box(x)[1])
 
     def gradient(self, x: Array, now: Any = None) -> Array:
-        return self._cone(x)[2] * x + (self._egg_box(x)[1] * self.c / self.dim) * sin(self.c * x)
+        return self._cone(x)[2] * x + (self._egg_box(x)[1] * self.c / dim(x)) * sin(self.c * x)
 
     def _bends(self, x: Array) -> tuple[Array, Array, Array]:
         r, _, pull = self._cone(x)
         with np.errstate(all="ignore"):
-            bend = np.where(r > 0.0, pull * (self.b + 1.0 / r) / (self.dim * r), x.dtype.type(0))
-        return pull, bend, self._egg_box(x)[1] * self.c / self.dim
+            bend = where(r > 0.0, pull * (self.b + 1.0 / r) / (dim(x) * r), 0.0)
+        return pull, bend, self._egg_box(x)[1] * self.c / dim(x)
 
     def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
         pull, bend, egg = self._bends(x)
         cosine, sine = cos(self.c * x), sin(self.c * x)
         along, across = total(x * v), total(sine * v)
         cone = pull * v - (bend * along) * x
-        return cone + (egg * self.c) * (cosine * v) - (egg * self.c / self.dim * across) * sine
+        return cone + (egg * self.c) * (cosine * v) - (egg * self.c / dim(x) * across) * sine
 
     def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
         pull, bend, egg = self._bends(x)
         cosine, sine = cos(self.c * x), sin(self.c * x)
-        return pull - bend * (x * x) + (egg * self.c) * cosine - (egg * self.c / self.dim) * (sine * sine)
+        return pull - bend * (x * x) + (egg * self.c) * cosine - (egg * self.c / dim(x)) * (sine * sine)
 
     def _stationary_points(self) -> tuple[StationaryPoint, ...]:
         return (StationaryPoint("minimum", everywhere(0.0, self.dim), 0.0, 0),)
@@ -129,28 +121,12 @@ class Griewank(Landscape):
     smooth_everywhere = True
 
     def _angles(self, x: Array) -> tuple[Array, Array]:
-        root = np.sqrt(np.arange(1, x.shape[1] + 1, dtype=x.dtype))
+        root = sqrt(index(x) + 1.0)
         return root, x / root
 
     def value(self, x: Array, now: Any = None) -> Array:
         _, angle = self._angles(x)
         return 1.0 + total(x * x) / 4000.0 - product(cos(angle))
-
-    def gradient(self, x: Array, now: Any = None) -> Array:
-        root, angle = self._angles(x)
-        return x / 2000.0 + others(cos(angle)) * sin(angle) / root
-
-    def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
-        root, angle = self._angles(x)
-        cosine, sine = cos(angle), sin(angle)
-        turn = v / root
-        rest, change = others(cosine), others_change(cosine, -sine * turn)
-        return v / 2000.0 + (change * sine + rest * (cosine * turn)) / root
-
-    def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
-        root, angle = self._angles(x)
-        cosine = cos(angle)
-        return 1.0 / 2000.0 + others(cosine) * cosine / (root * root)
 
     def _stationary_points(self) -> tuple[StationaryPoint, ...]:
         bend = tuple(1 / 2000 + 1 / k for k in range(1, self.dim + 1))
@@ -182,15 +158,6 @@ class StyblinskiTang(Landscape):
     def value(self, x: Array, now: Any = None) -> Array:
         square = x * x
         return total(0.5 * (square * (square - 16.0) + 5.0 * x))
-
-    def gradient(self, x: Array, now: Any = None) -> Array:
-        return x * (2.0 * (x * x) - 16.0) + 2.5
-
-    def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
-        return 6.0 * (x * x) - 16.0
-
-    def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
-        return self.hessian_diagonal(x) * v
 
     def _stationary_points(self) -> tuple[StationaryPoint, ...]:
         # 4 x^3 - 32 x + 5 = 0 by Viete: x = 2 sqrt(8/3) cos(angle + 2 pi k/3)
@@ -236,36 +203,20 @@ class Levy(Landscape):
 
     def _terms(self, x: Array) -> tuple[Array, ...]:
         """Rise w - 1; of the second factor 1 + height sin^2(angle): height, rate of the angle, its sine and cosine."""
-        last = np.arange(x.shape[1]) == x.shape[1] - 1
+        last = index(x) == dim(x) - 1
         rise = 0.25 * (x - 1.0)
-        height, rate = np.where(last, 1.0, 10.0).astype(x.dtype), np.where(last, 2.0, 1.0).astype(x.dtype)
-        angle = (math.pi * rate) * (1.0 + rise) + np.where(last, 0.0, 1.0).astype(x.dtype)
+        height, rate = where(last, 1.0, 10.0).astype(x.dtype), where(last, 2.0, 1.0).astype(x.dtype)
+        angle = (math.pi * rate) * (1.0 + rise) + where(last, 0.0, 1.0).astype(x.dtype)
         return rise, height, rate, sin(angle), cos(angle)
 
-    def _first(self, x: Array, term: Array) -> Array:
-        return np.where(np.arange(x.shape[1]) < 1, term, x.dtype.type(0))
+    def _angle_of_first(self, x: Array) -> Array:
+        """``pi w_0``."""
+        return math.pi * (1.0 + 0.25 * (at(x, 0) - 1.0))
 
     def value(self, x: Array, now: Any = None) -> Array:
         rise, height, _, s, _ = self._terms(x)
-        head = sin(math.pi * (1.0 + rise))
-        return total(self._first(x, head * head) + (rise * rise) * (1.0 + height * (s * s)))
-
-    def gradient(self, x: Array, now: Any = None) -> Array:
-        rise, height, rate, s, c = self._terms(x)
-        head = (0.25 * math.pi) * sin((2.0 * math.pi) * (1.0 + rise))
-        slope = 2.0 * rise * (1.0 + height * (s * s)) + (2.0 * math.pi * (height * rate)) * (rise * rise) * (s * c)
-        return self._first(x, head) + 0.25 * slope
-
-    def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
-        rise, height, rate, s, c = self._terms(x)
-        head = (0.125 * math.pi**2) * cos((2.0 * math.pi) * (1.0 + rise))
-        turn = math.pi * rate
-        bend = 2.0 * (1.0 + height * (s * s)) + (8.0 * (height * turn)) * rise * (s * c)
-        bend = bend + (2.0 * (height * turn * turn)) * (rise * rise) * (c * c - s * s)
-        return self._first(x, head) + 0.0625 * bend
-
-    def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
-        return self.hessian_diagonal(x) * v
+        head = sin(self._angle_of_first(x))
+        return total(along_first(x, head * head, 0.0) + (rise * rise) * (1.0 + height * (s * s)))
 
     def _stationary_points(self) -> tuple[StationaryPoint, ...]:
         inner = [1 / 16 * 2 * (1 + 10 * math.sin(1 + math.pi) ** 2)] * (self.dim - 1) + [1 / 8]
@@ -298,17 +249,17 @@ class Schwefel(Landscape):
     dim: int = structure(2, low=1)
 
     def value(self, x: Array, now: Any = None) -> Array:
-        return total(418.9828872724337 - x * sin(np.sqrt(np.abs(x))))
+        return total(418.9828872724337 - x * sin(sqrt(absolute(x))))
 
     def gradient(self, x: Array, now: Any = None) -> Array:
-        r = np.sqrt(np.abs(x))
+        r = sqrt(absolute(x))
         return -sin(r) - 0.5 * (r * cos(r))
 
     def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
-        r = np.sqrt(np.abs(x))
+        r = sqrt(absolute(x))
         with np.errstate(all="ignore"):
             bend = (r * sin(r) - 3.0 * cos(r)) / (4.0 * r)
-        return np.where(x > 0.0, bend, np.where(x < 0.0, -bend, x.dtype.type(0)))
+        return where(x > 0.0, bend, where(x < 0.0, -bend, 0.0))
 
     def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
         return self.hessian_diagonal(x) * v

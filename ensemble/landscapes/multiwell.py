@@ -9,6 +9,7 @@ from typing import Any, Self, cast
 
 import numpy as np
 
+from ..algebra import where
 from ..arithmetic.elementary import exp, log
 from ..arithmetic.vec import Array, dot
 from ..part import POSITIVE, array, number, structure
@@ -107,7 +108,7 @@ class MultiWell(Landscape):
             energies.append((h * x.dtype.type(0.5)) * dot(away, away) - depth)
         lowest = energies[0]
         for energy in energies[1:]:
-            lowest = np.where(energy < lowest, energy, lowest)
+            lowest = where(energy < lowest, energy, lowest)
         weights = [exp((lowest - energy) / self.smoothing) for energy in energies]
         whole = weights[0]
         for weight in weights[1:]:

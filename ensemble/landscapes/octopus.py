@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..algebra import absolute, index, where
 from ..arithmetic.vec import Array, first_index, shift, total
 from ..part import POSITIVE, number, structure
 from .base import Box, Landscape, Picture, StationaryPoint, everywhere
@@ -72,61 +73,61 @@ class Octopus(Landscape):
             return (-30.0 * jump / self.tau) * ((w * (1.0 + w)) * (w * (1.0 + w)))
         return (-60.0 * jump / (self.tau * self.tau)) * (w * (1.0 + w) * (1.0 + 2.0 * w))
 
-    def _where(self, x: Array, behind: Array, here: Array, next_one: Array, waiting: Array) -> Array:
+    def _where(self, x: Array, behind: Any, here: Array, next_one: Array, waiting: Any) -> Array:
         """Each coordinate's own term: before the first one in [0, 2 tau], at it, just after it, further on."""
-        first, k = self._first(x), np.arange(x.shape[1], dtype=x.dtype)
-        return np.where(k < first, behind, np.where(k == first, here, np.where(k == first + 1.0, next_one, waiting)))
+        first, k = self._first(x), index(x)
+        return where(k < first, behind, where(k == first, here, where(k == first + 1.0, next_one, waiting)))
 
     def _first(self, x: Array) -> Array:
-        return first_index(np.abs(x) <= 2.0 * self.tau, x.dtype)
+        return first_index(absolute(x) <= 2.0 * self.tau, x.dtype)
 
     def value(self, x: Array, now: Any = None) -> Array:
-        a, after, square = np.abs(x), shift(x, 1), x * x
+        a, after, square = absolute(x), shift(x, 1), x * x
         before, gap, waiting = shift(a, -1), a - 4.0 * self.tau, self.L * square
         turning = self._g1(a, 0) + self._g2(a, 0) * (after * after)
         terms = self._where(
             x,
             self.L * (gap * gap),
-            np.where(a <= self.tau, -self.gamma * square, turning),
-            np.where(before <= self.tau, waiting, x.dtype.type(0)),
+            where(a <= self.tau, -self.gamma * square, turning),
+            where(before <= self.tau, waiting, 0.0),
             waiting,
         )
         return total(terms) - self._first(x) * self._constants()[2]
 
     def gradient(self, x: Array, now: Any = None) -> Array:
-        a, after = np.abs(x), shift(x, 1)
-        before, sign, waiting = shift(a, -1), np.where(x < 0.0, -1.0, 1.0).astype(x.dtype), (2.0 * self.L) * x
+        a, after = absolute(x), shift(x, 1)
+        before, sign, waiting = shift(a, -1), where(x < 0.0, -1.0, 1.0).astype(x.dtype), (2.0 * self.L) * x
         turning = (self._g1(a, 1) + self._g2(a, 1) * (after * after)) * sign
         return self._where(
             x,
             (2.0 * self.L) * (a - 4.0 * self.tau) * sign,
-            np.where(a <= self.tau, (-2.0 * self.gamma) * x, turning),
-            np.where(before <= self.tau, waiting, 2.0 * self._g2(before, 0) * x),
+            where(a <= self.tau, (-2.0 * self.gamma) * x, turning),
+            where(before <= self.tau, waiting, 2.0 * self._g2(before, 0) * x),
             waiting,
         )
 
     def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
-        a, after = np.abs(x), shift(x, 1)
-        before, waiting, sign = shift(a, -1), (2.0 * self.L) * v, np.where(x < 0.0, -1.0, 1.0).astype(x.dtype)
+        a, after = absolute(x), shift(x, 1)
+        before, waiting, sign = shift(a, -1), (2.0 * self.L) * v, where(x < 0.0, -1.0, 1.0).astype(x.dtype)
         turning = (self._g1(a, 2) + self._g2(a, 2) * (after * after)) * v
         turning = turning + (2.0 * self._g2(a, 1) * sign) * (after * shift(v, 1))
         turned = 2.0 * self._g2(before, 0) * v + (2.0 * self._g2(before, 1) * shift(sign, -1)) * (x * shift(v, -1))
         return self._where(
             x,
             waiting,
-            np.where(a <= self.tau, (-2.0 * self.gamma) * v, turning),
-            np.where(before <= self.tau, waiting, turned),
+            where(a <= self.tau, (-2.0 * self.gamma) * v, turning),
+            where(before <= self.tau, waiting, turned),
             waiting,
         )
 
     def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
-        a, after, waiting = np.abs(x), shift(x, 1), 2.0 * self.L * np.ones_like(x)
+        a, after, waiting = absolute(x), shift(x, 1), 2.0 * self.L
         before = shift(a, -1)
         return self._where(
             x,
             waiting,
-            np.where(a <= self.tau, -2.0 * self.gamma, self._g1(a, 2) + self._g2(a, 2) * (after * after)),
-            np.where(before <= self.tau, waiting, 2.0 * self._g2(before, 0)),
+            where(a <= self.tau, -2.0 * self.gamma, self._g1(a, 2) + self._g2(a, 2) * (after * after)),
+            where(before <= self.tau, waiting, 2.0 * self._g2(before, 0)),
             waiting,
         )
 

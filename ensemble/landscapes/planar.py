@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from ..algebra import at
 from ..arithmetic.vec import Array
-from .base import Box, Landscape, Picture, StationaryPoint, along_first
+from .base import Box, Landscape, Picture, StationaryPoint
 
 
 @dataclass(frozen=True)
@@ -19,28 +20,12 @@ class Himmelblau(Landscape):
     dim = 2
 
     def _terms(self, x: Array) -> tuple[Array, Array, Array, Array]:
-        a, b = x[:, :1], x[:, 1:]
+        a, b = at(x, 0), at(x, 1)
         return a, b, a * a + b - 11.0, a + b * b - 7.0
 
     def value(self, x: Array, now: Any = None) -> Array:
         _, _, u, w = self._terms(x)
         return u * u + w * w
-
-    def gradient(self, x: Array, now: Any = None) -> Array:
-        a, b, u, w = self._terms(x)
-        return along_first(x, 4.0 * (a * u) + 2.0 * w, 2.0 * u + 4.0 * (b * w))
-
-    def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
-        a, b, u, w = self._terms(x)
-        p, q = v[:, :1], v[:, 1:]
-        cross = 4.0 * (a + b)
-        return along_first(
-            x, (8.0 * (a * a) + 4.0 * u + 2.0) * p + cross * q, cross * p + (8.0 * (b * b) + 4.0 * w + 2.0) * q
-        )
-
-    def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
-        a, b, u, w = self._terms(x)
-        return along_first(x, 8.0 * (a * a) + 4.0 * u + 2.0, 8.0 * (b * b) + 4.0 * w + 2.0)
 
     def _stationary_points(self) -> tuple[StationaryPoint, ...]:
         near = {
@@ -76,35 +61,13 @@ class Beale(Landscape):
     dim = 2
 
     def _terms(self, x: Array) -> tuple[Array, ...]:
-        a, b = x[:, :1], x[:, 1:]
+        a, b = at(x, 0), at(x, 1)
         d1, d2, d3 = 1.0 - b, 1.0 - b * b, 1.0 - b * b * b
         return a, b, d1, d2, d3, 1.5 - a * d1, 2.25 - a * d2, 2.625 - a * d3
 
     def value(self, x: Array, now: Any = None) -> Array:
         *_, t1, t2, t3 = self._terms(x)
         return t1 * t1 + t2 * t2 + t3 * t3
-
-    def gradient(self, x: Array, now: Any = None) -> Array:
-        a, b, d1, d2, d3, t1, t2, t3 = self._terms(x)
-        turn = t1 + 2.0 * (b * t2) + 3.0 * (b * b * t3)
-        return along_first(x, -2.0 * (t1 * d1 + t2 * d2 + t3 * d3), 2.0 * (a * turn))
-
-    def _second(self, x: Array) -> tuple[Array, Array, Array]:
-        a, b, d1, d2, d3, t1, t2, t3 = self._terms(x)
-        square = b * b
-        turn = t1 + 2.0 * (b * t2) + 3.0 * (square * t3)
-        bend = a * (1.0 + 4.0 * square + 9.0 * (square * square)) + 2.0 * t2 + 6.0 * (b * t3)
-        cross = 2.0 * turn - 2.0 * (a * (d1 + 2.0 * (b * d2) + 3.0 * (square * d3)))
-        return 2.0 * (d1 * d1 + d2 * d2 + d3 * d3), cross, 2.0 * (a * bend)
-
-    def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
-        first, cross, second = self._second(x)
-        p, q = v[:, :1], v[:, 1:]
-        return along_first(x, first * p + cross * q, cross * p + second * q)
-
-    def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
-        first, _, second = self._second(x)
-        return along_first(x, first, second)
 
     def _stationary_points(self) -> tuple[StationaryPoint, ...]:
         return (
@@ -137,23 +100,12 @@ class Booth(Landscape):
     smooth_everywhere: ClassVar[bool] = True
 
     def _terms(self, x: Array) -> tuple[Array, Array]:
-        a, b = x[:, :1], x[:, 1:]
+        a, b = at(x, 0), at(x, 1)
         return a + 2.0 * b - 7.0, 2.0 * a + b - 5.0
 
     def value(self, x: Array, now: Any = None) -> Array:
         u, w = self._terms(x)
         return u * u + w * w
-
-    def gradient(self, x: Array, now: Any = None) -> Array:
-        u, w = self._terms(x)
-        return along_first(x, 2.0 * u + 4.0 * w, 4.0 * u + 2.0 * w)
-
-    def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
-        p, q = v[:, :1], v[:, 1:]
-        return along_first(v, 10.0 * p + 8.0 * q, 8.0 * p + 10.0 * q)
-
-    def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
-        return 10.0 + 0.0 * x
 
     def _stationary_points(self) -> tuple[StationaryPoint, ...]:
         return (StationaryPoint("minimum", (1.0, 3.0), 0.0, 0, (2.0, 18.0)),)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ..arithmetic.vec import Array, total
+from ..arithmetic.vec import Array, in_type_of, total
 from ..grids import Grid
 from ..part import structure, vector
 from ..words import told
@@ -76,19 +76,10 @@ class Quadratic(Landscape):
             )
 
     def _h(self, x: Array) -> Array:
-        return np.asarray(self.curvature, dtype=x.dtype)
+        return in_type_of(x, self.curvature)
 
     def value(self, x: Array, now: Any = None) -> Array:
         return total((0.5 * (self._h(x) * x)) * x)
-
-    def gradient(self, x: Array, now: Any = None) -> Array:
-        return self._h(x) * x
-
-    def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
-        return self._h(x) * v
-
-    def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
-        return self._h(x) * np.ones_like(x)
 
     def _curvatures(self) -> tuple[float, ...]:
         return numbers(np.broadcast_to(np.asarray(self.curvature, dtype=np.float64), (self.dimension,)))

@@ -7,8 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from ..algebra import at, index, where
 from ..arithmetic.vec import Array, total
 from ..part import NOT_NEGATIVE, POSITIVE, number, structure
 from .base import Box, Landscape, Picture, StationaryPoint, along_first, everywhere
@@ -40,24 +39,11 @@ class QuarticSaddle(Landscape):
 
     def _along(self, x: Array, unstable: Array, stable: Array) -> Array:
         """``unstable`` in the first coordinates, ``stable`` in the others."""
-        return np.where(np.arange(x.shape[1]) < self.unstable, unstable, stable)
+        return where(index(x) < self.unstable, unstable, stable)
 
     def value(self, x: Array, now: Any = None) -> Array:
         square = x * x
         return total(self._along(x, square * (0.25 * square - 0.5 * self.gamma), (0.5 * self.stiffness) * square))
-
-    def gradient(self, x: Array, now: Any = None) -> Array:
-        k = self.unstable
-        result = self.stiffness * x
-        head = x[:, :k]
-        result[:, :k] = (head * head - self.gamma) * head
-        return result
-
-    def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
-        return self._along(x, (3.0 * (x * x) - self.gamma) * v, self.stiffness * v)
-
-    def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
-        return self._along(x, 3.0 * (x * x) - self.gamma, self.stiffness * np.ones_like(x))
 
     def _stationary_points(self) -> tuple[StationaryPoint, ...]:
         k, rest, root = self.unstable, self.dim - self.unstable, math.sqrt(self.gamma)
@@ -112,30 +98,14 @@ class MonkeySaddle(Landscape):
     dim = 2
 
     def value(self, x: Array, now: Any = None) -> Array:
-        a, b = x[:, :1], x[:, 1:]
+        a, b = at(x, 0), at(x, 1)
         square = a * a + b * b
         return a * (a * a - 3.0 * (b * b)) + (0.25 * self.confinement) * (square * square)
 
     def gradient(self, x: Array, now: Any = None) -> Array:
-        a, b = x[:, :1], x[:, 1:]
+        a, b = at(x, 0), at(x, 1)
         pull = self.confinement * (a * a + b * b)
         return along_first(x, 3.0 * (a * a - b * b) + pull * a, pull * b - 6.0 * (a * b))
-
-    def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
-        a, b, p, q = x[:, :1], x[:, 1:], v[:, :1], v[:, 1:]
-        pull, along = self.confinement * (a * a + b * b), (2.0 * self.confinement) * (a * p + b * q)
-        return along_first(
-            x, 6.0 * (a * p - b * q) + pull * p + along * a, pull * q + along * b - 6.0 * (b * p + a * q)
-        )
-
-    def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
-        a, b = x[:, :1], x[:, 1:]
-        pull = self.confinement * (a * a + b * b)
-        return along_first(
-            x,
-            6.0 * a + pull + (2.0 * self.confinement) * (a * a),
-            pull + (2.0 * self.confinement) * (b * b) - 6.0 * a,
-        )
 
     def _stationary_points(self) -> tuple[StationaryPoint, ...]:
         saddle = StationaryPoint("monkey saddle", (0.0, 0.0), 0.0, 0, (0.0, 0.0))
@@ -186,20 +156,6 @@ class DegenerateSaddle(Landscape):
         square = x * x
         first = (square * square) * ((self.confinement / 6.0) * square - 0.25)
         return total(along_first(x, first, (0.5 * self.stiffness) * square))
-
-    def gradient(self, x: Array, now: Any = None) -> Array:
-        square = x * x
-        return along_first(x, (self.confinement * square - 1.0) * (square * x), self.stiffness * x)
-
-    def _curvature(self, x: Array) -> Array:
-        square = x * x
-        return ((5.0 * self.confinement) * square - 3.0) * square
-
-    def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
-        return along_first(x, self._curvature(x) * v, self.stiffness * v)
-
-    def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
-        return along_first(x, self._curvature(x), self.stiffness * np.ones_like(x))
 
     def _stationary_points(self) -> tuple[StationaryPoint, ...]:
         rest = self.dim - 1

@@ -6,11 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from ..arithmetic.elementary import cos as cosine
+from ..algebra import absolute, at, where
 from ..arithmetic.elementary import exp, log, sin, tanh
-from ..arithmetic.vec import Array, dot, total
+from ..arithmetic.vec import Array, total
 from ..part import POSITIVE, inner, number, structure
 from ..words import told
 from .base import Box, Landscape, Picture, StationaryPoint, along_first, everywhere
@@ -38,18 +36,18 @@ class Cliff(Landscape):
 
     def _profile(self, x: Array) -> tuple[Array, Array, Array]:
         """Value, slope and curvature along x_0."""
-        a = x[:, :1]
+        a = at(x, 0)
         z = a / self.width
-        e = exp(-np.abs(z))
+        e = exp(-absolute(z))
         more = 1.0 / (1.0 + e)
         less = e * more
         jump = self.slope + self.wall
-        soft = np.where(z > 0.0, z, x.dtype.type(0)) + log(1.0 + e)
+        soft = where(z > 0.0, z, 0.0) + log(1.0 + e)
         value = jump * self.width * soft - self.slope * a
-        return value, jump * np.where(z > 0.0, more, less) - self.slope, jump / self.width * (more * less)
+        return value, jump * where(z > 0.0, more, less) - self.slope, jump / self.width * (more * less)
 
     def value(self, x: Array, now: Any = None) -> Array:
-        return total(along_first(x, x.dtype.type(0), (0.5 * self.stiffness) * (x * x))) + self._profile(x)[0]
+        return total(along_first(x, 0.0, (0.5 * self.stiffness) * (x * x))) + self._profile(x)[0]
 
     def gradient(self, x: Array, now: Any = None) -> Array:
         return along_first(x, self._profile(x)[1], self.stiffness * x)
@@ -110,19 +108,6 @@ class Plateau(Landscape):
     def value(self, x: Array, now: Any = None) -> Array:
         return self.height * self._level(x, now)[0]
 
-    def gradient(self, x: Array, now: Any = None) -> Array:
-        return self._level(x, now)[1] * self.base.gradient(x, now)
-
-    def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
-        level, slope = self._level(x, now)
-        g, product = self.base.gradient(x, now), self.base.hessian_product(x, v, now)
-        return slope * product - (2.0 * level * slope / self.height * dot(g, v)) * g
-
-    def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
-        level, slope = self._level(x, now)
-        g, diagonal = self.base.gradient(x, now), self.base.hessian_diagonal(x, now)
-        return slope * diagonal - (2.0 * level * slope / self.height) * (g * g)
-
     def _stationary_points(self) -> tuple[StationaryPoint, ...]:
         points = []
         for p in self.base.stationary_points():
@@ -176,12 +161,6 @@ class PolyakLojasiewicz(Landscape):
 
     def gradient(self, x: Array, now: Any = None) -> Array:
         return 2.0 * x + 3.0 * sin(2.0 * x)
-
-    def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
-        return 2.0 + 6.0 * cosine(2.0 * x)
-
-    def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
-        return self.hessian_diagonal(x) * v
 
     def _stationary_points(self) -> tuple[StationaryPoint, ...]:
         return (StationaryPoint("minimum", everywhere(0.0, self.dim), 0.0, 0, everywhere(8.0, self.dim)),)

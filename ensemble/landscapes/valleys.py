@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..algebra import dim, index, where
 from ..arithmetic.vec import Array, shift, total
 from ..part import POSITIVE, number, structure
 from .base import Box, Landscape, Picture, StationaryPoint, numbers
@@ -24,31 +25,11 @@ class Rosenbrock(Landscape):
     b: float = number(100.0, POSITIVE)
 
     def _but_last(self, x: Array, term: Array) -> Array:
-        term[:, -1] = 0
-        return term
-
-    def _but_first(self, x: Array, term: Array) -> Array:
-        term[:, 0] = 0
-        return term
+        return where(index(x) < dim(x) - 1, term, 0.0)
 
     def value(self, x: Array, now: Any = None) -> Array:
         rise, gap = shift(x, 1) - x * x, self.a - x
         return total(self._but_last(x, self.b * (rise * rise) + gap * gap))
-
-    def gradient(self, x: Array, now: Any = None) -> Array:
-        before = shift(x, -1)
-        from_next = -4.0 * self.b * (x * (shift(x, 1) - x * x)) - 2.0 * (self.a - x)
-        from_before = (2.0 * self.b) * (x - before * before)
-        return self._but_last(x, from_next) + self._but_first(x, from_before)
-
-    def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
-        ahead = (12.0 * (x * x) - 4.0 * shift(x, 1)) * self.b * v - 4.0 * self.b * (x * shift(v, 1)) + 2.0 * v
-        behind = (2.0 * self.b) * v - 4.0 * self.b * (shift(x, -1) * shift(v, -1))
-        return self._but_last(x, ahead) + self._but_first(x, behind)
-
-    def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
-        ahead = (12.0 * (x * x) - 4.0 * shift(x, 1)) * self.b + 2.0
-        return self._but_last(x, ahead) + self._but_first(x, 2.0 * self.b * np.ones_like(x))
 
     def _stationary_points(self) -> tuple[StationaryPoint, ...]:
         if self.dim > 2 and self.a not in (0.0, 1.0):

@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from ..algebra import absolute, at, where
 from ..arithmetic.elementary import exp, log
 from ..arithmetic.vec import Array, total
 from ..grids import Grid
@@ -30,15 +29,6 @@ class DoubleWell(Landscape):
     def value(self, x: Array, now: Any = None) -> Array:
         rise = x * x - 1.0
         return total(along_first(x, 0.25 * (rise * rise), (0.5 * self.stiffness) * (x * x)))
-
-    def gradient(self, x: Array, now: Any = None) -> Array:
-        return along_first(x, (x * x - 1.0) * x, self.stiffness * x)
-
-    def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
-        return along_first(x, (3.0 * (x * x) - 1.0) * v, self.stiffness * v)
-
-    def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
-        return along_first(x, 3.0 * (x * x) - 1.0, self.stiffness)
 
     def _stationary_points(self) -> tuple[StationaryPoint, ...]:
         rest = self.dim - 1
@@ -109,31 +99,18 @@ class SharpFlat(Landscape):
         x = self.crossing
         return self.sharp * (x + self.sharp_at) ** 2 / 2, self.flat * (x - self.flat_at) ** 2 / 2
 
-    def _parabolas(self, x: Array) -> tuple[Array, Array, Array, Array]:
-        """Heights and slopes of both along x_0, each (instances, 1)."""
-        u, w = x[:, :1] + self.sharp_at, x[:, :1] - self.flat_at
-        first = (0.5 * self.sharp) * (u * u) - self.sharp_depth
-        second = (0.5 * self.flat) * (w * w) - self.flat_depth
-        return first, second, self.sharp * u, self.flat * w
+    def _parabolas(self, x: Array) -> tuple[Array, Array]:
+        """Heights of both along x_0, each (instances, 1)."""
+        u, w = at(x, 0) + self.sharp_at, at(x, 0) - self.flat_at
+        return (0.5 * self.sharp) * (u * u) - self.sharp_depth, (0.5 * self.flat) * (w * w) - self.flat_depth
 
-    def _profile(self, x: Array) -> tuple[Array, Array, Array]:
-        """Value, slope and curvature along x_0."""
-        first, second, first_slope, second_slope = self._parabolas(x)
-        in_sharp = first < second
-        bend = np.where(in_sharp, self.sharp, self.flat).astype(x.dtype)
-        return np.where(in_sharp, first, second), np.where(in_sharp, first_slope, second_slope), bend
+    def _lower(self, x: Array) -> Array:
+        """The part of the value that x_0 has, (instances, 1)."""
+        first, second = self._parabolas(x)
+        return where(first < second, first, second)
 
     def value(self, x: Array, now: Any = None) -> Array:
-        return total(along_first(x, x.dtype.type(0), (0.5 * self.stiffness) * (x * x))) + self._profile(x)[0]
-
-    def gradient(self, x: Array, now: Any = None) -> Array:
-        return along_first(x, self._profile(x)[1], self.stiffness * x)
-
-    def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
-        return along_first(x, self._profile(x)[2] * v, self.stiffness * v)
-
-    def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
-        return along_first(x, self._profile(x)[2], self.stiffness)
+        return total(along_first(x, 0.0, (0.5 * self.stiffness) * (x * x))) + self._lower(x)
 
     def _minima(self) -> tuple[StationaryPoint, StationaryPoint]:
         rest = self.dim - 1
@@ -169,21 +146,35 @@ class SmoothSharpFlat(SharpFlat):
 
     smoothing: float = number(0.1, POSITIVE)
 
-    def _weights(self, first: Array, second: Array) -> tuple[Array, Array, Array]:
-        """exp(-|difference| / smoothing), and what the two parabolas weigh."""
-        e = exp(-(abs(first - second) / self.smoothing))
+    def _lower(self, x: Array) -> Array:
+        first, second = self._parabolas(x)
+        return where(first < second, first, second) - self.smoothing * log(1.0 + self._rarer(first, second))
+
+    def _rarer(self, first: Array, second: Array) -> Array:
+        """What the higher parabola weighs in the mixture next to the lower one."""
+        return exp(-(absolute(first - second) / self.smoothing))
+
+    def _along(self, x: Array) -> tuple[Array, Array]:
+        """Slope and curvature along x_0, each (instances, 1): without differences of nearly equal weights."""
+        first, second = self._parabolas(x)
+        first_slope, second_slope = self.sharp * (at(x, 0) + self.sharp_at), self.flat * (at(x, 0) - self.flat_at)
+        e = self._rarer(first, second)
         more = 1.0 / (1.0 + e)
         less = e * more
         in_sharp = first < second
-        return e, np.where(in_sharp, more, less), np.where(in_sharp, less, more)
-
-    def _profile(self, x: Array) -> tuple[Array, Array, Array]:
-        first, second, first_slope, second_slope = self._parabolas(x)
-        e, of_first, of_second = self._weights(first, second)
-        value = np.where(first < second, first, second) - self.smoothing * log(1.0 + e)
+        of_first, of_second = where(in_sharp, more, less), where(in_sharp, less, more)
         gap = first_slope - second_slope
         bend = of_first * self.sharp + of_second * self.flat - (of_first * of_second / self.smoothing) * (gap * gap)
-        return value, of_first * first_slope + of_second * second_slope, bend
+        return of_first * first_slope + of_second * second_slope, bend
+
+    def gradient(self, x: Array, now: Any = None) -> Array:
+        return along_first(x, self._along(x)[0], self.stiffness * x)
+
+    def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
+        return along_first(x, self._along(x)[1] * v, self.stiffness * v)
+
+    def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
+        return along_first(x, self._along(x)[1], self.stiffness)
 
     def _stationary_points(self) -> tuple[StationaryPoint, ...]:
         sharp, flat = self._minima()

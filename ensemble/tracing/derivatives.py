@@ -198,7 +198,7 @@ def moved(k: Algebra, node: Node, by: int) -> Node:
     for n in in_order(node):  # what a shift moves is moved as a whole
         if n.op == "shift":
             memo[n] = change(n) or n
-    inside = replaced(node, change, memo)
+    inside = replaced(node, change, memo, lambda op, args: k.where(*args) if op == "where" else None)
     graph = k.graph
     here = k.index()
     if by < 0:
@@ -283,6 +283,11 @@ class Diagonal:
                 self._known[each, m] = self._made(each, m)
         return self._known[node, m]
 
+    def _by_itself(self, node: Node) -> bool:
+        """Whether each coordinate of a vector depends on the same coordinate of x alone."""
+        of_x = [n for n in in_order(node) if self.x in in_order(n)]
+        return all(n is self.x or (n.op in ELEMENTWISE and n.level == Level.VECTOR) for n in of_x)
+
     def _made(self, node: Node, m: int) -> Node:
         k = self.k
         if node is self.x:
@@ -300,6 +305,8 @@ class Diagonal:
         if node.op in ELEMENTWISE:
             return _slope(k, node, [self.of(a, m) for a in node.inputs])
         if node.op == "others":
+            if m == 0 and self._by_itself(node.args[0]):
+                return k.zero
             raise NotDerivedError(node.op)
         if node.op == "call" and node.args[0].endswith(".gradient") and node.inputs[0] is self.x and m == 0:
             target = node.args[0].removesuffix(".gradient")

@@ -68,7 +68,7 @@ def _recorded(part: Landscape) -> dict[str, Recording]:
     seen = shadow(part, graph)
     for name in (*METHODS, "project"):
         if says(part, name):
-            given = (x, v) if name == "hessian_product" else (x,)
+            given = {"hessian_product": (x, v), "project": (argument(graph, "x", handed=True),)}.get(name, (x,))
             what = f"{type(part).__name__}.{name}"
             method = getattr(type(part), name)
             made = node_of(graph, run(graph, method, seen, *given, now, what=what), f"what {what} returns")

@@ -106,6 +106,10 @@ class Graph:
         kind = MASK if isinstance(value, bool) else REAL
         return self._node("constant", (value,), Level.NUMBER, kind)
 
+    def everywhere(self, value: float) -> Node:
+        """A number that was written down, for each coordinate."""
+        return self._node("constant", (float(value), "everywhere"), Level.VECTOR, REAL)
+
     def apply(self, op: str, *args: Any) -> Node:
         """An operation on nodes; plain numbers among ``args`` are constants, but for what an operation needs to be one."""
         operation = OPERATIONS[op]
@@ -155,8 +159,13 @@ def in_order(*roots: Node) -> list[Node]:
     return found
 
 
-def replaced(root: Node, change: Callable[[Node], Node | None], memo: dict[Node, Node] | None = None) -> Node:
-    """The node with those exchanged for which ``change`` says another."""
+def replaced(
+    root: Node,
+    change: Callable[[Node], Node | None],
+    memo: dict[Node, Node] | None = None,
+    made: Callable[[str, tuple[Any, ...]], Node | None] = lambda op, args: None,
+) -> Node:
+    """The node with those exchanged for which ``change`` says another. ``made``: how what contains them is made, where not as it was."""
     memo = {} if memo is None else memo
     for node in in_order(root):
         if node in memo:
@@ -166,6 +175,6 @@ def replaced(root: Node, change: Callable[[Node], Node | None], memo: dict[Node,
             args = tuple(memo[a] if isinstance(a, Node) else a for a in node.args)
             unchanged = all(p is q for p, q in zip(args, node.args, strict=True))
             graph = node.graph
-            other = node if unchanged else graph._node(node.op, args, node.level, node.kind)
+            other = node if unchanged else made(node.op, args) or graph._node(node.op, args, node.level, node.kind)
         memo[node] = other
     return memo[root]

@@ -20,7 +20,12 @@ class Algebra:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self._given = len(graph)
         self.zero, self.one = graph.constant(0.0), graph.constant(1.0)
+
+    def _of_author(self, node: Node) -> bool:
+        """Whether an operation was there before: what is made of it stays in one piece, to be computed once."""
+        return node.order < self._given
 
     def number(self, value: float) -> Node:
         return self.graph.constant(float(value))
@@ -40,6 +45,9 @@ class Algebra:
         if node.op == "*":
             (a, left), (b, right) = (self._factors(n) for n in node.args)
             return a * b, left + right
+        if node.op == "/" and node.args[1].constant:
+            a, left = self._factors(node.args[0])
+            return a / node.args[1].constant, left
         return 1.0, [node]
 
     def _power(self, node: Node, n: int) -> Node:
@@ -63,10 +71,11 @@ class Algebra:
                     powered = self._power(node, counted[node])
                     made = powered if made is None else self.graph.apply("*", made, powered)
             groups.append(made)
-        if abs(constant) != 1:
-            head = self._scaled_sum(constant, ordered, counted)
+        if constant != 1:
+            head = self._scaled_within(constant, ordered, counted)
             if head is not None:
                 return head
+        if abs(constant) != 1:
             low = next((k for k, g in enumerate(groups) if g is not None), 0)
             group = groups[low]
             groups[low] = (
@@ -80,17 +89,33 @@ class Algebra:
             return self.number(constant)
         return self.graph.apply("negative", whole) if constant == -1 else whole
 
-    def _scaled_sum(self, constant: float, factors: Sequence[Node], counted: Counter[Node]) -> Node | None:
-        """The product with its constant inside a factor that is a sum, where fewer constants are left."""
+    def _constants(self, node: Node) -> int:
+        """How many multiplications by constants a sum or a choice has; of what is the same for all instances they cost nothing."""
+        if node.op == "where":
+            return self._constants(node.args[1]) + self._constants(node.args[2])
+        terms = self._terms(node)
+        return sum(abs(c) != 1 for c, core in terms if core is not None and core.level > Level.NUMBER)
+
+    def _scaled_within(self, constant: float, factors: Sequence[Node], counted: Counter[Node]) -> Node | None:
+        """The product with its constant inside a factor that is a sum or a choice, where fewer constants are left."""
+        free = abs(constant) == 1 or any(n.level == Level.NUMBER for n in factors)
         for node in factors:
-            if node.op not in ("+", "-") or counted[node] > 1:
+            if node.op not in ("+", "-", "where") or counted[node] > 1 or node.level == Level.NUMBER:
                 continue
-            terms = self._terms(node)
-            before = 1 + sum(abs(c) != 1 for c, core in terms if core is not None)
-            scaled = [(constant * c, core) for c, core in terms]
-            if sum(abs(c) != 1 for c, core in scaled if core is not None) < before:
+            if node.op != "where" and (constant == -1 or self._of_author(node)):
+                continue
+            before = self._constants(node) + (not free)
+            if node.op == "where":
+                scaled = self.where(node.args[0], *(self.multiply(self.number(constant), n) for n in node.args[1:]))
+                fewer = self._constants(scaled) < before
+            else:
+                terms = self._terms(node)
+                scaled = self._sum([(constant * c, core) for c, core in terms])
+                alone = any(core is None or core.level == Level.NUMBER for _, core in terms)
+                fewer = self._constants(scaled) < before + (alone and not free)
+            if fewer:
                 rest = [n for n in factors for _ in range(counted[n]) if n is not node]
-                return self.multiply(self._sum(scaled), self._product(1.0, rest)) if rest else self._sum(scaled)
+                return self.multiply(scaled, self._product(1.0, rest)) if rest else scaled
         return None
 
     def multiply(self, *nodes: Node) -> Node:
@@ -107,7 +132,25 @@ class Algebra:
         for node in nodes:
             c, more = self._factors(node)
             constant, factors = constant * c, factors + more
-        return self._product(constant, factors)
+        return self._product(constant, self._joined(factors))
+
+    def _joined(self, factors: list[Node]) -> list[Node]:
+        """Factors, choices under one condition made one."""
+        choices: dict[Node, Node] = {}
+        kept: list[Node] = []
+        for node in factors:
+            if node.op != "where":
+                kept.append(node)
+            elif node.args[0] in choices:
+                condition, a, b = choices[node.args[0]].args
+                choices[condition] = self.where(
+                    condition, self.multiply(a, node.args[1]), self.multiply(b, node.args[2])
+                )
+            else:
+                choices[node.args[0]] = node
+        for node in choices.values():
+            kept += self._factors(node)[1] if node.op != "where" else [node]
+        return kept
 
     def negative(self, node: Node) -> Node:
         return self.multiply(self.number(-1.0), node)
@@ -117,6 +160,12 @@ class Algebra:
             return self.zero
         if b.constant is not None:
             return self.multiply(self.number(1.0 / b.constant), a)
+        if b.level == Level.NUMBER and a is not self.one:  # once for all instances
+            constant, factors = self._factors(a)
+            if b in factors:
+                factors.remove(b)
+                return self._product(constant, factors)
+            return self.multiply(self.number(constant), self.graph.apply("/", self.one, b), *factors)
         if a.op == "where" and any(self.is_zero(n) for n in a.args[1:]):
             return self.where(a.args[0], self.divide(a.args[1], b), self.divide(a.args[2], b))
         if a is b:
@@ -125,6 +174,11 @@ class Algebra:
         if b in factors:
             factors.remove(b)
             return self._product(constant, factors)
+        for node in factors:
+            if node.op == "/" and node.level == b.level and not self._of_author(node):  # one division less
+                factors.remove(node)
+                above = self.multiply(self.number(constant), *factors, node.args[0])
+                return self.divide(above, self.multiply(node.args[1], b))
         low = [n for n in factors if n.level <= b.level]
         high = [n for n in factors if n.level > b.level]
         if high:  # divide what is the same for all coordinates once
@@ -133,12 +187,15 @@ class Algebra:
 
     # ---- sums
 
-    def _terms(self, node: Node) -> list[Term]:
-        if node.op == "+":
-            return self._terms(node.args[0]) + self._terms(node.args[1])
-        if node.op == "-":
-            return self._terms(node.args[0]) + [(-c, core) for c, core in self._terms(node.args[1])]
+    def _terms(self, node: Node, through: bool = False) -> list[Term]:
+        """What a sum adds up; ``through``: also what the author's sums add up, and those within a constant times a sum."""
+        if node.op in ("+", "-") and (through or not self._of_author(node)):
+            sign = 1.0 if node.op == "+" else -1.0
+            second = self._terms(node.args[1], through)
+            return self._terms(node.args[0], through) + [(sign * c, core) for c, core in second]
         constant, factors = self._factors(node)
+        if len(factors) == 1 and factors[0].op in ("+", "-") and (through or not self._of_author(factors[0])):
+            return [(constant * c, core) for c, core in self._terms(factors[0], through)]
         if not factors:
             return [(constant, None)]
         return [(constant, self._product(1.0, factors))]
@@ -173,11 +230,15 @@ class Algebra:
             return b
         if self.is_zero(b):
             return a
-        if a.op == "where" and b.op == "where" and a.args[0] is b.args[0]:
-            return self.where(a.args[0], self.add(a.args[1], b.args[1]), self.add(a.args[2], b.args[2]))
-        both = self._terms(a) + self._terms(b)
-        if len({core for _, core in both}) < len(both):
-            return self._sum(both)
+        joined = self._joined_sum(a, b)
+        if joined is not None:
+            return joined
+        parts = self._terms(a) + self._terms(b)
+        if len({core for _, core in parts}) < len(parts):
+            return self._sum(parts)
+        single = self._terms(a, through=True) + self._terms(b, through=True)
+        if len({core for _, core in single}) < min(len(single), len(parts) + 1):
+            return self._sum(single)
         (ca, left), (cb, right) = self._factors(a), self._factors(b)
         shared = list((Counter(left) & Counter(right)).elements())
         if shared:
@@ -188,11 +249,34 @@ class Algebra:
                 inside = self.add(self._product(ca, left), self._product(cb, right))
                 return self.multiply(self._product(1.0, shared), inside)
         (ca, left), (cb, right) = self._factors(a), self._factors(b)
+        if abs(ca) == abs(cb) != 1 and left and right and all(max(n.level for n in f) for f in (left, right)):
+            inside = self.add(self._product(1.0, left), self._product(cb / ca, right))
+            return self.multiply(self.number(ca), inside)
         if cb < 0:
             return self.graph.apply("-", a, self._product(-cb, right))
         if ca < 0:
             return self.graph.apply("-", b, self._product(-ca, left))
         return self.graph.apply("+", a, b)
+
+    def _joined_sum(self, a: Node, b: Node) -> Node | None:
+        """The sum of two products with choices under one condition, as one choice."""
+        found = []
+        for node in (a, b):
+            constant, factors = self._factors(node)
+            choices = [n for n in factors if n.op == "where"]
+            if len(choices) != 1:
+                return None
+            rest = list(factors)
+            rest.remove(choices[0])
+            found.append((choices[0], self._product(constant, rest)))
+        (first, of_first), (second, of_second) = found
+        if first is second or first.args[0] is not second.args[0]:
+            return None
+        sides = (
+            self.add(self.multiply(of_first, p), self.multiply(of_second, q))
+            for p, q in zip(first.args[1:], second.args[1:], strict=True)
+        )
+        return self.where(first.args[0], *sides)
 
     def subtract(self, a: Node, b: Node) -> Node:
         return self.add(a, self.negative(b))
@@ -200,14 +284,39 @@ class Algebra:
     # ---- choices
 
     def where(self, condition: Node, a: Node, b: Node) -> Node:
+        condition, holds = self._usual(condition)
         if condition.constant is not None:
-            return a if condition.constant else b
-        if _always(condition):
-            return a
+            return a if condition.constant == holds else b
+        if not holds:
+            a, b = b, a
         a, b = self._assumed(a, condition, True), self._assumed(b, condition, False)
         if a is b:
             return a
         return self.graph.apply("where", condition, a, b)
+
+    def _usual(self, condition: Node) -> tuple[Node, bool]:
+        """A condition on coordinates' numbers in the form ``index < n`` or ``index == n``, and whether it must hold or not."""
+        if condition.op not in _NEAR or condition.args[0].op != "index":
+            return condition, True
+        limit = _whole(condition.args[1])
+        if limit is None:
+            return condition, True
+        of_dim, n = limit[0], limit[1] - condition.args[0].args[0]
+        more, holds = _NEAR[condition.op]
+        op = "==" if condition.op in ("==", "!=") else "<"
+        if op == "==" and (of_dim, n) == (False, 0):
+            op, n = "<", 1
+        elif op == "==" and (of_dim, n) == (True, -1):
+            op, holds = "<", not holds
+        elif op == "<":
+            n += more
+        if op == "<" and (n >= 0 if of_dim else n <= 0):
+            return self.graph.constant(of_dim), holds
+        node = self.graph.constant(n)
+        if of_dim:
+            size = self.graph.leaf("dim", level=Level.NUMBER)
+            node = self.graph.apply("-", size, self.graph.constant(-n)) if n < 0 else size
+        return self.graph.apply(op, self.index(), node), holds
 
     def _assumed(self, node: Node, condition: Node, holds: bool) -> Node:
         """What a choice is where a condition holds, or does not."""
@@ -235,7 +344,16 @@ class Algebra:
         constant, factors = self._factors(node)
         outside = [n for n in factors if n.level < Level.VECTOR]
         inside = [n for n in factors if n.level == Level.VECTOR]
+        if len(inside) == 1 and self._is_of_first(inside[0]):
+            return self.multiply(self.number(constant), *outside, inside[0].args[1])
         return self.multiply(self.number(constant), *outside, self.graph.apply("total", self._product(1.0, inside)))
+
+    def _is_of_first(self, node: Node) -> bool:
+        """Whether a choice is 0 in all coordinates but the first, and there a number of the instance."""
+        if node.op != "where" or not self.is_zero(node.args[2]) or node.args[1].level == Level.VECTOR:
+            return False
+        first = self.graph.apply("<", self.index(), self.graph.constant(1))
+        return self._usual(node.args[0]) == (first, True)
 
     def index(self, offset: int = 0) -> Node:
         return self.graph.leaf("index", offset, level=Level.VECTOR)
@@ -245,19 +363,21 @@ class Algebra:
         return self.where(self.graph.apply("==", self.index(), self.graph.constant(i)), value, self.zero)
 
 
-def _always(condition: Node) -> bool:
-    """Whether a condition on coordinates' numbers holds for all of them."""
-    if condition.kind != MASK or len(condition.inputs) != 2 or condition.args[0].op != "index":
-        return False
-    offset, limit = condition.args[0].args[0], condition.args[1]
-    if condition.op == ">=" and limit.constant is not None:
-        return bool(limit.constant <= offset)
-    if condition.op == "<":
-        if limit.op == "dim":
-            return bool(offset <= 0)
-        if limit.op == "-" and limit.args[0].op == "dim" and limit.args[1].constant is not None:
-            return bool(offset + limit.args[1].constant <= 0)
-    return False
+_NEAR = {"<": (0, True), "<=": (1, True), ">": (1, False), ">=": (0, False), "==": (0, True), "!=": (0, False)}
+"""Comparisons with a whole number, told by ``index < n + more`` or its contrary."""
+
+
+def _whole(node: Node) -> tuple[bool, int] | None:
+    """A whole number, or one that is told from the dimension: whether it is, and the rest."""
+    if node.constant is not None and float(node.constant).is_integer():
+        return False, int(node.constant)
+    if node.op == "dim":
+        return True, 0
+    if node.op in ("+", "-") and node.args[0].op == "dim":
+        rest = _whole(node.args[1])
+        if rest is not None and not rest[0]:
+            return True, rest[1] if node.op == "+" else -rest[1]
+    return None
 
 
 def _exclude(a: Node, b: Node) -> bool:

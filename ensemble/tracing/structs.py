@@ -151,7 +151,7 @@ def _method(head: str, body: Body, last: Callable[[Body], list[str]]) -> str:
 
 def _vector_result(result: Node) -> Callable[[Body], list[str]]:
     def last(body: Body) -> list[str]:
-        if result.level < Level.VECTOR:
+        if result.level < Level.VECTOR or result.op == "field":  # a vector's field may be one number for all
             return [f"return everywhere({body.result});"]
         if body.passes_on:
             return [f"return make_operand<const Vec&>({body.result});"]
@@ -267,13 +267,30 @@ def _landscape(part: Part) -> str:
     calls: dict[str, str] = {}
     for f in fields(part):
         if f.metadata.get("kind") == "inner":
-            calls |= _of_landscape(f.name, "now")
+            called = _of_landscape(safe(f.name), "now")
+            calls |= {f"{f.name}.{name.rpartition('.')[2]}": text for name, text in called.items()}
     methods = []
     for name, recording in found.items():
         body = _written(part, recording, calls)
         methods.append(_of_a_landscape(name, body, recording.result))
+    if "hessian_product" in found and "hessian_diagonal" not in found:
+        methods.append(_DIAGONAL_BY_PRODUCTS)
     base = f" : NoConstraint<{type(part).__name__}{_arguments(part)}>" if calls else " : Unconstrained"
     return _struct(part, base if "project" not in found else "", [*_members(part), _columns(part)], methods)
+
+
+_DIAGONAL_BY_PRODUCTS = """\
+template <class Now>
+CALLED Vec hessian_diagonal(const Vec& x, const Now& now) const {
+    Vec diagonal = zero();
+    ROLLED for (int i = 0; i < dim(); ++i) {
+        const Vec direction = where(index() == i, real(1), real(0));
+        const Vec product = hessian_product(x, direction, now);
+        diagonal = where(index() == i, product, diagonal);
+    }
+    return diagonal;
+}"""
+"""Coordinate by coordinate, where the diagonal does not follow otherwise: what ``derived.py`` does in NumPy."""
 
 
 def _arguments(part: Part) -> str:
@@ -289,13 +306,18 @@ def _of_a_landscape(name: str, body: Body, result: Node) -> str:
         text = body.result if result.level == Level.INSTANCE else f"broadcast({body.result})"
         head = f"template <class Now>\nHD scalar value({', '.join(arguments)}, {now}) const"
         return _method(head, body, lambda b: [f"return {text};"])
+    given = "class Now"
+    if name == "project":  # of an expression
+        given, arguments = "class G, class Now", [f"G&&{_used('x', body)}"]
     if not body.of_locals:
-        head = f"template <class Now>\nHD auto {name}({', '.join(arguments)}, {now}) const"
-        return _method(head, body, _vector_result(result))
+        head = f"template <{given}>\nHD auto {name}({', '.join(arguments)}, {now}) const"
+        handed = name == "project" and result.op == "argument"
+        last = [f"return make_operand<G>({body.result});"] if handed else _vector_result(result)(body)
+        return _method(head, body, lambda b: last)
     # a vector that outlives those it was made of is taken first: on the CPU they lie in an arena like a stack
     lines = ["Vec result;", *body.lines, f"store(result, {body.result});", "return result;"]
     kind = "CALLED" if len(body.lines) > WIDE // 10 else "HD"
-    head = f"template <class Now>\n{kind} Vec {name}({', '.join(arguments)}, {now}) const"
+    head = f"template <{given}>\n{kind} Vec {name}({', '.join(arguments)}, {now}) const"
     return head + " {\n" + "\n".join(f"    {line}" for line in lines) + "\n}"
 
 

@@ -347,7 +347,12 @@ class Symbol(Recorded):
             return self._apply("where", *arguments)
         if function in (np.zeros_like, np.ones_like, np.full_like):
             value = {np.zeros_like: 0.0, np.ones_like: 1.0}.get(function, arguments[-1])
-            return self._like(arguments[0].node) * 0.0 + value if arguments[0].node.level == Level.VECTOR else value
+            of = arguments[0]
+            if of.node.level < Level.VECTOR:
+                return value
+            if isinstance(value, Symbol):
+                return value + of._like(of.graph.everywhere(0.0), of.trim)
+            return of._like(of.graph.everywhere(value), of.trim)
         if function in (np.broadcast_to, np.asarray, np.copy, np.ascontiguousarray):
             return arguments[0]
         if function is np.clip:
@@ -483,8 +488,12 @@ _PRIMITIVES: dict[str, Callable[..., Any]] = {
     "at": _at,
     "index": _index,
     "dim": lambda s, x: x._dim(),
+    "in_type_of": lambda s, x, given: given,
     "product": _product,
     "others": lambda s, a: s._like(s.graph.apply("others", s._vector("others", a).node)),
+    "others_change": lambda s, a, slope: s._like(
+        s.graph.apply("others_change", s._vector("others_change", a).node, s._vector("others_change", slope).node)
+    ),
     "butterfly": lambda s, a: s._like(s.graph.apply("butterfly", s._vector("butterfly", a).node)),
     "sign": _sign,
     "where": _elementwise("where"),

@@ -99,6 +99,7 @@ class Writer:
         self.local: set[Node] = set()
         self.how: dict[Node, str] = {}
         self.uses: dict[Node, int] = {}
+        self.results: set[Node] = set()
 
     # ---- what is named, and how
 
@@ -109,6 +110,7 @@ class Writer:
         for node in nodes:
             for argument in node.inputs:
                 parents[argument].append(node)
+        self.results = {roots[-1]}
         self.uses = {node: len(parents[node]) + sum(root is node for root in roots) for node in nodes}
         costs = self._costs(nodes)
         passes: dict[Node, set[object]] = {}
@@ -148,7 +150,7 @@ class Writer:
             )
         if node.level < Level.VECTOR:
             alone = node.op not in REDUCTIONS and node.op != "call"
-            return "inline" if self.uses[node] == 1 and alone else "named"
+            return "inline" if self.uses[node] == 1 and (alone or node in self.results) else "named"
         if node.kind == MASK:
             return "named" if self.uses[node] > 1 and cost > 1 else "inline"
         if moved:
@@ -209,7 +211,7 @@ class Writer:
 
     def _fresh(self, node: Node) -> str:
         wanted = self.given.get(node, "")
-        if not wanted or not wanted.isidentifier() or not wanted.isascii():
+        if not wanted.strip("_") or not wanted.isidentifier() or not wanted.isascii():
             wanted = {Level.VECTOR: "w", Level.INSTANCE: "r", Level.NUMBER: "n"}[node.level]
         name, k = wanted, 1
         while name in self.taken:
@@ -362,7 +364,7 @@ class Writer:
     def _leaf(self, node: Node) -> tuple[str, int]:
         op, args = node.op, node.args
         if op == "constant":
-            return constant(args[0])
+            return constant(args[0]) if node.level < Level.VECTOR else (f"everywhere({constant(args[0])[0]})", _PRIMARY)
         if op == "field":
             return safe(args[0]), _PRIMARY
         if op == "column":

@@ -1,3 +1,4 @@
+// Not derived: the algebra has no products of a chain of matrices, which here lie in every lane.
 #pragma once
 #include "../base/matrices.cuh"
 #include "base.cuh"

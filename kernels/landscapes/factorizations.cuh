@@ -1,3 +1,4 @@
+// Not derived: matrix products, and sums over measurements, of which there are as many as the data has.
 #pragma once
 #include "../base/matrices.cuh"
 #include "base.cuh"

@@ -1,3 +1,4 @@
+// Not derived: a recorded method has a line for each well, and there are as many as the data has; here wells are a loop.
 #pragma once
 #include "base.cuh"
 

@@ -1,3 +1,4 @@
+// Not derived: a gradient outside of a step has no draws and is the mean, which the struct tells from what `now` holds.
 #pragma once
 #include "../random.cuh"
 #include "base.cuh"

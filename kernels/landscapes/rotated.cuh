@@ -1,3 +1,4 @@
+// Not derived: the butterflies and reflections of a rotation go over an array of numbers that depends on the dimension.
 #pragma once
 #include "../base/rotations.cuh"
 #include "base.cuh"

@@ -1,0 +1,88 @@
+"""Derivatives that follow from a landscape's value: those of automatic differentiation by others, and those that classes say."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conditioning import NAMES, apart, ask, conditioning
+from test_landscapes import EXAMPLES, POINTS, draw
+
+import ensemble as en
+from ensemble.tracing import TraceError, recorded_landscape, struct_of
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
+from peers.by_hand import BY_HAND, by_hand, from_value
+
+GOLDEN = Path(__file__).parent / "golden" / "derivatives.npz"
+KEPT = 40
+ULPS = 4.0
+"""Times what the roundings of the formula add up to."""
+NOT_RECORDED = {"DeepLinear", "MatrixFactorization", "OnlineLinear", "Rotated"}
+"""Whose values are no formulas of the algebra: their structs are written by hand, each with its reason."""
+
+
+def directions(x):
+    """What Hessian products are taken along, (n, dim)."""
+    return np.random.default_rng(1).normal(size=x.shape)
+
+
+def is_formula(landscape):
+    try:
+        return "value" in recorded_landscape(from_value(landscape))
+    except TraceError:
+        return False
+
+
+FORMULAS = [e for e in EXAMPLES if is_formula(e.landscape)]
+
+
+def test_every_landscape_but_a_few_is_a_formula():
+    assert {type(e.landscape).__name__ for e in EXAMPLES if e not in FORMULAS} == NOT_RECORDED
+
+
+@pytest.mark.parametrize("number", range(len(FORMULAS)), ids=lambda k: type(FORMULAS[k].landscape).__name__)
+def test_derivatives_are_those_of_automatic_differentiation_to_rounding(number):
+    landscape, golden = FORMULAS[number].landscape, np.load(GOLDEN)
+    x = draw(FORMULAS[number])[:KEPT]
+    v, alone = directions(x), from_value(landscape)
+    for name in NAMES:
+        expected, scale = golden[f"{number}.{name}"], conditioning(alone, name, x, v)
+        assert np.isfinite(scale).mean() > 0.9
+        for part in (landscape, alone):
+            assert apart(ask(part, name, x, v), expected, scale) <= ULPS, name
+
+
+@pytest.mark.parametrize("number", range(len(FORMULAS)), ids=lambda k: type(FORMULAS[k].landscape).__name__)
+def test_what_is_said_by_hand_is_what_follows(number):
+    """The class's own methods, and the gradients of those that say only their value as one writes them by hand."""
+    part, x = FORMULAS[number].landscape, draw(FORMULAS[number])
+    v, alone = directions(x), from_value(part)
+    said = [n for n in NAMES[1:] if getattr(type(part), n) is not getattr(en.Landscape, n)]
+    assert said or type(part) in BY_HAND
+    for name in said or ["gradient"]:
+        scale = conditioning(alone, name, x, v)
+        assert apart(ask(by_hand(part), name, x, v), ask(alone, name, x, v), scale) <= ULPS, name
+
+
+def test_the_bound_is_near_what_roundings_do():
+    """It is no excuse: in float32 half of all errors are beyond a hundredth of it, and none beyond it."""
+    for part in (en.Rosenbrock(dim=5), en.Levy(dim=5), en.Plateau(en.Rosenbrock(dim=5), height=3000.0)):
+        x = np.random.default_rng(0).uniform(-2, 2, size=(POINTS, 5)).astype(np.float32)
+        found = np.abs(ask(part, "gradient", x, x).astype(np.float64) - ask(part, "gradient", x.astype(float), x))
+        bound = np.finfo(np.float32).eps * conditioning(part, "gradient", x.astype(np.float64), x)
+        assert np.median(found / bound) > 0.01
+        assert (found <= bound).all()
+
+
+def test_the_text_of_a_derivative_is_what_one_would_write():
+    text = struct_of(en.DoubleWell(dim=3))
+    assert "return x * where(index() < 1, x * x - real(1), stiffness);" in text
+    assert "return where(index() < 1, v * (real(3) * (x * x) - real(1)), stiffness * v);" in text
+    assert "return where(index() < 1, real(3) * (x * x) - real(1), stiffness);" in text
+    text = struct_of(en.Quadratic(2.0, dim=3))
+    assert "return x * curvature;" in text
+    assert "return v * curvature;" in text
+    assert "return everywhere(curvature);" in text
