@@ -3,7 +3,7 @@
 Question. The same work (Adam or heavy ball, Gaussian noise of full precision, divergence watched) done by every backend
 present and by JAX + optax, PyTorch, array NumPy and array CuPy, each written as a skilled user would: how many
 coordinate-steps per second, and does that depend on the number of instances, on the dimension, on the steps of a call?
-What do heavy-tailed escapes, a cold start and memory cost?
+What do heavy-tailed escapes, gradients that follow from the value alone, a cold start and memory cost?
 
 Expected. State kept in registers or in cache and many steps per call: a rate that depends on none of the three once
 the machine is filled, a small multiple of the cost of drawing the normals. Array libraries pay for every pass over
@@ -30,10 +30,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from peers import costs, curves, measure, numpy_forms, ours, processes, report, work
+from peers import costs, curves, derivatives, measure, numpy_forms, ours, processes, report, work
 from peers.work import Contestant
 
-PARTS = ("cells", "instances", "dimension", "steps", "escapes", "records", "saving", "cold", "memory")
+PARTS = ("cells", "instances", "dimension", "steps", "escapes", "records", "saving", "derivatives", "cold", "memory")
 SWEEPS = {
     "instances": curves.against_instances,
     "dimension": curves.against_dimension,
@@ -140,6 +140,14 @@ def main(
     if "saving" in parts:
         data["saving"] = [costs.saving(usable[0], quick, say)]
         text.append(report.plain_table("Saving, times writing and flushing the same bytes", data["saving"]))
+    if "derivatives" in parts:
+        rows = [
+            row
+            for name in compiled
+            for row in derivatives.compared(name, 2 if quick else 3, 0.1 if quick else 0.3, say)
+        ]
+        data["derivatives"] = rows
+        text.append(report.plain_table("Gradients from the value alone, coordinate-steps/s", rows))
     if "cold" in parts:
         data["cold"] = [processes.cold_start(name, quick, say) for name in usable]
         text.append(report.plain_table("Cold start to the first result, seconds", data["cold"]))

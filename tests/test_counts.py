@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import statistics
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import cubin
@@ -38,6 +41,7 @@ from ensemble.backends.cost import instructions as from_table
 from ensemble.backends.program import Program
 from ensemble.events import Below, Crossed, LeftBall, Never
 from ensemble.landscapes import DeepLinear, Landscape, MatrixFactorization, Quadratic, QuarticSaddle, Rosenbrock
+from ensemble.noises import NoNoise
 from ensemble.optimizers import (
     Adam,
     Clip,
@@ -50,6 +54,9 @@ from ensemble.optimizers import (
     RMSProp,
 )
 from ensemble.part import Part
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
+from peers.by_hand import by_hand, from_value, landscapes
 
 try:
     cubin._nvrtc(), cubin._wheel_file("bin/nvdisasm", "nvidia-cuda-nvdisasm")
@@ -221,6 +228,22 @@ def test_no_landscape_spills_where_it_streams(optimizer: Optimizer, dtype: str) 
     for landscape in large:
         p = program(landscape, optimizer, Below(1.0), instances=LARGE, dtype=dtype, math="fast")
         assert report(compile_cubin(engine.source(p, "advance"), sources.kernels())).local_memory == 0, landscape
+
+
+@pytest.mark.slow
+def test_gradients_from_the_value_alone_take_few_more_instructions(printed: Callable[[str], None]) -> None:
+    """Than those that one writes by hand: at most 15 % in the median, and none half as many again."""
+
+    def cost(landscape: Landscape) -> float:
+        p = program(landscape, GradientDescent(0.01), Never(), NoNoise(), instances=LARGE, dtype="float32", math="fast")
+        found = report(compile_cubin(Counted().source(p, "advance"), sources.kernels()), cold=RARE)
+        assert found.local_memory == 0, landscape
+        return found.step.total * Counted().group(p).lanes / p.dim
+
+    ratios = {type(one).__name__: cost(from_value(one)) / cost(by_hand(one)) for one in landscapes()}
+    printed(", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items()))
+    assert statistics.median(ratios.values()) <= 1.15
+    assert max(ratios.values()) <= 1.5
 
 
 CROWDED: list[tuple[Landscape, Optimizer, Part, str]] = [
