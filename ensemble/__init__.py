@@ -5,8 +5,11 @@ import typing as _typing
 
 from . import algebra, events, landscapes, noises, optimizers, schedules, starts
 from .algebra import *
+from .arithmetic.random import Stream
+from .backends.written import source
 from .checks.check import check
 from .events import *
+from .functions import from_sympy, landscape
 from .grids import grid, zipped
 from .landscapes import *
 from .noises import *
@@ -36,17 +39,21 @@ def __getattr__(name: str) -> _typing.Any:
 __all__ = [
     "Record",
     "Result",
+    "Stream",
     "UnfinishedError",
     "UnreadableFileError",
     "check",
     "compare",
     "find_stationary_points",
+    "from_sympy",
     "grid",
+    "landscape",
     "lin_spaced",
     "load",
     "log_spaced",
     "replay",
     "simulate",
+    "source",
     "statistics",
     "zipped",
 ]

@@ -6,6 +6,7 @@ all that there is to find out about a GPU.
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import platform
 import shlex
@@ -34,10 +35,11 @@ from .schedules import Schedule
 from .self_check import CHECKS
 from .starts import Start
 
-USAGE = """Usage: python -m ensemble [parts | gpu-check --out DIR | --help]
+USAGE = """Usage: python -m ensemble [parts | source NAME | gpu-check --out DIR | --help]
 
   without argument  what was found on this machine, and a self-check of a few seconds; exit status 1 if a check fails
   parts             every landscape, optimizer, noise, start, event and schedule, with its formula
+  source NAME       the CUDA C++ that a landscape, optimizer, noise or event runs: source Adam
   gpu-check         everything about a GPU, in half an hour or less, and a report to send back; gpu-check --help says more"""
 KINDS: tuple[type[Part], ...] = (Landscape, Optimizer, Noise, Start, Event, Schedule)
 
@@ -113,6 +115,24 @@ def show_parts(console: Console) -> None:
         console.print(table)
 
 
+def show_source(console: Console, names: list[str]) -> int:
+    """Prints the struct of a part; returns the exit status."""
+    compiled = [c for kind in KINDS if kind.kernel_header for c in public_parts(kind)]
+    found = [c for c in compiled if names == [c.__name__]]
+    if not found:
+        given = f"was given {' '.join(names)!r}" if names else "was given no name"
+        near = difflib.get_close_matches(" ".join(names), [c.__name__ for c in compiled], 3)
+        hint = f"; did you mean {' or '.join(near)}" if near else ""
+        console.print(
+            f"python -m ensemble source {given}; give a landscape, optimizer, noise or event of 'parts'{hint}. "
+            f"Of a class of your own: ensemble.source(part).",
+            highlight=False,
+        )
+        return 2
+    print(ensemble.source(found[0]), end="")
+    return 0
+
+
 def public_parts(kind: type[Part]) -> list[type[Part]]:
     """The public classes of a kind, whether or not others derive from them, by name."""
     public = [getattr(ensemble, name) for name in ensemble.__all__]
@@ -129,11 +149,13 @@ def main(arguments: list[str]) -> int:
     if arguments == ["parts"]:
         show_parts(console)
         return 0
+    if arguments[:1] == ["source"]:
+        return show_source(console, arguments[1:])
     if arguments[:1] == ["gpu-check"]:
         return gpu_check(arguments[1:])
     if arguments:
         console.print(
-            f"python -m ensemble was given {' '.join(arguments)!r}; give nothing, 'parts', 'gpu-check' or '--help'."
+            f"python -m ensemble was given {' '.join(arguments)!r}; give nothing, 'parts', 'source NAME', 'gpu-check' or '--help'."
         )
         return 2
     engines = show_found(console)

@@ -83,7 +83,7 @@ def formula(part: Any) -> str:
 def source_text(kind: type) -> str:
     """A class as its author wrote it; empty where nobody can tell, as of what was typed into an interpreter."""
     try:
-        return textwrap.dedent(inspect.getsource(kind))[:MOST_TEXT]
+        return textwrap.dedent(inspect.getsource(getattr(kind, "function", kind)))[:MOST_TEXT]
     except (OSError, TypeError):
         return ""
 
@@ -99,7 +99,10 @@ def identity(kind: type) -> dict[str, str]:
     own = [k for k in kind.__mro__ if k is not object and not in_library(k)]
     if not own:
         return {}
-    code = "".join(f"{name} {_code(f.__code__)}" for k in own for name, f in sorted(_functions(k).items()))
+    code = "".join(f"{name} {code_of(f.__code__)}" for k in own for name, f in sorted(_functions(k).items()))
+    # of a function: the constants that it takes from where it was defined
+    around: dict[str, str] = getattr(kind, "remembered", dict)()
+    code += "".join(f"{name}={value}" for name, value in sorted(around.items()))
     found = {"code": f"{sys.version_info.major}.{sys.version_info.minor} {digest(code)}"}
     texts = [kernel_text(k) for k in own if vars(k).get("kernel")]
     return found | ({"kernel": digest(texts[0])} if texts else {})
@@ -119,7 +122,7 @@ def _functions(kind: type) -> dict[str, FunctionType]:
     return {name: f for name, f in plain.items() if isinstance(f, FunctionType) and not name.startswith("__")}
 
 
-def _code(code: CodeType) -> str:
+def code_of(code: CodeType) -> str:
     """A function's compiled form without its place and its docstring: the same wherever it was defined."""
     constants = [_constant(c) for c in code.co_consts]
     return repr((code.co_code.hex(), constants, code.co_names, code.co_varnames))
@@ -127,7 +130,7 @@ def _code(code: CodeType) -> str:
 
 def _constant(value: Any) -> str:
     if isinstance(value, CodeType):
-        return _code(value)
+        return code_of(value)
     return repr(sorted(map(repr, value))) if isinstance(value, frozenset) else repr(value)
 
 

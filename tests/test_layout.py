@@ -14,6 +14,7 @@ STOREYS = (
     ("algebra", "fields", "grids", "held", "part", "plain", "sweep"),
     ("events", "landscapes", "noises", "optimizers", "records", "schedules", "starts"),
     ("tracing",),
+    ("functions",),
     ("backends",),
     ("checks",),
     ("run",),

@@ -13,6 +13,16 @@ import numpy as np
 working: ContextVar[type[np.floating[Any]]] = ContextVar("working", default=np.float64)
 """The type in which a step is computed in NumPy: what a choice between two plain numbers is made in."""
 
+_OVER_COORDINATES = frozenset({"total", "dot", "largest", "smallest", "product", "at", "shift", "index"})
+"""Primitives that know instances from coordinates; of one point (dim,) they return one number, or (dim,)."""
+
+
+def _of_point(name: str, function: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    arrays = (np.asarray(a)[None] if getattr(a, "ndim", 0) == 1 else a for a in arguments)
+    found = function(*arrays, **options)
+    return found[0] if name in ("shift", "index") else found[0, 0]
+
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -46,6 +56,8 @@ def primitive(function: F) -> F:
                 return argument.recorded(name, *arguments, *options.values())
             if isinstance(argument, np.ndarray) and type(argument) is not np.ndarray:
                 seen = type(argument)
+        if name in _OVER_COORDINATES and any(getattr(a, "ndim", 0) == 1 for a in arguments):
+            return _of_point(name, function, arguments, options)
         if seen is None:
             return function(*arguments, **options)
         plain = (a.view(np.ndarray) if isinstance(a, np.ndarray) else a for a in arguments)

@@ -16,6 +16,7 @@ from typing import Any
 from ..classes import digest, in_library, kernel_text
 from ..part import Part
 from ..tracing import TraceError, struct_of, structure_key
+from ..tracing.text import safe
 from . import sources
 
 HOST = frozenset({"validate", "describe", "stationary_points", "smoothness", "box", "picture", "filters", "hessian", "kernel"}) | {
@@ -55,7 +56,8 @@ class Twin:
     @property
     def struct(self) -> str:
         """The struct's whole name in a program."""
-        return f"{self.space}::{self.kind.__name__}" if self.text else self.kind.__name__
+        name = safe(self.kind.__name__) if self.derived else self.kind.__name__
+        return f"{self.space}::{name}" if self.text else name
 
 
 OWN: dict[str, Twin] = {}

@@ -7,13 +7,14 @@ import dataclasses
 import numpy as np
 
 from ..events import Event
+from ..functions import Function
 from ..landscapes import Landscape, QuarticSaddle
 from ..part import Part, nested
 from ..plain import check_kind, whole
 from ..words import told
-from .companions import program_of, role_of
+from .companions import points_of, program_of, role_of
 from .findings import Check, Finding
-from .python import derivatives, pointwise, python_faults, same_again
+from .python import as_written, derivatives, pointwise, python_faults, same_again
 from .structs import structs
 
 
@@ -54,6 +55,8 @@ def check(part: Part, *, dim: int | None = None, landscape: Landscape | None = N
     if not faults:
         if isinstance(part, Landscape):
             findings += derivatives(part, landscape.dimension)
+        if isinstance(part, Function):
+            findings.append(as_written(part, points_of(program_of(part, part, "float64", 3), part)[0][:3]))
         findings.append(same_again(program, part))
         if all(p.pointwise for p in nested(part)) and not isinstance(part, Event) and program.dim > 1:
             findings.append(pointwise(program, part))

@@ -14,6 +14,7 @@ from ..arithmetic.primitive import Recorded
 from ..arithmetic.vec import Array
 from ..backends.numpy import NumpyEngine, seen_by_kernel
 from ..backends.program import Program, State
+from ..functions import Function
 from ..landscapes import Landscape
 from ..noises import HessianAligned, NoNoise
 from ..optimizers import GradientDescent
@@ -108,11 +109,33 @@ def _differences(f: Callable[[Array], Array], x: Array, directions: Array) -> Ar
     )
 
 
+def as_written(part: Function, x: Array) -> Finding:
+    """Whether the recorded formula has the value of the function itself, called with plain numbers at points ``x``."""
+    given = {f.name: getattr(part, f.name) for f in dataclasses.fields(part) if f.name != "dim"}
+    try:
+        with np.errstate(all="ignore"):
+            called = [part.function(*(p if part.coordinates else (p,)), **given) for p in x]
+        wanted = np.array(called, dtype=np.float64)
+    except Exception as error:  # what it may not do with plain numbers
+        said = (str(error).splitlines() or [""])[0]
+        return Finding("function", None, f"it cannot be called with plain numbers: {type(error).__name__}: {said}")
+    found = np.asarray(part.value(x))[:, 0]
+    near = np.isclose(found, wanted, rtol=1e-9, atol=1e-9, equal_nan=True)
+    if near.all():
+        return Finding("function", True, "the recorded formula has the value of the function")
+    k = int(np.flatnonzero(~near)[0])
+    return Finding("function", False, f"point {k} has the value {wanted[k]:.6g}, and {found[k]:.6g} as it was recorded")
+
+
 def _compared(name: str, of: str, found: Array, differences: Array) -> Finding:
     """Whether ``found`` (points, coordinates) is what differences (sizes of step, points, coordinates) say."""
+    known = np.isfinite(differences).any(axis=0)
+    if not known.any():
+        return Finding(name, None, f"its {of} has no derivative at the points that were tried")
     errors = np.nan_to_num(np.abs(found - differences), nan=np.inf).min(axis=0) / (
         1.0 + np.nanmax(np.abs(found), initial=0.0)
     )
+    errors[~known] = 0.0
     point, k = divmod(int(errors.argmax()), errors.shape[1])
     if errors[point, k] <= CLOSE:
         return Finding(name, True, f"within {errors[point, k]:.1e} of differences of its {of}")

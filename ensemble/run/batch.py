@@ -11,6 +11,8 @@ import numpy as np
 from ..backends.draws import Draws
 from ..backends.numpy import seen_by_kernel, state_names
 from ..backends.program import Engine, Program, Ring
+from ..checks.start import LOOKED_AT, look_at_start
+from ..classes import in_library
 from ..events import Never, as_labels
 from ..part import Part
 from ..starts import Start
@@ -56,6 +58,7 @@ class Batch:
         engine.prepare(program)
         if earlier is None:
             self._draw_starts()
+            self._look_at_starts()
             self._count_started_inside()
         else:
             self._restore(earlier)
@@ -84,6 +87,17 @@ class Batch:
                     drawn = start.draw(Draws(self.engine, program, ids, offset))
                     drawn_for = (start, offset)
                 self.state.x[c * n + a : c * n + b] = drawn
+
+    def _look_at_starts(self) -> None:
+        """Refuses starts at none of which a landscape of a user's own has a value."""
+        program, seen = self.program, set[Part]()
+        for c, parts in enumerate(program.configurations):
+            if not in_library(type(parts["landscape"])) and parts["landscape"] not in seen:
+                seen.add(parts["landscape"])
+                first = c * program.instances
+                x = self.engine.to_numpy(self.state.x[first : first + min(program.instances, LOOKED_AT)])
+                landscape: Any = seen_by_kernel([parts["landscape"]], None, program.dtype, program.dim)
+                look_at_start(landscape, x)
 
     def _count_started_inside(self) -> None:
         program, inside = self.program, 0

@@ -120,7 +120,8 @@ def derived(name: str) -> Callable[..., NDArray[Any]]:
             recording = None
         if recording is None:
             return _diagonal_by_products(self, x, now)
-        return evaluate(recording.result, x, v, lambda field: _field(self, field), now)
+        found = evaluate(recording.result, x, v, taken_from(self), now)
+        return found if found.shape == x.shape else np.repeat(found, x.shape[1], axis=1)  # the same for all coordinates
 
     return method
 
@@ -146,8 +147,9 @@ def _recorded_within(part: Any, name: str, x: Symbol, *rest: Any) -> Symbol:
         ) from None
 
 
-def _field(part: Any, name: str) -> Any:
-    return getattr(part, name) if hasattr(part, name) else part.constants()[name]
+def taken_from(part: Any) -> Callable[[str], Any]:
+    """What gives a field, or a derived constant, of a part by its name."""
+    return lambda name: getattr(part, name) if hasattr(part, name) else part.constants()[name]
 
 
 def _diagonal_by_products(part: Landscape, x: NDArray[Any], now: Any) -> NDArray[Any]:

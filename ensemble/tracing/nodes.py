@@ -7,6 +7,7 @@ computed once.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -25,6 +26,8 @@ class Level(IntEnum):
 
 MOST_NODES = 20_000
 """Operations of one method, at most: a compiler would take minutes over more."""
+MOST_ASKED = 20 * MOST_NODES
+"""Times that a node is asked for, at most: a loop that does the same again makes no new ones."""
 REAL, MASK, INTEGER = "real", "mask", "integer"
 
 
@@ -93,6 +96,9 @@ class Graph:
         self._made: dict[tuple[Any, ...], Node] = {}
         self.names: dict[Node, str] = {}
         """What the author calls a node."""
+        self.living: list[weakref.ref[Any]] | None = None
+        """Every symbol that is made while a function is called, where somebody looks at them."""
+        self._asked = 0
 
     def __len__(self) -> int:
         return len(self._made)
@@ -125,6 +131,9 @@ class Graph:
         return self._node(op, made, Level(level), kind)
 
     def _node(self, op: str, args: tuple[Any, ...], level: Level, kind: str) -> Node:
+        self._asked += 1
+        if self._asked > MOST_ASKED:
+            raise failed(f"more than {MOST_ASKED:,} operations were done; does a loop not end?")
         key = (op, *((id(a) if isinstance(a, Node) else (type(a), _signed(a))) for a in args))
         if key not in self._made:
             if len(self._made) >= MOST_NODES:

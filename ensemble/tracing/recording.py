@@ -15,7 +15,7 @@ import numpy as np
 
 from ..arithmetic.random import Stream
 from ..part import Part
-from .errors import TraceError, _machinery, failed
+from .errors import TraceError, failed, machinery
 from .nodes import INTEGER, REAL, Graph, Level, Node
 from .symbols import Symbol
 from .text import Assignment
@@ -217,7 +217,7 @@ def names_into(graph: Graph) -> Iterator[None]:
     """Keeps what the author called the nodes: the local names of the functions that ran, when each returned."""
 
     def seen(frame: Any, event: str, argument: Any) -> None:
-        if event == "return" and not _machinery(frame.f_code.co_filename):
+        if event == "return" and not machinery(frame.f_code.co_filename):
             for name, value in frame.f_locals.items():
                 if type(value) is Symbol and value.node.graph is graph and not value.trim:
                     graph.names.setdefault(value.node, name)
@@ -241,16 +241,21 @@ def run(graph: Graph, method: Callable[..., Any], *arguments: Any, what: str) ->
             return method(*arguments)
     except TraceError:
         raise
-    except RecursionError:
-        raise TraceError(f"{what} calls itself without end; a recorded method is a finite formula.") from None
+    except RecursionError as error:
+        raise TraceError(
+            f"{_where(error)}{what} calls itself without end; a recorded method is a finite formula."
+        ) from None
     except Exception as error:
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if not _machinery(f.filename)]
-        where = (
-            f"{Path(frames[-1].filename).name}:{frames[-1].lineno}: `{(frames[-1].line or '')[:80]}`: "
-            if frames
-            else ""
-        )
+        where = _where(error)
         raise TraceError(f"{where}{type(error).__name__}: {error}"[:300]) from error
+
+
+def _where(error: Exception) -> str:
+    """``file:line: `text`: `` of the author's innermost line that an error came through; empty where there is none."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not machinery(f.filename)]
+    if not frames:
+        return ""
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}: `{(frames[-1].line or '')[:80]}`: "
 
 
 def record(part: Part, name: str, prepare: Callable[[Graph, Mapping[str, Any]], tuple[Any, ...]]) -> Recording:

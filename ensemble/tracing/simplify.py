@@ -158,7 +158,7 @@ class Algebra:
     def divide(self, a: Node, b: Node) -> Node:
         if self.is_zero(a):
             return self.zero
-        if b.constant is not None:
+        if b.constant:
             return self.multiply(self.number(1.0 / b.constant), a)
         if b.level == Level.NUMBER and a is not self.one:  # once for all instances
             constant, factors = self._factors(a)

@@ -138,7 +138,7 @@ def _about(part: Part) -> str:
 
 
 def _struct(part: Part, base: str, members: Sequence[str], methods: Sequence[str]) -> str:
-    name = type(part).__name__
+    name = safe(type(part).__name__)
     inside = [*members, *(line for method in methods for line in method.splitlines())]
     body = "\n".join(f"    {line}" if line else "" for line in inside)
     return f"{_about(part)}{_template(part)}struct {name}{base} {{\n{body}\n}};\n"
@@ -275,7 +275,7 @@ def _landscape(part: Part) -> str:
         methods.append(_of_a_landscape(name, body, recording.result))
     if "hessian_product" in found and "hessian_diagonal" not in found:
         methods.append(_DIAGONAL_BY_PRODUCTS)
-    base = f" : NoConstraint<{type(part).__name__}{_arguments(part)}>" if calls else " : Unconstrained"
+    base = f" : NoConstraint<{safe(type(part).__name__)}{_arguments(part)}>" if calls else " : Unconstrained"
     return _struct(part, base if "project" not in found else "", [*_members(part), _columns(part)], methods)
 
 

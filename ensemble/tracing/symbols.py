@@ -7,6 +7,7 @@ In a method of a part an array is (instances, dim) or (instances, 1), as NumPy's
 from __future__ import annotations
 
 import numbers
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -41,6 +42,8 @@ class Symbol(Recorded):
 
     def __init__(self, node: Node, trim: int = 0, point: bool = False, size: int = 0) -> None:
         self.node, self.trim, self.point, self.size = node, trim, point, size
+        if node.graph.living is not None:
+            node.graph.living.append(weakref.ref(self))
 
     # ---- what it is
 
@@ -106,8 +109,12 @@ class Symbol(Recorded):
         if isinstance(other, np.ndarray) and other.ndim == 0:
             return self.graph.constant(float(other))
         if isinstance(other, np.ndarray):
+            remedy = "make it a parameter" if self.point else "give it to the part as a field (array or vector)"
+            numbered = ", and write en.index(x) for the coordinates' numbers" if self.point else ""
+            raise failed(f"an array of shape {other.shape} cannot enter what is recorded as it is; {remedy}{numbered}")
+        if hasattr(other, "shape"):
             raise failed(
-                f"an array of shape {other.shape} cannot enter a recorded method as it is; give it to the part as a field (array or vector)"
+                f"{other.name} is an array {other.shape} and no vector of a point; take its entries, {other.name}[k]"
             )
         raise failed(
             f"a {type(other).__name__} cannot be combined with coordinates; give a number or an array of the algebra"
@@ -275,7 +282,13 @@ class Symbol(Recorded):
     def __float__(self) -> float:
         raise failed("a method is recorded before there are numbers; write en.sin(x) or np.sin(x) and not math.sin(x)")
 
-    __int__ = __index__ = __complex__ = __float__
+    __int__ = __complex__ = __float__
+
+    def __index__(self) -> int:
+        raise failed(
+            "a whole number is needed here, and this one is only known when it runs; annotate a parameter of the function as "
+            "`n: int`, or make a field of the class a structure()"
+        )
 
     def __round__(self, digits: int = 0) -> Any:
         raise failed(f"round() cannot be recorded; there are {KNOWN}")

@@ -58,11 +58,13 @@ _KEYWORDS = RESERVED - frozenset("x v s now state index dim sum max min y base e
 
 def of_state(name: str) -> str:
     """A state's name in C++, a member of ``s``."""
+    name = "".join(c if c.isascii() else f"_u{ord(c):x}" for c in name)
     return f"{name}_" if name in _KEYWORDS else name
 
 
 def safe(name: str) -> str:
-    """A field's name in C++."""
+    """A field's or a class's name in C++, whose letters are those of English."""
+    name = "".join(c if c.isascii() else f"_u{ord(c):x}" for c in name)
     return f"{name}_" if name in RESERVED or name.startswith("ENSEMBLE") else name
 
 
