@@ -118,8 +118,8 @@ def show_parts(console: Console) -> None:
 def show_source(console: Console, names: list[str]) -> int:
     """Prints the struct of a part; returns the exit status."""
     compiled = [c for kind in KINDS if kind.kernel_header for c in public_parts(kind)]
-    found = [c for c in compiled if names == [c.__name__]]
-    if not found:
+    found = getattr(ensemble, names[0], None) if len(names) == 1 else None
+    if found not in compiled:
         given = f"was given {' '.join(names)!r}" if names else "was given no name"
         near = difflib.get_close_matches(" ".join(names), [c.__name__ for c in compiled], 3)
         hint = f"; did you mean {' or '.join(near)}" if near else ""
@@ -129,7 +129,7 @@ def show_source(console: Console, names: list[str]) -> int:
             highlight=False,
         )
         return 2
-    print(ensemble.source(found[0]), end="")
+    print(ensemble.source(found), end="")
     return 0
 
 

@@ -7,6 +7,8 @@ import inspect
 from functools import partial
 
 import numpy as np
+import own_functions
+import sympy
 import xarray as xr
 from bad_calls import COMPARED, PAIRED, RESULT, RULES, RUN, SHARED
 from bad_rates import LAW, LEARNED, LINEAR, ON, ONE, RUNS, TIMES, WELL
@@ -16,6 +18,7 @@ import ensemble as en
 from ensemble import plots
 
 S = en.statistics
+X = sympy.Symbol("x")
 HILLS = en.Himmelblau()
 POINTS = np.array([[0.5, -0.2, 0.1], [0.1, 0.0, 0.3]])
 EIGENVALUES = np.array([[-1.0, 0.5, 2.0], [-0.5, 0.7, 3.0]])
@@ -49,6 +52,9 @@ RUNNING = {
     "Record": of(en.Record, ["value"], at=[0, 1], instances=[0, 2], quantiles=[0.5], point=0.0),
     "find_stationary_points": of(en.find_stationary_points, HILLS, (-5.0, 5.0), starts=8, seed=0, backend="numpy"),
     "load": of(en.load, "no such file", parts=[en.Adam]),
+    "landscape": of(en.landscape, own_functions.chain.function, dim=2, name="Bowl"),
+    "from_sympy": of(en.from_sympy, X**2 + sympy.Symbol("a") * X, "x", parameters={"a": 1.0}, name="Bowl"),
+    "source": of(en.source, en.Adam()),
     "check": of(en.check, en.HeavyBall(0.1), dim=3, landscape=en.QuarticSaddle(dim=3)),
 }
 STATISTICS = {

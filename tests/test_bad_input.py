@@ -21,11 +21,18 @@ import bad_rates
 import bad_statistics
 import numpy as np
 import pytest
+import sympy
 from bad_calls import COMPARED, RESULT, RULES, RUN, SHARED, complaint, row
 from parts import all_kinds, example
 
 import ensemble as en
 from ensemble.backends.numpy import NumpyEngine
+
+X = sympy.Symbol("x")
+
+
+def total(x):
+    return np.sum(x)
 
 
 def simulate(**arguments):
@@ -127,6 +134,19 @@ TABLE = [
     *(row("check.dim", partial(en.check, en.Adam(), dim=bad), f"dim={bad!r}", "whole number from 1 to 4096") for bad in (0, "x", 10**9)),
     *(row("check.landscape", partial(en.check, en.Adam(), landscape=bad), "landscape", r"made like QuarticSaddle\(dim=16\)")
       for bad in (5, en.Adam())),
+    *(row("source.part", partial(en.source, bad), re.escape(f"source({bad!r})"), "give a landscape, an optimizer") for bad in (3, None, "Adam")),
+    *(row("landscape.function", partial(en.landscape, bad), re.escape(f"landscape({bad!r})"), "give a Python function")
+      for bad in (3, "valley", [1.0])),
+    *(row("landscape.dim", partial(en.landscape, total, dim=bad), f"dim={bad!r}", "whole number of at least 1")
+      for bad in (0, -1, 1.5, "2", True)),
+    *(row("landscape.name", partial(en.landscape, total, name=bad), re.escape(f"name={bad!r}"), "a name as Python's classes have")
+      for bad in (3, "", "two words", "1st")),
+    *(row("from_sympy.expression", partial(en.from_sympy, bad, "x"), "give an expression of SymPy") for bad in ("x**2", 3, None)),
+    *(row("from_sympy.symbols", partial(en.from_sympy, X**2, bad), "symbols=", "give the coordinates") for bad in ((), "", 3, None, [X, X], [1])),
+    *(row("from_sympy.parameters", partial(en.from_sympy, X**2, "x", parameters=bad), "parameters=", "names and numbers|no such symbol")
+      for bad in (3, [1.0], {1: 2.0}, {"c": 1.0})),
+    *(row("from_sympy.name", partial(en.from_sympy, X**2, "x", name=bad), re.escape(f"name={bad!r}"), "a name as Python's classes have")
+      for bad in (3, "two words")),
     # stationary points
     *(row("find_stationary_points.landscape", partial(en.find_stationary_points, bad), "landscape=", "give a landscape")
       for bad in (3, en.Adam(), None)),
@@ -182,7 +202,20 @@ def test_a_wrong_argument_is_named_with_what_to_give(case):
 
 def public_arguments():
     """``function.argument`` of everything public that is not a part; parts have a table of their own below."""
-    functions = {f.__name__: f for f in (en.simulate, en.compare, en.grid, en.zipped, en.log_spaced, en.lin_spaced)}
+    functions = {
+        f.__name__: f
+        for f in (
+            en.landscape,
+            en.from_sympy,
+            en.source,
+            en.simulate,
+            en.compare,
+            en.grid,
+            en.zipped,
+            en.log_spaced,
+            en.lin_spaced,
+        )
+    }
     functions |= {"check": en.check, "load": en.load, "replay": en.replay, "Record": en.Record}
     functions |= {"Result.save": en.Result.save, "Result.resume": en.Result.resume}
     functions |= {"Result.fields": en.Result.fields, "find_stationary_points": en.find_stationary_points}
@@ -200,7 +233,7 @@ def test_what_is_public_is_known_to_the_table():
     bases = {"Landscape", "Optimizer", "Noise", "Start", "Event", "Schedule", "StationaryPoint"}
     errors = {"UnfinishedError", "UnreadableFileError"}
     algebra = set(en.algebra.__all__)  # functions of arrays, called where a part computes
-    assert set(en.__all__) - known - bases - errors - algebra - {"Result", "statistics"} == set()
+    assert set(en.__all__) - known - bases - errors - algebra - {"Result", "Stream", "statistics"} == set()
 
 
 # ---- parts: every field of every kind, by what the field declares

@@ -270,13 +270,13 @@ def test_every_public_part_is_listed_once_whether_or_not_others_derive_from_it(c
 
 def test_an_argument_that_is_not_understood_is_named(capsys):
     assert main(["help"]) == 2
-    assert "give nothing, 'parts', 'gpu-check' or '--help'" in capsys.readouterr().out
+    assert "give nothing, 'parts', 'source NAME', 'gpu-check' or '--help'" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("asked", ["--help", "-h"])
 def test_help_says_what_can_be_given(asked, capsys):
     assert main([asked]) == 0
-    assert "Usage: python -m ensemble [parts | gpu-check --out DIR | --help]" in capsys.readouterr().out
+    assert "Usage: python -m ensemble [parts | source NAME | gpu-check --out DIR | --help]" in capsys.readouterr().out
 
 
 def test_a_run_does_not_wait_for_the_statistics_and_what_they_import():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import itertools
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,7 +54,11 @@ def _cut(name: str, text: str) -> str:
     while first and lines[first - 1].startswith(("template", "//")):
         first -= 1
     last = at if lines[at].rstrip().endswith("};") else next(k for k in range(at, len(lines)) if lines[k] == "};")
-    return "\n".join(lines[first : last + 1])
+    found = "\n".join(lines[first : last + 1])
+    base = re.search(rf"struct {name} : (\w+)", found)
+    if base and re.search(rf"^struct {base[1]}\b", text, re.MULTILINE):  # of the same header: it says most of it
+        return f"{_cut(base[1], text)}\n{found}"
+    return found
 
 
 # ---- a part to show

@@ -69,10 +69,9 @@ def landscape(function: Any = None, *, dim: int | None = None, name: str | None 
     where = place_of(function)
     if dim is not None and (isinstance(dim, bool) or not isinstance(dim, (int, np.integer)) or dim < 1):
         raise ValueError(f"{where}landscape(dim={told(dim)}): dim must be a whole number of at least 1.")
-    called = name or function.__name__
-    called = "Function" if called == "<lambda>" else called
-    if not called.isidentifier():
+    if name is not None and not (isinstance(name, str) and name.isidentifier()):
         raise ValueError(f"{where}landscape(name={told(name)}): give a name as Python's classes have.")
+    called = name or ("Function" if function.__code__.co_name == "<lambda>" else function.__name__)
     parameters = list(inspect.signature(function).parameters.values())
     for p in parameters:
         if p.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
@@ -91,7 +90,7 @@ def landscape(function: Any = None, *, dim: int | None = None, name: str | None 
         members.insert(0, ("dim", int, first))
     made = make_dataclass(called, members, bases=(Function,), namespace=space, frozen=True, kw_only=True)
     made.__module__ = function.__module__ or "__main__"
-    made.__qualname__ = called if "<lambda>" in function.__qualname__ or name else function.__qualname__
+    made.__qualname__ = called if name or function.__code__.co_name == "<lambda>" else function.__qualname__
     return made
 
 

@@ -47,7 +47,8 @@ def from_sympy(
     except ImportError as error:
         raise ImportError("from_sympy needs SymPy; install it with pip install sympy.") from error
     where = place()
-    given = tuple(sympy.symbols(symbols, seq=True)) if isinstance(symbols, str) else tuple(symbols)
+    given = tuple(sympy.symbols(symbols, seq=True)) if isinstance(symbols, str) and symbols.strip() else symbols
+    given = tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else ()
     if not given or not all(isinstance(s, sympy.Symbol) for s in given) or len(set(given)) < len(given):
         raise TypeError(
             f"{where}from_sympy(symbols={told(symbols)}): give the coordinates, different symbols of SymPy."
@@ -55,6 +56,8 @@ def from_sympy(
     if not isinstance(expression, sympy.Expr):
         raise TypeError(f"{where}from_sympy({told(expression)}): give an expression of SymPy.")
     others = sorted(expression.free_symbols - set(given), key=lambda s: s.name)
+    if not isinstance(parameters, (Mapping, type(None))) or not all(isinstance(p, str) for p in parameters or ()):
+        raise TypeError(f"{where}from_sympy(parameters={told(parameters)}): give names and numbers, {{'a': 1.0}}.")
     defaults = dict(parameters or {})
     if unknown := sorted(set(defaults) - {s.name for s in others}):
         raise ValueError(f"{where}from_sympy(parameters={{{unknown[0]!r}: ...}}): the expression has no such symbol.")
@@ -78,7 +81,7 @@ def from_sympy(
         + [Parameter(s.name, Parameter.KEYWORD_ONLY, default=defaults.get(s.name, Parameter.empty)) for s in others]
     )
     function.__doc__ = f"``f({', '.join(names)}) = {expression}``, an expression of SymPy."
-    function.__qualname__ = function.__name__ = name
+    function.__qualname__ = function.__name__ = str(name)
     frame = user_frame()
     function.__module__ = frame.f_globals.get("__name__", "__main__") if frame is not None else "__main__"
     function.defined_at = where  # type: ignore[attr-defined]
