@@ -187,7 +187,7 @@ UNCALLED = {"Picture"}
 """Public classes that users do not make."""
 
 
-def call(group, name, **changed):
+def call(group, name, /, **changed):
     """The good call with some arguments changed, ready to be made."""
     function, given = GROUPS[group][name]
     return partial(function, **given | changed)

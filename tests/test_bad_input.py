@@ -134,7 +134,8 @@ TABLE = [
     *(row("check.dim", partial(en.check, en.Adam(), dim=bad), f"dim={bad!r}", "whole number from 1 to 4096") for bad in (0, "x", 10**9)),
     *(row("check.landscape", partial(en.check, en.Adam(), landscape=bad), "landscape", r"made like QuarticSaddle\(dim=16\)")
       for bad in (5, en.Adam())),
-    *(row("source.part", partial(en.source, bad), re.escape(f"source({bad!r})"), "give a landscape, an optimizer") for bad in (3, None, "Adam")),
+    *(row("source.part", partial(en.source, bad), re.escape(f"source({bad!r})"), "give a landscape, an optimizer")
+      for bad in (3, None, "Adam")),
     *(row("landscape.function", partial(en.landscape, bad), re.escape(f"landscape({bad!r})"), "give a Python function")
       for bad in (3, "valley", [1.0])),
     *(row("landscape.dim", partial(en.landscape, total, dim=bad), f"dim={bad!r}", "whole number of at least 1")
@@ -142,7 +143,8 @@ TABLE = [
     *(row("landscape.name", partial(en.landscape, total, name=bad), re.escape(f"name={bad!r}"), "a name as Python's classes have")
       for bad in (3, "", "two words", "1st")),
     *(row("from_sympy.expression", partial(en.from_sympy, bad, "x"), "give an expression of SymPy") for bad in ("x**2", 3, None)),
-    *(row("from_sympy.symbols", partial(en.from_sympy, X**2, bad), "symbols=", "give the coordinates") for bad in ((), "", 3, None, [X, X], [1])),
+    *(row("from_sympy.symbols", partial(en.from_sympy, X**2, bad), "symbols=", "give the coordinates")
+      for bad in ((), "", 3, None, [X, X], [1])),
     *(row("from_sympy.parameters", partial(en.from_sympy, X**2, "x", parameters=bad), "parameters=", "names and numbers|no such symbol")
       for bad in (3, [1.0], {1: 2.0}, {"c": 1.0})),
     *(row("from_sympy.name", partial(en.from_sympy, X**2, "x", name=bad), re.escape(f"name={bad!r}"), "a name as Python's classes have")
