@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from test_landscapes import EXAMPLES, POINTS, draw
 
 import ensemble as en
 from ensemble.tracing import TraceError, recorded_landscape, struct_of
+from ensemble.tracing.evaluate import evaluate
+from ensemble.tracing.nodes import Graph, Level
+from ensemble.tracing.simplify import Algebra
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
 from peers.by_hand import BY_HAND, by_hand, from_value
@@ -75,6 +79,49 @@ def test_the_bound_is_near_what_roundings_do():
         bound = np.finfo(np.float32).eps * conditioning(part, "gradient", x.astype(np.float64), x)
         assert np.median(found / bound) > 0.01
         assert (found <= bound).all()
+
+
+def test_what_one_condition_says_of_another_holds_for_all_coordinates():
+    graph = Graph()
+    base, k = graph.leaf("field", "n", level=Level.INSTANCE), Algebra(graph)
+    told = {"<": int.__lt__, "==": int.__eq__}
+    conditions = {
+        (op, offset, n): graph.apply(op, k.index(offset), graph.apply("+", base, k.number(n)))
+        for op, offset, n in itertools.product(told, (-1, 0, 1), (-1, 0, 2))
+    }
+    said = 0
+    for (a, p), (b, q) in itertools.product(conditions.items(), repeat=2):
+        for holds in (True, False):
+            held = [i for i in range(-9, 9) if told[a[0]](i + a[1], a[2]) is holds]
+            answers = {told[b[0]](i + b[1], b[2]) for i in held}
+            decided = k._decided(p, holds, q)
+            assert answers == {decided} or (decided is None and (len(answers) == 2 or a[0] == "=="))
+            said += decided is not None
+    assert said > 200
+
+
+def test_conditions_on_coordinates_numbers_have_one_form():
+    graph = Graph()
+    k, size = Algebra(graph), graph.leaf("dim", level=Level.NUMBER)
+    told = {
+        "<": np.less,
+        "<=": np.less_equal,
+        ">": np.greater,
+        ">=": np.greater_equal,
+        "==": np.equal,
+        "!=": np.not_equal,
+    }
+    for op, offset, n, of_dim in itertools.product(told, (-1, 0, 2), (-1, 0, 1, 3), (False, True)):
+        limit = graph.apply("+", size, graph.constant(n)) if of_dim else graph.constant(n)
+        condition = graph.apply(op, k.index(offset), limit)
+        usual, holds = k._usual(condition)
+        for dim in (1, 2, 5):
+            i = np.arange(dim)
+            x = np.zeros((1, dim))
+            value = usual.constant if usual.constant is not None else evaluate(usual, x, None, None)[0] == 1
+            assert np.array_equal(value == holds, told[op](i + offset, n + dim * of_dim)) or usual.constant is not None
+            if usual.constant is not None:
+                assert (told[op](i + offset, n + dim * of_dim) == (usual.constant == holds)).all()
 
 
 def test_the_text_of_a_derivative_is_what_one_would_write():

@@ -147,7 +147,7 @@ def gradient(k: Algebra, root: Node, x: Node, size: int = 0) -> Node:
             _give_call(k, node, g, give)
         elif node.op not in ("first_index", "to_real"):
             raise NotDerivedError(node.op)
-    return k.add(adjoints.get(x, k.zero), _chosen(k, single, size))
+    return k.by_cases(k.add(adjoints.get(x, k.zero), _chosen(k, single, size)))
 
 
 def _give_call(k: Algebra, node: Node, g: Node, give: Callable[[Node, Node, Node], None]) -> None:
@@ -217,7 +217,7 @@ def tangent(k: Algebra, root: Node, x: Node, v: Node) -> Node:
         if node in moving or not any(a in moving for a in node.inputs):
             continue
         moving[node] = _slope(k, node, [moving.get(a, k.zero) for a in node.inputs])
-    return moving.get(root, k.zero)
+    return k.by_cases(moving.get(root, k.zero))
 
 
 def _slope(k: Algebra, node: Node, slopes: list[Node]) -> Node:
@@ -322,4 +322,4 @@ def diagonal(k: Algebra, slope: Node, x: Node, size: int = 0) -> Node:
     Raises:
         NotDerivedError: the formula has an operation that mixes coordinates otherwise than by sums and shifts.
     """
-    return Diagonal(k, x, size).of(slope)
+    return k.by_cases(Diagonal(k, x, size).of(slope))

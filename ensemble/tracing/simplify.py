@@ -7,9 +7,9 @@ taken out, constants are multiplied together, and a mask moves outwards, so that
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from .nodes import MASK, Graph, Level, Node
+from .nodes import MASK, Graph, Level, Node, in_order
 
 Term = tuple[float, Node | None]
 """A constant times a product; None: the constant alone."""
@@ -260,23 +260,21 @@ class Algebra:
 
     def _joined_sum(self, a: Node, b: Node) -> Node | None:
         """The sum of two products with choices under one condition, as one choice."""
-        found = []
-        for node in (a, b):
-            constant, factors = self._factors(node)
-            choices = [n for n in factors if n.op == "where"]
-            if len(choices) != 1:
-                return None
-            rest = list(factors)
-            rest.remove(choices[0])
-            found.append((choices[0], self._product(constant, rest)))
-        (first, of_first), (second, of_second) = found
-        if first is second or first.args[0] is not second.args[0]:
+        parts = [self._factors(node) for node in (a, b)]
+        choices = [{n.args[0]: n for n in factors if n.op == "where"} for _, factors in parts]
+        shared = sorted(choices[0].keys() & choices[1].keys(), key=lambda n: n.order)
+        if not shared or any(choices[0][c] is choices[1][c] for c in shared):
             return None
+        rest = []
+        for (constant, factors), found in zip(parts, choices, strict=True):
+            others = list(factors)
+            others.remove(found[shared[0]])
+            rest.append(self._product(constant, others))
         sides = (
-            self.add(self.multiply(of_first, p), self.multiply(of_second, q))
-            for p, q in zip(first.args[1:], second.args[1:], strict=True)
+            self.add(*(self.multiply(r, found[shared[0]].args[k]) for r, found in zip(rest, choices, strict=True)))
+            for k in (1, 2)
         )
-        return self.where(first.args[0], *sides)
+        return self.where(shared[0], *sides)
 
     def subtract(self, a: Node, b: Node) -> Node:
         return self.add(a, self.negative(b))
@@ -292,6 +290,10 @@ class Algebra:
         a, b = self._assumed(a, condition, True), self._assumed(b, condition, False)
         if a is b:
             return a
+        outer = self._outer(condition, a, b)
+        if outer is not None:
+            p, q = ([n.args[k] if n.op == "where" and n.args[0] is outer else n for n in (a, b)] for k in (1, 2))
+            return self.where(outer, self.where(condition, *p), self.where(condition, *q))
         return self.graph.apply("where", condition, a, b)
 
     def _usual(self, condition: Node) -> tuple[Node, bool]:
@@ -300,7 +302,11 @@ class Algebra:
             return condition, True
         limit = _whole(condition.args[1])
         if limit is None:
-            return condition, True
+            offset = condition.args[0].args[0]
+            if not offset:
+                return condition, True
+            to = self.graph.apply("+", condition.args[1], self.number(-offset))
+            return self.graph.apply(condition.op, self.index(), to), True
         of_dim, n = limit[0], limit[1] - condition.args[0].args[0]
         more, holds = _NEAR[condition.op]
         op = "==" if condition.op in ("==", "!=") else "<"
@@ -318,17 +324,77 @@ class Algebra:
             node = self.graph.apply("-", size, self.graph.constant(-n)) if n < 0 else size
         return self.graph.apply(op, self.index(), node), holds
 
+    def _outer(self, condition: Node, a: Node, b: Node) -> Node | None:
+        """A condition of a branch that was there before: choices are nested in one order, so that they can be joined."""
+        earlier = [n.args[0] for n in (a, b) if n.op == "where" and n.args[0].order < condition.order]
+        if not earlier:
+            return None
+        first = min(earlier, key=lambda n: n.order)
+        plain = [n for n in (a, b) if not (n.op == "where" and n.args[0] is first)]
+        return first if all(self.is_zero(n) for n in plain) else None
+
     def _assumed(self, node: Node, condition: Node, holds: bool) -> Node:
         """What a choice is where a condition holds, or does not."""
-        while node.op == "where":
-            other = node.args[0]
-            if other is condition:
-                node = node.args[1 if holds else 2]
-            elif holds and _exclude(condition, other):
-                node = node.args[2]
-            else:
-                break
+        if node.op != "where":
+            return node
+        asked, a, b = node.args
+        known = self._decided(condition, holds, asked)
+        if known is not None:
+            return self._assumed(a if known else b, condition, holds)
+        p, q = self._assumed(a, condition, holds), self._assumed(b, condition, holds)
+        return node if p is a and q is b else self.where(asked, p, q)
+
+    def _decided(self, condition: Node, holds: bool, asked: Node) -> bool | None:
+        """Whether another condition holds where one holds, or does not; None where that says nothing."""
+        if asked is condition:
+            return holds
+        known, other = _place(condition), _place(asked)
+        if known is None or other is None or known[1] is not other[1]:
+            return None
+        apart = other[2] - known[2]
+        if known[0] == "==":
+            return (apart > 0 if other[0] == "<" else apart == 0) if holds else None
+        if holds and apart >= 0:
+            return other[0] == "<"
+        if not holds and (apart < 0 or (apart == 0 and other[0] == "<")):
+            return False
+        return None
+
+    def by_cases(self, node: Node) -> Node:
+        """The same, one case after another, where several conditions compare coordinates' numbers with one of the instance."""
+        of: dict[Node, list[Node]] = {}
+        for each in in_order(node):
+            place = _place(each.args[0]) if each.op == "where" else None
+            if place is not None and place[1] is not None and place[1].level == Level.INSTANCE:
+                of.setdefault(place[1], [])
+                if each.args[0] not in of[place[1]]:
+                    of[place[1]].append(each.args[0])
+        for conditions in of.values():
+            if len(conditions) > 1:
+                node = self._split(node, sorted(conditions, key=lambda n: n.order))
         return node
+
+    def _split(self, node: Node, conditions: Sequence[Node]) -> Node:
+        if not conditions:
+            return node
+        yes, no = (self._within(node, conditions[0], holds) for holds in (True, False))
+        if yes is node and no is node:
+            return self._split(node, conditions[1:])
+        return self.where(conditions[0], self._split(yes, conditions[1:]), self._split(no, conditions[1:]))
+
+    def _within(self, node: Node, condition: Node, holds: bool) -> Node:
+        """What a formula is in the coordinates where a condition holds, or does not."""
+        found: dict[Node, Node] = {}
+        for each in in_order(node):
+            args = [found[a] for a in each.inputs]
+            unchanged = all(p is q for p, q in zip(args, each.inputs, strict=True))
+            if each.op == "where" and (known := self._decided(condition, holds, each.args[0])) is not None:
+                found[each] = args[1] if known else args[2]
+            elif unchanged or each.level < Level.VECTOR or each.op not in _MADE:
+                found[each] = each
+            else:
+                found[each] = _MADE[each.op](self, *args)
+        return found[node]
 
     # ---- the rest
 
@@ -380,7 +446,25 @@ def _whole(node: Node) -> tuple[bool, int] | None:
     return None
 
 
-def _exclude(a: Node, b: Node) -> bool:
-    """Whether two conditions ask for different coordinates."""
-    same = a.op == b.op == "==" and a.args[0] is b.args[0] and a.args[0].op == "index"
-    return same and a.args[1].constant is not None and b.args[1].constant is not None and a.args[1] is not b.args[1]
+_MADE: dict[str, Callable[..., Node]] = {
+    "+": Algebra.add,
+    "-": Algebra.subtract,
+    "*": Algebra.multiply,
+    "/": Algebra.divide,
+    "negative": Algebra.negative,
+    "where": Algebra.where,
+}
+"""Operations that are made anew of other arguments."""
+
+
+def _place(condition: Node) -> tuple[str, Node | None, float] | None:
+    """A condition on coordinates' numbers as ``index < of + n`` or ``index == of + n``: the comparison, ``of`` and n."""
+    if condition.op not in ("<", "==") or condition.args[0].op != "index":
+        return None
+    offset, limit = condition.args[0].args[0], condition.args[1]
+    if limit.constant is not None:
+        return condition.op, None, limit.constant - offset
+    if limit.op in ("+", "-") and limit.args[1].constant is not None:
+        n = limit.args[1].constant
+        return condition.op, limit.args[0], (n if limit.op == "+" else -n) - offset
+    return condition.op, limit, -offset

@@ -19,10 +19,12 @@ from .derived import recorded_landscape, structure_key
 from .errors import TraceError, failed
 from .nodes import INTEGER, MASK, Graph, Level, Node
 from .recording import Callee, Recording, State, argument, now_of, own_columns, record
-from .text import Body, Writer, of_state, safe
+from .text import DEAR, Body, Writer, of_state, safe
 
 WIDE = 60
 """Lines' worth of operations from which on a method of a landscape is a function of its own on the CPU, and not inlined everywhere."""
+DEAR_OF_POINTS = 8.0
+"""Instructions from which on a landscape keeps a vector that it uses twice: CPU compilers compute long formulas again and again."""
 _GRADIENT = {
     "gradient": "gradient({})",
     "gradient.hessian_product": "gradient.hessian_product({}, {})",
@@ -199,8 +201,8 @@ def _state(part: Part) -> list[str]:
     return [*lines, "};"]
 
 
-def _written(part: Part, recording: Recording, calls: Mapping[str, str]) -> Body:
-    writer = Writer(calls, _taken(part), recording.graph.names)
+def _written(part: Part, recording: Recording, calls: Mapping[str, str], dear: float = DEAR) -> Body:
+    writer = Writer(calls, _taken(part), recording.graph.names, dear)
     return writer.write(recording.assignments, recording.result)
 
 
@@ -271,7 +273,7 @@ def _landscape(part: Part) -> str:
             calls |= {f"{f.name}.{name.rpartition('.')[2]}": text for name, text in called.items()}
     methods = []
     for name, recording in found.items():
-        body = _written(part, recording, calls)
+        body = _written(part, recording, calls, DEAR_OF_POINTS)
         methods.append(_of_a_landscape(name, body, recording.result))
     if "hessian_product" in found and "hessian_diagonal" not in found:
         methods.append(_DIAGONAL_BY_PRODUCTS)

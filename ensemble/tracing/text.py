@@ -92,8 +92,10 @@ class Body:
 class Writer:
     """Writes one method. ``calls``: how what is not recorded is called, with ``{}`` for its arguments."""
 
-    def __init__(self, calls: Mapping[str, str], taken: Iterable[str], names: Mapping[Node, str]) -> None:
-        self.calls, self.given = calls, names
+    def __init__(
+        self, calls: Mapping[str, str], taken: Iterable[str], names: Mapping[Node, str], dear: float = DEAR
+    ) -> None:
+        self.calls, self.given, self.dear = calls, names, dear
         self.taken = {*RESERVED, *taken}
         self.lines: list[str] = []
         self.named: dict[Node, str] = {}
@@ -137,7 +139,7 @@ class Writer:
         for node in nodes:
             own = OPERATIONS[node.op].cost if node.op in OPERATIONS else {"call": 100.0, "draw": 40.0}.get(node.op, 0.0)
             inside = sum(
-                0.0 if (self.uses[a] > 1 and costs[a] >= DEAR) or a.level < Level.VECTOR else costs[a]
+                0.0 if (self.uses[a] > 1 and costs[a] >= self.dear) or a.level < Level.VECTOR else costs[a]
                 for a in node.inputs
             )
             costs[node] = own + (inside if node.op not in ("call", *MOVERS) else 0.0)
@@ -158,7 +160,7 @@ class Writer:
         if moved:
             return "stored"
         if self.uses[node] > 1:
-            if cost >= DEAR or (passes > 1 and cost >= WORTH_KEEPING):
+            if cost >= self.dear or (passes > 1 and cost >= WORTH_KEEPING):
                 return "stored"
             return "named" if cost > 1 else "inline"
         return "inline"
