@@ -760,3 +760,62 @@ def test_rotations_take_float32_as_it_is():
     x = np.arange(6, dtype=np.float32)[None]
     assert rotate(x, frame).dtype == np.float32
     np.testing.assert_allclose(rotate_back(rotate(x, frame), frame), x, atol=1e-5)
+
+
+# ---- made of another
+
+
+def test_a_scaled_landscape_is_descended_like_its_base_at_another_rate():
+    run = {
+        "start": en.NormalCloud(0.5),
+        "instances": 8,
+        "steps": 50,
+        "backend": "numpy",
+        "dtype": "float64",
+        "progress": False,
+    }
+    base = en.Rosenbrock(dim=3)
+    scaled = en.simulate(landscape=en.Scaled(base, 4.0), optimizer=en.GradientDescent(1e-4), **run)
+    plain = en.simulate(landscape=base, optimizer=en.GradientDescent(4e-4), **run)
+    np.testing.assert_allclose(scaled.dataset["x"], plain.dataset["x"], rtol=1e-13)
+    down = en.Scaled(en.QuarticSaddle(dim=3, unstable=1), -2.0)
+    for point in down.stationary_points():
+        assert np.abs(down.gradient(np.array([point.x]))).max() < 1e-12
+        np.testing.assert_allclose(np.sort(point.curvatures), np.linalg.eigvalsh(down.hessian(point.x)), atol=1e-12)
+        assert point.index == (np.array(point.curvatures) < 0).sum()
+
+
+@pytest.mark.parametrize(
+    "outer", [np.tanh, lambda f: np.log(1.0 + f), lambda f: f**2 - 3.0 * f], ids=["tanh", "log", "square"]
+)
+def test_any_function_of_a_value_has_its_derivatives(outer, cpu):
+    landscape = en.Composed(outer, en.Rosenbrock(dim=4))
+    x = 0.3 * np.random.default_rng(1).normal(size=(6, 4))
+    h = 1e-6
+    slopes = [(landscape.value(x + h * e) - landscape.value(x - h * e))[:, 0] / (2 * h) for e in np.eye(4)]
+    np.testing.assert_allclose(landscape.gradient(x), np.stack(slopes, axis=1), rtol=1e-5, atol=1e-6)
+    whole = np.stack([landscape.hessian_product(x, np.tile(e, (6, 1))) for e in np.eye(4)])
+    np.testing.assert_allclose(whole, whole.transpose(2, 1, 0), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(landscape.hessian_diagonal(x), np.einsum("knk->nk", whole), rtol=1e-9, atol=1e-9)
+    given = {
+        "landscape": landscape,
+        "optimizer": en.HeavyBall(1e-4),
+        "noise": en.HessianAligned(10.0),
+        "start": en.NormalCloud(0.3),
+    }
+    ends = [
+        en.simulate(**given, instances=9, steps=9, backend=backend, math="precise", progress=False)
+        .dataset["x"]
+        .to_numpy()
+        for backend in ("numpy", "cpu")
+    ]
+    np.testing.assert_array_equal(*ends)
+
+
+def test_what_is_no_function_of_a_value_is_told():
+    with pytest.raises(ValueError, match=r"Composed\(outer=3\): give a function of one number"):
+        en.Composed(3, en.Rosenbrock())
+    with pytest.raises(ValueError, match="this is a function's name, which is all that a file keeps"):
+        en.Composed("tanh", en.Rosenbrock()).value(np.zeros((1, 2)))
+    with pytest.raises(ValueError, match=r"Scaled\(factor=0.0\): factor must be a number other than 0"):
+        en.Scaled(en.Rosenbrock(), 0.0)

@@ -1,6 +1,7 @@
 """Landscapes: functions to descend. Their twins are derived from them; those that are not lie in ``kernels/landscapes/``."""
 
 from .base import Landscape, StationaryPoint
+from .composed import Composed, Scaled
 from .deep_linear import DeepLinear
 from .factorizations import MatrixFactorization, PhaseRetrieval
 from .multimodal import Ackley, Griewank, Levy, Rastrigin, Schwefel, StyblinskiTang
@@ -20,6 +21,7 @@ __all__ = [
     "Beale",
     "Booth",
     "Cliff",
+    "Composed",
     "DeepLinear",
     "DegenerateSaddle",
     "DoubleWell",
@@ -40,6 +42,7 @@ __all__ = [
     "Rastrigin",
     "Rosenbrock",
     "Rotated",
+    "Scaled",
     "Schwefel",
     "SharpFlat",
     "SmoothSharpFlat",
