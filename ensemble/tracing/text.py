@@ -234,7 +234,8 @@ class Writer:
         if node.level == Level.VECTOR:
             kind = "const Vec" if stored and node.kind != MASK else "const auto"
         elif node.level == Level.INSTANCE:
-            kind = {MASK: "const mask", INTEGER: "const integer"}.get(node.kind, "const scalar")
+            # not const: what g++ makes of constant vectors' sums is a sixth slower
+            kind = {MASK: "const mask", INTEGER: "const integer"}.get(node.kind, "scalar")
             text = f"as_mask({text})" if node.kind == MASK else text
         else:
             kind = "const auto"
