@@ -251,7 +251,7 @@ def test_every_landscape_has_an_example():
     def kinds(base):
         return {c for sub in base.__subclasses__() for c in ({sub} if "value" in vars(sub) else set()) | kinds(sub)}
 
-    ours = {kind for kind in kinds(Landscape) if kind.__module__.startswith("ensemble.")}
+    ours = {kind for kind in kinds(Landscape) if kind.__module__.startswith("ensemble.landscapes.")}
     assert ours <= {type(example.landscape) for example in EXAMPLES}
     assert {kind.__name__ for kind in ours} <= set(landscapes.__all__)
 
