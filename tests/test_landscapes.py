@@ -220,6 +220,11 @@ def _examples():
         Example(MATRIX, lambda x, torch: factorization(x, torch, MATRIX)),
         Example(WAVES, lambda x, torch: phases(x, torch, WAVES), 1e-3),
         Example(NETWORK, lambda x, torch: network(x, torch, NETWORK)),
+        Example(en.Scaled(en.Rosenbrock(dim=4, b=2.0), -0.3), lambda x, torch: -0.3 * rosenbrock(x, b=2.0), 1e-3),
+        Example(
+            en.Composed(lambda f: np.log(1.0 + f), en.Rosenbrock(dim=4, b=2.0)),
+            lambda x, torch: torch.log(1.0 + rosenbrock(x, b=2.0)),
+        ),
     )
 
 
