@@ -1,4 +1,4 @@
-"""Events: predicates asked after each update; the first step at which one holds is recorded. Twins in ``kernels/events.cuh``."""
+"""Events: predicates asked after each update; the first step at which one holds is recorded."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from .arithmetic.primitive import primitive
 from .arithmetic.random import Random, Stream, round_keys
 from .arithmetic.vec import Array, direction, dot, length, radius_to_compare, rescaled, total
 from .landscapes.base import Landscape, StationaryPoint, listed_points
@@ -57,6 +58,7 @@ class Event(Part):
         raise TypeError(f"{type(self).__name__} does not say when it happens; define check(self, x, landscape, now).")
 
 
+@primitive
 def as_labels(found: Array) -> Array:
     """What :meth:`Event.check` says as labels, int32 (instances,): it may be a condition, or (instances, 1)."""
     return np.asarray(found).reshape(len(found)).astype(np.int32, copy=False)
@@ -97,7 +99,7 @@ class Crossed(Event):
     offset: float = number(0.0)
 
     def check(self, x: Array, landscape: Landscape, now: Any) -> Array:
-        return dot(x, self.normal * np.ones_like(x)) >= self.offset
+        return dot(self.normal, x) >= self.offset
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class LeftSlab(Event):
     half_width: float = number(domain=POSITIVE)
 
     def check(self, x: Array, landscape: Landscape, now: Any) -> Array:
-        return np.abs(dot(x, self.normal * np.ones_like(x))) >= self.half_width
+        return np.abs(dot(self.normal, x)) >= self.half_width
 
 
 @dataclass(frozen=True)
@@ -261,14 +263,6 @@ def _check_inner(part: Event, name: str) -> None:
         )
 
 
-def _inside(now: Any, name: str) -> Any:
-    """``now`` as the event in field ``name`` sees it: with its own columns, where it has any."""
-    own = getattr(now, name, now)
-    if own is not now:
-        own.shown = now.shown
-    return own
-
-
 @dataclass(frozen=True)
 class _Two(Event):
     def validate(self) -> None:
@@ -286,8 +280,10 @@ class _Two(Event):
         return whole if stop else dataclasses.replace(whole, stop=stop)
 
     def _both(self, x: Array, landscape: Landscape, now: Any) -> tuple[Array, Array]:
-        a = as_labels(self.first.check(x, landscape, _inside(now, "first")))  # type: ignore[attr-defined]
-        return a, as_labels(self.second.check(x, landscape, _inside(now, "second")))  # type: ignore[attr-defined]
+        both: Any = self
+        first, second = (None, None) if now is None else (now.first, now.second)
+        a = as_labels(both.first.check(x, landscape, first))
+        return a, as_labels(both.second.check(x, landscape, second))
 
 
 @dataclass(frozen=True)
@@ -348,5 +344,6 @@ class Reported(Event):
         return self.event.labels
 
     def check(self, x: Array, landscape: Landscape, now: Any) -> Array:
-        shown = x if now is None else now.shown  # a start is only looked at: nothing has been averaged
-        return self.event.check(shown, landscape, _inside(now, "event"))
+        if now is None:  # a start is only looked at: nothing has been averaged
+            return self.event.check(x, landscape, None)
+        return self.event.check(now.shown, landscape, now.event)

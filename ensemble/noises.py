@@ -1,4 +1,4 @@
-"""Gradient noise: what the optimizer sees in place of the exact gradient. Twins in ``kernels/noises.cuh``.
+"""Gradient noise: what the optimizer sees in place of the exact gradient.
 
 Every noise but :class:`Spikes` draws for each coordinate by itself, and consumes the same random words at each step whatever
 they turn out to be. Noises may be added: ``Gaussian(0.1) + AlphaStable(1.5, 0.01)`` (:class:`Superposition`).
@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -62,8 +61,6 @@ class Noise(Part):
 class NoNoise(Noise):
     """The exact gradient."""
 
-    pointwise = True
-
     def apply(self, x: Array, gradient: Array, landscape: Landscape, now: Any) -> Array:
         return gradient
 
@@ -77,8 +74,6 @@ class Gaussian(Noise):
     is ``D = lr sigma^2 / 2``.
     """
 
-    pointwise = True
-
     sigma: Any = scheduled(domain=NOT_NEGATIVE)
 
     def apply(self, x: Array, gradient: Array, landscape: Landscape, now: Any) -> Array:
@@ -88,8 +83,6 @@ class Gaussian(Noise):
 @dataclass(frozen=True)
 class DiagonalGaussian(Noise):
     """Gaussian noise with a size for each coordinate, ``g_k + sigma_k z_k``. It sees the same z as :class:`Gaussian`."""
-
-    pointwise = True
 
     sigma: Any = vector(domain=NOT_NEGATIVE)
 
@@ -107,8 +100,6 @@ class HessianAligned(Noise):
     it is the diagonal of that, without the correlations. ``batch`` may be a schedule.
     """
 
-    pointwise = True
-
     batch: Any = scheduled(domain=POSITIVE)
 
     def columns(self, t: NDArray[np.float64], prefix: str = "") -> Iterator[tuple[str, NDArray[np.float64]]]:
@@ -124,8 +115,6 @@ class Multiplicative(Noise):
     """Noise in proportion to the gradient, ``g_k (1 + sigma z_k)``: it vanishes at stationary points, as where a model
     interpolates its data.
     """
-
-    pointwise = True
 
     sigma: float = number(domain=NOT_NEGATIVE)
 
@@ -240,8 +229,6 @@ class Spikes(Noise):
     gradients of Reddi et al. (2018), example 1. Below probability 1/(1 + size) every gradient keeps its direction.
     """
 
-    pointwise = True
-
     probability: float = number(domain=FRACTION)
     size: float = number(domain=NOT_NEGATIVE)
 
@@ -291,7 +278,8 @@ def places(noise: Noise) -> int:
     return sum(not isinstance(part, Superposition) for part in nested(noise))
 
 
-def _inside(now: Any, name: str, place: int) -> SimpleNamespace:
-    """``now`` as the noise in field ``name`` sees it: with its own columns, where it has any, and draws."""
-    own = vars(getattr(now, name, SimpleNamespace()))
-    return SimpleNamespace(**own | {"t": now.t, "random": now.random.of_place(place), "landscape": now.landscape})
+def _inside(now: Any, name: str, place: int) -> Any:
+    """``now`` as the noise in field ``name`` sees it, with draws of its own."""
+    seen = getattr(now, name).within(now)
+    seen.random = now.random.of_place(place)
+    return seen

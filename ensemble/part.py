@@ -1,7 +1,7 @@
 """Part: the immutable values an experiment is made of, and how a kernel sees them.
 
 A part is a frozen dataclass. Its fields are declared with the functions below; what is evaluated inside the step has
-a CUDA twin, a struct of the same name with the same fields in the same order:
+a CUDA twin, a struct with the same fields in the same order, derived from its methods (``tracing/``) or brought along:
 
 * ``number``    one real, packed into the struct; may be a :func:`~ensemble.grids.grid`;
 * ``vector``    one number for each coordinate, or one for all (then packed like a number) where that means one thing; may be a grid;
@@ -71,6 +71,7 @@ __all__ = [
     "flag",
     "inner",
     "nested",
+    "now_for",
     "number",
     "plain",
     "put_column",
@@ -89,10 +90,11 @@ class Part(Value):
     integers: ClassVar[tuple[str, ...]] = ()
     """Names of the per-instance whole-number state, likewise."""
     scratch: ClassVar[int] = 0
-    """Vectors that a step holds at once beyond the iterate, its state and one gradient: a group of lanes has room for them."""
+    """Of a class that brings its own struct: vectors that a step holds at once beyond the iterate, its state and one gradient. A group
+    of lanes has room for them. Where the struct is derived, so is this."""
     pointwise: ClassVar[bool] = False
-    """Whether what the CUDA twin does in a step to one coordinate depends on no other; for a landscape: its derivatives and its
-    projection, not its value. A wrapper says it of what it adds."""
+    """Of a class that brings its own struct: whether what it does in a step to one coordinate depends on no other; for a landscape: its
+    derivatives and its projection, not its value. A wrapper says it of what it adds. Where the struct is derived, so is this."""
 
     kernel: ClassVar[str | Path] = ""
     """The CUDA struct of a class that is not the library's: its text, or a path to a file beside the class (``classes.py``)."""
@@ -222,11 +224,6 @@ class Part(Value):
                 vectors, integers = vectors + more[0], integers + more[1]
         return vectors, integers
 
-    def vectors_held(self) -> int:
-        """Vectors that a step holds beside the iterate: those kept between steps, and those it works with."""
-        inside = [getattr(self, f.name).vectors_held() for f in fields(self) if f.metadata.get("kind") == "inner"]
-        return len(self.vectors) + self.scratch + sum(inside)
-
     def describe(self) -> dict[str, Any]:
         """Every field, as plain values, and whose they are: what provenance stores."""
         result: dict[str, Any] = {"part": classes.full_name(type(self))}
@@ -252,12 +249,39 @@ def nested(part: Part) -> Iterator[Part]:
             yield from nested(getattr(part, f.name))
 
 
+class Inside(SimpleNamespace):
+    """What a part that another wraps sees of a step: its own columns, and of the rest what the other sees."""
+
+    def __init__(self, outer: Any) -> None:
+        super().__init__()
+        self._outer = outer
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("t", "random", "landscape", "shown"):
+            return getattr(self._outer, name)
+        raise AttributeError(name)
+
+    def within(self, outer: Any) -> Inside:
+        """The same as a part sees it whose ``now`` is ``outer``."""
+        made = Inside(outer)
+        for name, value in vars(self).items():
+            if name != "_outer":
+                setattr(made, name, value.within(made) if isinstance(value, Inside) else value)
+        return made
+
+
+def now_for(part: Part, now: Any) -> Any:
+    """``now`` with what each part that ``part`` wraps sees of it, under its field's name."""
+    for f in fields(part):
+        if f.metadata.get("kind") == "inner":
+            setattr(now, f.name, now_for(getattr(part, f.name), Inside(now)))
+    return now
+
+
 def put_column(now: Any, path: str, value: Any) -> None:
     """Puts a column where the part sees it: ``now.lr``, or ``now.base.lr`` for a part that another wraps."""
     *inside, name = path.split(".")
     for part in inside:
-        if not hasattr(now, part):
-            setattr(now, part, SimpleNamespace(t=now.t, random=now.random))
         now = getattr(now, part)
     setattr(now, name, value)
 

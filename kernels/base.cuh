@@ -54,18 +54,22 @@
 
 #if defined(__CUDACC__)
 #define HD __device__ __forceinline__
+#define INLINED
 #define UNROLL _Pragma("unroll")
 #define ROLLED _Pragma("unroll 1")
 #elif defined(ENSEMBLE_EMULATED)
 #define HD inline
+#define INLINED
 #define UNROLL
 #define ROLLED
 #elif defined(__clang__)
 #define HD inline __attribute__((always_inline))
+#define INLINED __attribute__((always_inline))
 #define UNROLL _Pragma("unroll")
 #define ROLLED
 #else
 #define HD inline __attribute__((always_inline))
+#define INLINED __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 8")
 #define ROLLED
 #endif

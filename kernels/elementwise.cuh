@@ -45,6 +45,15 @@ HD auto ratio_of(const A& a, const B& b) {
         return a / b;
     }
 }
+// What is 0 where it is undecided, a 0/0, which nothing but eps = 0 brings about.
+template <class M, class A>
+HD auto settled(M&& undecided, A&& value) {
+    if constexpr (ENSEMBLE_NO_EPSILON) {
+        return where(static_cast<M&&>(undecided), real(0), static_cast<A&&>(value));
+    } else {
+        return make_operand<A>(static_cast<A&&>(value));
+    }
+}
 
 // As NumPy's maximum and minimum: NaN where one of the two is.
 HD scalar maximum_of(const scalar& a, const scalar& b) { return where((a >= b) | (a != a), a, b); }

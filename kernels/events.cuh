@@ -1,8 +1,9 @@
-// Events: the twins of ensemble/events.py. check() is asked after each update; it returns a label, 0 where nothing holds.
+// Events that are written by hand. check() is asked after each update; it returns a label, 0 where nothing holds.
 #pragma once
 #include "base/arrays.cuh"
 #include "random.cuh"
 
+// By hand, since the loop knows it by its name and asks nothing.
 struct Never {
     enum Column { columns };
     template <class Landscape, class Now>
@@ -11,51 +12,7 @@ struct Never {
     }
 };
 
-template <class Center>
-struct LeftBall {
-    number radius;
-    Center center;
-    number scale, radius_squared;
-    enum Column { columns };
-    template <class Landscape, class Now>
-    HD integer check(const Vec& x, const Landscape&, const Now&) const {
-        auto away = scale * x - scale * center;
-        return where(sum(away * away) >= radius_squared, integer_of(1), integer_of(0));
-    }
-};
-
-template <class Normal>
-struct Crossed {
-    Normal normal;
-    number offset;
-    enum Column { columns };
-    template <class Landscape, class Now>
-    HD integer check(const Vec& x, const Landscape&, const Now&) const {
-        return where(dot(normal, x) >= offset, integer_of(1), integer_of(0));
-    }
-};
-
-template <class Normal>
-struct LeftSlab {
-    Normal normal;
-    number half_width;
-    enum Column { columns };
-    template <class Landscape, class Now>
-    HD integer check(const Vec& x, const Landscape&, const Now&) const {
-        return where(absolute(dot(normal, x)) >= half_width, integer_of(1), integer_of(0));
-    }
-};
-
-struct Below {
-    number value;
-    enum Column { columns };
-    template <class Landscape, class Now>
-    HD integer check(const Vec& x, const Landscape& landscape, const Now& now) const {
-        return where(landscape.value(x, now) <= value, integer_of(1), integer_of(0));
-    }
-};
-
-// minima is (wells, dim); the label is the first that is near, from 1
+// By hand, since its loop over any number of wells stays rolled. minima is (wells, dim); the label is the first that is near, from 1.
 template <int wells>
 struct NearMinimum {
     Array minima;
@@ -73,17 +30,7 @@ struct NearMinimum {
     }
 };
 
-struct GradientBelow {
-    number eps;
-    number scale, eps_squared;
-    enum Column { columns };
-    template <class Landscape, class Now>
-    HD integer check(const Vec& x, const Landscape& landscape, const Now& now) const {
-        Vec g = scale * landscape.gradient(x, now);
-        return where(dot(g, g) <= eps_squared, integer_of(1), integer_of(0));
-    }
-};
-
+// By hand, since its loops stay rolled, and a branch spares most steps the search for the lowest curvature.
 template <int iterations>
 struct SecondOrderStationary {
     number eps, rho;
@@ -125,44 +72,5 @@ struct SecondOrderStationary {
         integer label = integer_of(0);
         if (any(flat)) label = where(flat & as_mask(lowest(x, landscape, now) >= level), integer_of(1), integer_of(0));
         return label;
-    }
-};
-
-// The label of the first; where there is none the second's, after the first's `labels`.
-template <class First, class Second, int labels>
-struct AnyOf {
-    First first;
-    Second second;
-    enum Column { columns = int(First::columns) + int(Second::columns) };
-    template <class Landscape, class Now>
-    HD integer check(const Vec& x, const Landscape& landscape, const Now& now) const {
-        integer a = first.check(x, landscape, now);
-        integer b = second.check(x, landscape, now.template after<int(First::columns)>());
-        return where(a != integer_of(0), a, where(b != integer_of(0), b + integer_of(labels), b));
-    }
-};
-
-// The label of the first, where the second holds, too.
-template <class First, class Second>
-struct AllOf {
-    First first;
-    Second second;
-    enum Column { columns = int(First::columns) + int(Second::columns) };
-    template <class Landscape, class Now>
-    HD integer check(const Vec& x, const Landscape& landscape, const Now& now) const {
-        integer a = first.check(x, landscape, now);
-        integer b = second.check(x, landscape, now.template after<int(First::columns)>());
-        return where(b != integer_of(0), a, integer_of(0));
-    }
-};
-
-// An event of the point that the optimizer reports.
-template <class Inner>
-struct Reported {
-    Inner event;
-    enum Column { columns = int(Inner::columns) };
-    template <class Landscape, class Now>
-    HD integer check(const Vec&, const Landscape& landscape, const Now& now) const {
-        return event.check(now.shown, landscape, now);
     }
 };

@@ -1,53 +1,10 @@
-// Gradient noise: the twins of ensemble/noises.py. apply() turns the exact gradient at y into what the optimizer sees;
-// every call within one step sees the same draw.
+// Gradient noise that is written by hand. apply() turns the exact gradient at y into what the optimizer sees; every call within
+// one step sees the same draw.
 #pragma once
 #include "random.cuh"
 
-struct NoNoise {
-    enum Column { columns };
-    template <class G, class Landscape, class Now>
-    HD auto apply(const Vec&, G&& gradient, const Landscape&, const Now&) const {
-        return make_operand<G>(static_cast<G&&>(gradient));
-    }
-};
-
-struct Gaussian {
-    enum Column { sigma, columns };
-    template <class G, class Landscape, class Now>
-    HD auto apply(const Vec&, G&& gradient, const Landscape&, const Now& now) const {
-        return static_cast<G&&>(gradient) + now[sigma] * Normals(now.random, NOISE);
-    }
-};
-
-template <class Sigma>
-struct DiagonalGaussian {
-    Sigma sigma;
-    enum Column { columns };
-    template <class G, class Landscape, class Now>
-    HD auto apply(const Vec&, G&& gradient, const Landscape&, const Now& now) const {
-        return static_cast<G&&>(gradient) + sigma * Normals(now.random, NOISE);
-    }
-};
-
-struct HessianAligned {
-    enum Column { share, columns };  // share: 1/batch
-    template <class G, class Landscape, class Now>
-    HD auto apply(const Vec& y, G&& gradient, const Landscape& landscape, const Now& now) const {
-        return static_cast<G&&>(gradient) +
-               sqrt(abs(landscape.hessian_diagonal(y, now.landscape())) * now[share]) * Normals(now.random, NOISE);
-    }
-};
-
-struct Multiplicative {
-    number sigma;
-    enum Column { columns };
-    template <class G, class Landscape, class Now>
-    HD auto apply(const Vec&, G&& gradient, const Landscape&, const Now& now) const {
-        return static_cast<G&&>(gradient) * (sigma * Normals(now.random, NOISE) + real(1));
-    }
-};
-
-// One number per coordinate from one word of its own, or from two: Law::words says how many, Law::deviate what it makes.
+// Laws by hand, since they take words apart: one number per coordinate from one word of its own, or from two. Law::words says how
+// many, Law::deviate what it makes.
 template <class Law>
 struct Deviates : Expression {
     static constexpr bool pointwise = true;
@@ -134,24 +91,13 @@ struct AlphaStable {
     }
 };
 
-struct Spikes {
-    number probability, size;
-    number spike, usual;
-    enum Column { columns };
-    template <class G, class Landscape, class Now>
-    HD auto apply(const Vec&, G&& gradient, const Landscape&, const Now& now) const {
-        scalar factor =
-            where(uniform_of_instance(now.random, NOISE) <= probability, broadcast(spike), broadcast(usual));
-        return static_cast<G&&>(gradient) * factor;
-    }
-};
-
-// g and the deviations of both from it.
+// By hand, since each of the two draws at a place of its own: g and the deviations of both from it.
 template <class First, class Second, int places_of_first>
 struct Superposition {
     First first;
     Second second;
     enum Column { columns = int(First::columns) + int(Second::columns) };
+    static constexpr int places = places_of<First> + places_of<Second>;
     template <class G, class Landscape, class Now>
     HD Vec apply(const Vec& y, G&& gradient, const Landscape& landscape, const Now& now) const {
         Vec g = static_cast<G&&>(gradient);
@@ -160,5 +106,3 @@ struct Superposition {
                (second.apply(y, g, landscape, now.template after<int(First::columns), places_of_first>(own)) - g);
     }
 };
-template <class First, class Second, int places_of_first>
-constexpr int places_of<Superposition<First, Second, places_of_first>> = places_of<First> + places_of<Second>;

@@ -19,9 +19,21 @@ enum Stream : unsigned {
 };
 
 constexpr unsigned PLACE_STRIDE = 16;
-// How many noises there are in a noise, each of which draws for itself: more than one in a sum.
+// How many noises there are in a noise, each of which draws for itself: more than one in those that say so.
+template <class T>
+struct when_there {
+    using type = int;
+};
+template <class Noise, class = int>
+struct NoisesIn {
+    static constexpr int count = 1;
+};
 template <class Noise>
-constexpr int places_of = 1;
+struct NoisesIn<Noise, typename when_there<decltype(Noise::places)>::type> {
+    static constexpr int count = Noise::places;
+};
+template <class Noise>
+constexpr int places_of = NoisesIn<Noise>::count;
 
 constexpr int philox_rounds = 10;
 struct RoundKeys {  // derived on the host once: two words for each round

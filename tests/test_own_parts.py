@@ -223,7 +223,7 @@ def test_a_kernel_may_lie_in_a_file_beside_its_class_and_is_read_anew_by_the_nex
     text = own_parts.HeavyBall.kernel
     source = 'import own_parts\nfrom pathlib import Path\nclass HeavyBall(own_parts.HeavyBall):\n    kernel = Path("ball.cuh")\n'
     (tmp_path / "mine_beside.py").write_text(source)
-    (tmp_path / "ball.cuh").write_text('#include "optimizers/wrappers.cuh"\n' + text)
+    (tmp_path / "ball.cuh").write_text('#include "optimizers/curvature.cuh"\n' + text)
     monkeypatch.syspath_prepend(tmp_path)
     import mine_beside
 

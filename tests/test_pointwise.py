@@ -1,4 +1,4 @@
-"""Parts that say that they treat every coordinate by itself do, so that windows of an instance may advance alone."""
+"""Parts of which it follows, or that say, that they treat every coordinate by itself do: windows of an instance may advance alone."""
 
 from __future__ import annotations
 
@@ -11,18 +11,30 @@ import numpy as np
 import pytest
 from device_runs import differences, program, run, same_bits
 from emulated import COMPILERS, EmulatedEngine
-from parts import combined, kinds
+from parts import combined, example, kinds, variants
 
 from ensemble.backends.numpy import NumpyEngine
 from ensemble.backends.program import Program, State
+from ensemble.backends.twins import pointwise, vectors_held
 from ensemble.events import Never
 from ensemble.landscapes import DoubleWell, QuarticSaddle, Rosenbrock
 from ensemble.noises import AlphaStable, HessianAligned
-from ensemble.optimizers import Clip, GradientDescent, HeavyBall, PerturbedGD, SaddleFreeNewton
+from ensemble.optimizers import (
+    SAM,
+    SGLD,
+    Adadelta,
+    Adai,
+    Clip,
+    GradientDescent,
+    HeavyBall,
+    Lion,
+    PerturbedGD,
+    SaddleFreeNewton,
+)
 from ensemble.part import Part, nested
 
 KINDS = {
-    role: [kind for kind in kinds(role) if kind.pointwise and kind is not HessianAligned]
+    role: [kind for kind in kinds(role) if pointwise(example(kind)) and kind is not HessianAligned]
     for role in ("landscape", "optimizer", "noise")
 }
 KINDS["noise"].append(HessianAligned)
@@ -84,6 +96,23 @@ def test_a_program_is_pointwise_where_all_of_it_is() -> None:
     assert not program(Rosenbrock(dim=6), HeavyBall(0.1)).pointwise
     assert not program(QuarticSaddle(dim=6), Clip(HeavyBall(0.1))).pointwise
     assert not program(DoubleWell(dim=6), PerturbedGD(lr=0.1, radius=0.5, g_thres=2.5, t_thres=5)).pointwise
+
+
+def test_what_follows_from_a_step_is_what_was_said_by_hand() -> None:
+    coupled = {
+        type(p).__name__
+        for role in ("optimizer", "noise")
+        for k in kinds(role)
+        for p in (example(k), *variants(k))
+        if not pointwise(p)
+    }
+    assert coupled == {"Adai", "Clip", "Newton", "PerturbedGD", "SAM"}
+    held = {
+        optimizer: vectors_held(optimizer) - len(optimizer.vectors)
+        for optimizer in (Adai(), SGLD(0.1, 1.0), Lion(), Adadelta())
+    }
+    assert [*held.values()] == [1, 1, 0, 0]  # its gradient, while a sum is taken; its draws
+    assert vectors_held(SAM(GradientDescent(0.1))) == 1  # the point where its second gradient is taken
 
 
 @pytest.mark.slow

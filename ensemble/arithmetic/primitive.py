@@ -56,12 +56,16 @@ def primitive(function: F) -> F:
                 return argument.recorded(name, *arguments, *options.values())
             if isinstance(argument, np.ndarray) and type(argument) is not np.ndarray:
                 seen = type(argument)
-        if name in _OVER_COORDINATES and any(getattr(a, "ndim", 0) == 1 for a in arguments):
+        if name in _OVER_COORDINATES and max((getattr(a, "ndim", 0) for a in arguments), default=0) == 1:
             return _of_point(name, function, arguments, options)
         if seen is None:
             return function(*arguments, **options)
         plain = (a.view(np.ndarray) if isinstance(a, np.ndarray) else a for a in arguments)
         found = function(*plain, **options)
-        return np.asarray(found).view(seen) if isinstance(found, (np.ndarray, np.generic)) else found
+        return tuple(_seen(f, seen) for f in found) if isinstance(found, tuple) else _seen(found, seen)
 
     return called  # type: ignore[return-value]
+
+
+def _seen(found: Any, kind: type[np.ndarray[Any, Any]]) -> Any:
+    return np.asarray(found).view(kind) if isinstance(found, (np.ndarray, np.generic)) else found

@@ -137,6 +137,7 @@ class Rescaling:
 _RESCALING = {4: Rescaling(2.0**-74, 2.0**-96), 8: Rescaling(2.0**-900, 2.0**-700)}
 
 
+@primitive
 def rescaled(v: Array) -> tuple[Array, Array, Array]:
     """``v / unit`` (instances, dim), its length and ``unit`` (instances, 1): 1 but where the squares of v overflow or vanish."""
     with np.errstate(all="ignore"):

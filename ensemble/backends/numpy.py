@@ -16,7 +16,7 @@ from ..arithmetic.primitive import computed_in
 from ..arithmetic.random import Random, Stream
 from ..classes import in_library
 from ..events import as_labels
-from ..part import Part, put_column
+from ..part import Part, now_for, put_column
 from .memory import available_memory
 from .program import DIVERGED_BEYOND, ROLES, Engine, Meanwhile, Program, Ring, State, Steps
 
@@ -172,7 +172,7 @@ class NumpyEngine(Engine):
             return parts, configuration, self._random(program, ids, offset)
 
         def now_of(role: str, configuration: NDArray[Any], t: int, random: Random) -> SimpleNamespace:
-            now = SimpleNamespace(t=t, random=random)
+            now = now_for(program.part(role), SimpleNamespace(t=t, random=random))
             for k, (owner_role, path) in enumerate(program.column_names):
                 if owner_role != role:
                     continue

@@ -18,7 +18,7 @@ from ..part import Part, nested
 from ..words import told
 from .cached import cached_property
 from .columns import Tabled, distinct, packed_columns
-from .twins import cpp_type
+from .twins import cpp_type, pointwise, vectors_held
 
 Meanwhile = Callable[[], None]
 Steps = int | NDArray[np.int32]
@@ -75,14 +75,13 @@ class Program:
     @property
     def registers_held(self) -> int:
         """Registers of 32 bits that a step holds for each coordinate."""
-        held = 1 + self.part("optimizer").vectors_held() + self.part("noise").vectors_held()
+        held = 1 + vectors_held(self.part("optimizer")) + vectors_held(self.part("noise"))
         return held * self.dtype.itemsize // 4
 
     @property
     def pointwise(self) -> bool:
         """Whether a step treats every coordinate by itself: landscape, optimizer and noise, and all that they wrap."""
-        parts = (part for role in ("landscape", "optimizer", "noise") for part in nested(self.part(role)))
-        return all(part.pointwise for part in parts) and not self.slots[1]
+        return not self.slots[1] and all(pointwise(self.part(role)) for role in ("landscape", "optimizer", "noise"))
 
     @cached_property
     def has_own_parts(self) -> bool:

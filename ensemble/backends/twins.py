@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..classes import digest, in_library, kernel_text
-from ..part import Part
-from ..tracing import TraceError, struct_of, structure_key
+from ..part import Part, nested
+from ..tracing import Struct, TraceError, derived_struct, structure_key
 from ..tracing.text import safe
 from . import sources
 
@@ -40,8 +40,13 @@ class Twin:
     kind: type
     text: str
     header: str
-    derived: bool = False
-    """Whether the text follows from the class's methods, for structure fields as they are."""
+    found: Struct | None = None
+    """What follows from the class's methods, for structure fields as they are, where the text does."""
+
+    @property
+    def derived(self) -> bool:
+        """Whether the text follows from the class's methods."""
+        return self.found is not None
 
     @property
     def digest(self) -> str:
@@ -90,20 +95,54 @@ _DERIVED: dict[Any, Twin] = {}
 
 
 def _derived(part: Part) -> Twin:
-    """The struct that follows from the methods of a part."""
+    """The struct that follows from the methods of a part, or of the class that it derives from and changes nothing of."""
+    part = _as_base(part)
     key = structure_key(part)
     if key not in _DERIVED:
         kind = type(part)
         if not kind.kernel_header:
             raise NoTwinError(f"{kind.__name__} is no part that a step sees.")
         try:
-            text = struct_of(part)
+            found = derived_struct(part)
         except TraceError as error:
             raise NoTwinError(f"{kind.__name__} cannot run on cpu and cuda: {error}"[:300]) from None
         if len(_DERIVED) >= MOST_DERIVED:
             _DERIVED.clear()
-        _DERIVED[key] = Twin(kind, f'#include "elementwise.cuh"\n{text}', kind.kernel_header, derived=True)
+        _DERIVED[key] = Twin(kind, f'#include "elementwise.cuh"\n{found.text}', kind.kernel_header, found)
     return _DERIVED[key]
+
+
+def pointwise(part: Part) -> bool:
+    """Whether what a part, and all that it wraps, does in a step to one coordinate depends on no other; of a landscape: what its
+    derivatives and its projection do.
+
+    Raises:
+        NoTwinError: as :func:`twin_of`.
+    """
+    found = ((p, twin_of(p).found) for p in nested(part))
+    return all(p.pointwise if of is None else of.pointwise for p, of in found)
+
+
+def vectors_held(part: Part) -> int:
+    """Vectors that a step holds beside the iterate: those that the part and all that it wraps keep between steps, and those it
+    works with.
+
+    Raises:
+        NoTwinError: as :func:`twin_of`.
+    """
+    found = ((p, twin_of(p).found) for p in nested(part))
+    return sum(len(p.vectors) + (p.scratch if of is None else of.held) for p, of in found)
+
+
+def _as_base(part: Part) -> Part:
+    """The part as one of the library's class that its own derives from, where that changes nothing of a step."""
+    kind = type(part)
+    base = next((b for b in kind.__mro__ if in_library(b) and issubclass(b, Part) and not _changed(kind, b)), kind)
+    if base is kind:
+        return part
+    made: Part = object.__new__(base)
+    made.__dict__.update(part.__dict__)
+    return made
 
 
 def _changed(kind: type, base: type) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from ..backends import twins
 from ..events import Event
 from ..functions import Function
 from ..landscapes import Landscape, QuarticSaddle
@@ -58,10 +59,18 @@ def check(part: Part, *, dim: int | None = None, landscape: Landscape | None = N
         if isinstance(part, Function):
             findings.append(as_written(part, points_of(program_of(part, part, "float64", 3), part)[0][:3]))
         findings.append(same_again(program, part))
-        if all(p.pointwise for p in nested(part)) and not isinstance(part, Event) and program.dim > 1:
+        if not isinstance(part, Event) and program.dim > 1 and _says_pointwise(part):
             findings.append(pointwise(program, part))
         findings += structs(part, landscape)
     return Check(part, tuple(findings))
+
+
+def _says_pointwise(part: Part) -> bool:
+    """Whether a part says, or it follows from its methods, that no coordinate feels another."""
+    try:
+        return all(p.pointwise for p in nested(part)) or twins.pointwise(part)
+    except ValueError:  # no struct, of which more is said
+        return False
 
 
 def _length(part: Part) -> int | None:

@@ -24,8 +24,6 @@ class Rastrigin(Landscape):
     there are 11^dim minima in [-5.12, 5.12]^dim.
     """
 
-    pointwise = True
-
     dim: int = structure(2, low=1)
     A: float = number(10.0, POSITIVE)
 
@@ -151,8 +149,6 @@ class StyblinskiTang(Landscape):
     dim 4; above, those with one kind in all coordinates.
     """
 
-    pointwise = True
-
     dim: int = structure(2, low=1)
 
     def value(self, x: Array, now: Any = None) -> Array:
@@ -243,8 +239,6 @@ class Schwefel(Landscape):
     Schwefel (1981), problem 2.26. In [-500, 500]^dim the minimum is 0 at x_k = 420.9687463599820, far from the next best; outside
     the box f has no lower bound. The second derivative has a pole at 0 and is taken as 0 there: no smoothness constant.
     """
-
-    pointwise = True
 
     dim: int = structure(2, low=1)
 

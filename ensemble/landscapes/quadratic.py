@@ -22,8 +22,6 @@ class Quadratic(Landscape):
     stationary point where no h is 0, its index the number of negative h.
     """
 
-    pointwise = True
-
     curvature: Any = vector()
     dim: int | None = structure(None, low=1)
 

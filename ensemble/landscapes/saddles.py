@@ -24,8 +24,6 @@ class QuarticSaddle(Landscape):
     ``-unstable gamma^2/4``; there the unstable directions have curvature ``2 gamma``.
     """
 
-    pointwise = True
-
     dim: int = structure(low=1)
     unstable: int = structure(1, low=0)
     gamma: float = number(1.0, POSITIVE)
@@ -145,8 +143,6 @@ class DegenerateSaddle(Landscape):
     a lower bound; with ``confinement = c > 0`` there are minima at ``x_0 = +-1/sqrt(c)`` of value ``-1/(12 c^2)``, with curvature
     2/c along x_0.
     """
-
-    pointwise = True
 
     dim: int = structure(2, low=1)
     stiffness: float = number(1.0, POSITIVE)

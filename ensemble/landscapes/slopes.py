@@ -144,8 +144,6 @@ class PolyakLojasiewicz(Landscape):
     (:attr:`pl_constant`), gradient Lipschitz with L = 8, curvatures from -4 to 8; the minimum 0 at 0 is the only stationary point.
     """
 
-    pointwise = True
-
     dim: int = structure(1, low=1)
 
     smooth_everywhere = True

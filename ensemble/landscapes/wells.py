@@ -21,8 +21,6 @@ class DoubleWell(Landscape):
     Minima at ``x_0 = +-1`` of value 0 and curvature 2 along x_0; a saddle of height 1/4 and curvature -1 at 0.
     """
 
-    pointwise = True
-
     dim: int = structure(1, low=1)
     stiffness: float = number(1.0)
 

@@ -1,8 +1,9 @@
-"""Optimizers. Twins in ``kernels/optimizers/``, files and fields in the same order."""
+"""Optimizers."""
 
 from . import adaptive, base, curvature, descent, wrappers
 from .adaptive import *
 from .base import *
+from .base import Passed as Passed
 from .curvature import *
 from .descent import *
 from .wrappers import *

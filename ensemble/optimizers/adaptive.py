@@ -1,4 +1,4 @@
-"""Methods that scale each coordinate by its own gradients. Twins in ``kernels/optimizers/adaptive.cuh``."""
+"""Methods that scale each coordinate by its own gradients."""
 
 from __future__ import annotations
 
@@ -39,6 +39,12 @@ def quotient(a: Array, b: Array, eps: Any) -> Array:
     return a / b if np.all(eps) else a / np.where(a == 0, b.dtype.type(1), b)
 
 
+@primitive
+def settled(undecided: Array, value: Array, eps: Any) -> Array:
+    """``value``, and 0 where ``undecided`` holds: a 0/0, which nothing but eps = 0 brings about."""
+    return value if np.all(eps) else np.where(undecided, value.dtype.type(0), value)
+
+
 @dataclass(frozen=True)
 class AdaGrad(Optimizer):
     """AdaGrad: ``s <- s + g^2; x <- x - lr g / sqrt(s + eps)``.
@@ -48,8 +54,6 @@ class AdaGrad(Optimizer):
 
     With ``eps = 0``: 0/0 is taken as 0, so that a coordinate whose gradients have all been 0 stays where it is.
     """
-
-    pointwise = True
 
     lr: Any = scheduled(1e-2, NOT_NEGATIVE)
     eps: float = number(1e-10, NOT_NEGATIVE)
@@ -70,8 +74,6 @@ class AdaGradRMS(Optimizer):
 
     With ``eps = 0``: 0/0 is taken as 0, so that a coordinate whose gradients have all been 0 stays where it is.
     """
-
-    pointwise = True
 
     lr: Any = scheduled(1e-2, NOT_NEGATIVE)
     eps: float = number(1e-10, NOT_NEGATIVE)
@@ -95,8 +97,6 @@ class RMSProp(Optimizer):
 
     With ``eps = 0``: 0/0 is taken as 0, so that a coordinate whose gradients have all been 0 stays where it is.
     """
-
-    pointwise = True
 
     lr: Any = scheduled(1e-3, NOT_NEGATIVE)
     rho: float = number(0.9, FRACTION)
@@ -122,8 +122,6 @@ class RMSPropMomentum(Optimizer):
 
     With ``eps = 0``: 0/0 is taken as 0, so that a coordinate whose gradients have all been 0 stays where it is.
     """
-
-    pointwise = True
 
     lr: Any = scheduled(1e-3, NOT_NEGATIVE)
     beta: float = number(0.9, FRACTION)
@@ -156,8 +154,6 @@ class Adadelta(Optimizer):
     With ``eps = 0``: 0/0 is taken as 0, so that a coordinate whose gradients have all been 0 stays where it is.
     """
 
-    pointwise = True
-
     lr: Any = scheduled(1.0, NOT_NEGATIVE)
     rho: float = number(0.9, FRACTION)
     eps: float = number(1e-6, NOT_NEGATIVE)
@@ -171,9 +167,7 @@ class Adadelta(Optimizer):
         state.v = self.rho * state.v + self.gain * (g * g)  # type: ignore[attr-defined]
         with np.errstate(all="ignore"):
             delta = (np.sqrt(state.u + self.eps) / np.sqrt(state.v + self.eps)) * g
-        if not np.all(self.eps):
-            undecided = (state.v == 0) & ((state.u == 0) | (g == 0))
-            delta = np.where(undecided, x.dtype.type(0), delta)
+        delta = settled((state.v == 0) & ((state.u == 0) | (g == 0)), delta, self.eps)
         state.u = self.rho * state.u + self.gain * (delta * delta)  # type: ignore[attr-defined]
         return x - now.lr * delta
 
@@ -181,8 +175,6 @@ class Adadelta(Optimizer):
 @dataclass(frozen=True)
 class _Moments(Optimizer):
     """What Adam and its relatives share: two running moments and their bias corrections."""
-
-    pointwise = True
 
     vectors: ClassVar[tuple[str, ...]] = ("m", "v")
 
@@ -332,8 +324,6 @@ class Adai(Optimizer):
     With ``eps = 0``: 0/0 is taken as 0, so that a coordinate whose gradients have all been 0 stays where it is.
     """
 
-    scratch = 1
-
     lr: Any = scheduled(1.0, NOT_NEGATIVE)
     beta0: float = number(0.1, NOT_NEGATIVE)
     beta2: float = number(0.99, FRACTION)
@@ -358,6 +348,4 @@ class Adai(Optimizer):
         state.lost = 1.0 - beta1 * (1.0 - state.lost)
         with np.errstate(all="ignore"):
             direction = state.m / state.lost
-        if not np.all(self.eps):
-            direction = np.where(state.lost == 0, x.dtype.type(0), direction)
-        return x - now.lr * direction
+        return x - now.lr * settled(state.lost == 0, direction, self.eps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,6 +22,26 @@ class Gradient(Protocol):
     def hessian_diagonal(self, y: Array) -> Array: ...
 
     def project(self, y: Array) -> Array: ...
+
+
+@dataclass(frozen=True)
+class Passed:
+    """A gradient whose call is changed; curvature and constraint pass through."""
+
+    gradient: Gradient
+    call: Callable[[Array], Array]
+
+    def __call__(self, y: Array) -> Array:
+        return self.call(y)
+
+    def hessian_product(self, y: Array, v: Array) -> Array:
+        return self.gradient.hessian_product(y, v)
+
+    def hessian_diagonal(self, y: Array) -> Array:
+        return self.gradient.hessian_diagonal(y)
+
+    def project(self, y: Array) -> Array:
+        return self.gradient.project(y)
 
 
 @dataclass(frozen=True)

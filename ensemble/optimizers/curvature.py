@@ -1,4 +1,4 @@
-"""Methods that use the landscape's exact Hessian. Twins in ``kernels/optimizers/curvature.cuh``."""
+"""Methods that use the landscape's exact Hessian."""
 
 from __future__ import annotations
 
@@ -28,8 +28,6 @@ class Preconditioned(Optimizer):
     ``absolute_values=True`` divides by ``|h| + damping``: the saddle-free form of Dauphin et al. (2014, arXiv:1406.2572), exact
     where the Hessian is diagonal; with False, the default, saddles attract as they do for Newton's method. 0/0 is taken as 0.
     """
-
-    pointwise = True
 
     lr: Any = scheduled(1.0, NOT_NEGATIVE)
     damping: float = number(0.0, ANY)

@@ -1,4 +1,4 @@
-"""Plain descent, momentum, and methods that explore. Twins in ``kernels/optimizers/descent.cuh``."""
+"""Plain descent, momentum, and methods that explore."""
 
 from __future__ import annotations
 
@@ -25,8 +25,6 @@ class GradientDescent(Optimizer):
     Robbins and Monro (1951). Stable on ``h x^2/2`` for ``lr < 2/h``. torch.optim.SGD, optax.sgd.
     """
 
-    pointwise = True
-
     lr: Any = scheduled(domain=NOT_NEGATIVE)
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
@@ -41,8 +39,6 @@ class HeavyBall(Optimizer):
     old velocity; torch.optim.SGD(momentum) multiplies the whole velocity by the current rate: the same path at a constant
     rate. Stable on ``h x^2/2`` for ``lr < 2 (1 + beta)/h``.
     """
-
-    pointwise = True
 
     lr: Any = scheduled(domain=NOT_NEGATIVE)
     beta: float = number(0.9, FRACTION)
@@ -60,8 +56,6 @@ class Momentum(Optimizer):
     The same path as :class:`HeavyBall` at rate ``lr (1 - beta)``. The rate multiplies outside, so a schedule rescales the
     whole velocity at once: torch.optim.SGD(momentum=beta, dampening=beta), but for its first step, which takes all of g.
     """
-
-    pointwise = True
 
     lr: Any = scheduled(domain=NOT_NEGATIVE)
     beta: float = number(0.9, FRACTION)
@@ -84,8 +78,6 @@ class Nesterov(Optimizer):
     optax.sgd(nesterov=True): ``v <- beta v + g(x); x <- x - lr (g + beta v)``, whose x is the look-ahead point of the true
     form. Stable on ``h x^2/2`` for ``lr < (2 + 2 beta)/((1 + 2 beta) h)``.
     """
-
-    pointwise = True
 
     lr: Any = scheduled(domain=NOT_NEGATIVE)
     beta: float = number(0.9, FRACTION)
@@ -113,8 +105,6 @@ class SignSGD(Optimizer):
     Bernstein et al. (2018), algorithm 1 (arXiv:1802.04434); optax.sign_sgd. Adam with beta1 = beta2 = eps = 0.
     """
 
-    pointwise = True
-
     lr: Any = scheduled(domain=NOT_NEGATIVE)
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
@@ -128,8 +118,6 @@ class Lion(Optimizer):
 
     Chen et al. (2023), algorithm 2 (arXiv:2302.06675); optax.lion, whose weight decay defaults to 1e-3.
     """
-
-    pointwise = True
 
     lr: Any = scheduled(1e-4, NOT_NEGATIVE)
     beta1: float = number(0.9, FRACTION)
@@ -154,10 +142,6 @@ class SGLD(Optimizer):
     Welling and Teh (2011), eq. 4, with their epsilon = 2 lr. Without gradient noise, and as lr -> 0, x is distributed like
     ``exp(-f/temperature)``. The noise is not multiplied by ``lr`` again.
     """
-
-    pointwise = True
-
-    scratch = 1
 
     lr: Any = scheduled(domain=NOT_NEGATIVE)
     temperature: Any = scheduled(domain=NOT_NEGATIVE)

@@ -1,4 +1,4 @@
-"""Wrappers on any optimizer: ``Clip(Average(Adam()))``. Twins in ``kernels/optimizers/wrappers.cuh``.
+"""Wrappers on any optimizer: ``Clip(Average(Adam()))``.
 
 A wrapper acts on the gradient handed down (:class:`Clip`, :class:`ClipValue`, :class:`L2`, :class:`SAM`), on the result
 handed up (:class:`WeightDecay`) or on what is reported (:class:`Average`, :class:`EMA`). Clipping acts on the noisy
@@ -8,7 +8,7 @@ before.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,29 +17,9 @@ from numpy.typing import NDArray
 
 from ..arithmetic.vec import Array, larger, rescaled, smaller
 from ..part import FRACTION, NOT_NEGATIVE, POSITIVE, WHOLE, inner, number, scheduled
-from .base import Gradient, Optimizer
+from .base import Gradient, Optimizer, Passed
 
 __all__ = ["EMA", "L2", "SAM", "Average", "Clip", "ClipValue", "WeightDecay"]
-
-
-@dataclass(frozen=True)
-class Passed:
-    """A gradient whose call is changed; curvature and constraint pass through."""
-
-    gradient: Gradient
-    call: Callable[[Array], Array]
-
-    def __call__(self, y: Array) -> Array:
-        return self.call(y)
-
-    def hessian_product(self, y: Array, v: Array) -> Array:
-        return self.gradient.hessian_product(y, v)
-
-    def hessian_diagonal(self, y: Array) -> Array:
-        return self.gradient.hessian_diagonal(y)
-
-    def project(self, y: Array) -> Array:
-        return self.gradient.project(y)
 
 
 @dataclass(frozen=True)
@@ -75,8 +55,6 @@ class Clip(Wrapper):
 class ClipValue(Wrapper):
     """Gradient clipping by value: every coordinate of g to [-limit, limit]. torch.nn.utils.clip_grad_value_, optax.clip."""
 
-    pointwise = True
-
     base: Optimizer = inner()
     limit: float = number(1.0, POSITIVE)
 
@@ -93,8 +71,6 @@ class L2(Wrapper):
 
     For plain gradient descent the same as :class:`WeightDecay`; with momentum or adaptive scaling it is not.
     """
-
-    pointwise = True
 
     base: Optimizer = inner()
     weight_decay: float = number(1e-2, NOT_NEGATIVE)
@@ -114,8 +90,6 @@ class WeightDecay(Wrapper):
     multiplies.
     """
 
-    pointwise = True
-
     base: Optimizer = inner()
     lr: Any = scheduled(1.0, NOT_NEGATIVE)
     weight_decay: float = number(1e-2, NOT_NEGATIVE)
@@ -132,8 +106,6 @@ class SAM(Wrapper):
     Foret, Kleiner, Mobahi, Neyshabur (2021), algorithm 1 (arXiv:2010.01412). Both gradients of a step see the same noise.
     """
 
-    scratch = 1
-
     base: Optimizer = inner()
     rho: float = number(0.05, NOT_NEGATIVE)
 
@@ -149,7 +121,6 @@ class SAM(Wrapper):
 
 @dataclass(frozen=True)
 class _Averaged(Wrapper):
-    pointwise = True
     vectors = ("mean",)
 
     def reported(self) -> str | None:

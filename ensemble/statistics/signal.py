@@ -11,7 +11,7 @@ import xarray as xr
 from ..arithmetic.random import Random, round_keys
 from ..landscapes.base import Landscape
 from ..noises import AlphaStable, Noise, StudentT
-from ..part import nested, put_column
+from ..part import nested, now_for, put_column
 from ..run.field import seen_in_step
 from ..words import told
 from .configurations import alike, configurations
@@ -72,7 +72,7 @@ def _ratio(landscape: Any, noise: Any, found: Recorded, members: list[int], draw
         t = max(int(step), 1)
         # The draws of an instance are its own, at steps 1 ... draws for the first point, and on for the next.
         random = Random(round_keys(seed), ids, np.uint64(0), 1, dim, np.dtype(float))
-        now = SimpleNamespace(t=t, random=random, landscape=SimpleNamespace(t=t))
+        now = now_for(noise, SimpleNamespace(t=t, random=random, landscape=SimpleNamespace(t=t)))
         for path, column in noise.columns(np.array([float(t)])):
             put_column(now, path, column[0])
         with np.errstate(all="ignore"):

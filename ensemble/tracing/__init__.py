@@ -3,8 +3,8 @@
 from ..classes import FORMULAS
 from .derived import recorded_landscape, structure_key
 from .errors import TraceError
-from .structs import formula, struct_of
+from .structs import Struct, derived_struct, formula, struct_of
 
 FORMULAS[:] = [formula]
 
-__all__ = ["TraceError", "recorded_landscape", "struct_of", "structure_key"]
+__all__ = ["Struct", "TraceError", "derived_struct", "recorded_landscape", "struct_of", "structure_key"]

@@ -38,6 +38,7 @@ _COMPUTED: dict[str, Callable[..., Any]] = {
     "maximum": vec.maximum,
     "minimum": vec.minimum,
     "ratio": lambda a, b: a / np.where(a == 0, np.ones((), dtype=a.dtype), b),
+    "settled": lambda undecided, a: np.where(undecided, np.zeros((), dtype=a.dtype), a),
     "total": vec.total,
     "largest": vec.largest,
     "smallest": vec.smallest,
@@ -46,6 +47,10 @@ _COMPUTED: dict[str, Callable[..., Any]] = {
     "others_change": products.others_change,
     "butterfly": vec.butterfly,
     "first_index": lambda p: vec.first_index(p),
+    "rescale": vec.rescaled,
+    "rescaled": lambda made: made[0],
+    "length_size": lambda made: made[1],
+    "length_unit": lambda made: made[2],
 }
 
 
@@ -108,6 +113,7 @@ def evaluate(
                 "others",
                 "others_change",
                 "butterfly",
+                "rescale",
             ):
                 value = _COMPUTED[node.op](*(whole(n) for n in node.inputs))
                 if node.op == "first_index":

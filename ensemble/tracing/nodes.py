@@ -51,11 +51,16 @@ def _operations() -> dict[str, Operation]:
     made += [Operation(name, 2.0, REAL) for name in ("larger", "smaller", "maximum", "minimum")]
     made += [Operation(name, 6.0, REAL) for name in ("/", "sqrt", "ratio")]
     made += [Operation(name, 20.0, REAL, Level.INSTANCE) for name in ("exp", "log", "tanh", "sin", "cos")]
-    made += [Operation("power", 60.0, REAL, Level.INSTANCE), Operation("where", 1.0)]
+    made += [Operation("power", 60.0, REAL, Level.INSTANCE), Operation("where", 1.0), Operation("settled", 1.0, REAL)]
     reductions = ("total", "largest", "smallest", "first_index", "product")
     made += [Operation(name, 2.0, REAL, level=Level.INSTANCE) for name in reductions]
     made += [Operation("shift", 1.0, REAL, level=Level.VECTOR), Operation("at", 1.0, REAL, level=Level.INSTANCE)]
     made += [Operation(name, 20.0, REAL, level=Level.VECTOR) for name in ("butterfly", "others", "others_change")]
+    made += [
+        Operation("rescale", 4.0, REAL, level=Level.INSTANCE),
+        Operation("rescaled", 0.0, REAL, level=Level.VECTOR),
+    ]
+    made += [Operation(name, 0.0, REAL) for name in ("length_size", "length_unit")]
     made += [Operation("to_real", 1.0, REAL), Operation("to_integer", 1.0, INTEGER, Level.INSTANCE)]
     return {operation.name: operation for operation in made}
 
@@ -87,6 +92,15 @@ class Node:
     def constant(self) -> float | None:
         """The number that a constant is."""
         return self.args[0] if self.op == "constant" else None
+
+
+@dataclass(frozen=True)
+class Handed:
+    """A function of a point that is handed down to a wrapped part: what it makes of ``point``."""
+
+    name: str
+    point: Node
+    result: Node
 
 
 class Graph:

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic.random import Stream
+from ..noises import Noise
 from ..part import Part
 from .errors import TraceError, failed, machinery
 from .nodes import INTEGER, REAL, Graph, Level, Node
 from .symbols import Symbol
-from .text import Assignment
+from .text import Assignment, Effect
+from .wrapped import Inside, InsideNow, Memory
 
 CONSTANT_TO_LEVEL = (bool, int, float, np.floating, np.integer, np.bool_)
 
@@ -29,14 +31,17 @@ class Recording:
 
     graph: Graph
     result: Node
-    assignments: list[Assignment] = field(default_factory=list)
+    assignments: list[Assignment | Effect] = field(default_factory=list)
 
 
 # ---- what a method sees
 
 
-def shadow(part: Part, graph: Graph) -> Any:
-    """The part as a recorded method sees it: symbols for its numbers, vectors and arrays, everything else as it is."""
+def shadow(part: Part, graph: Graph, changed: Callable[[Node], None] = lambda call: None) -> Any:
+    """The part as a recorded method sees it: symbols for its numbers, vectors and arrays, everything else as it is.
+
+    ``changed`` is told of every call that changes what a wrapped part remembers.
+    """
     seen = object.__new__(type(part))
     for f in fields(part):
         kind, value = f.metadata.get("kind"), getattr(part, f.name)
@@ -49,7 +54,7 @@ def shadow(part: Part, graph: Graph) -> Any:
         elif kind == "scheduled":
             value = None  # a column: now.lr
         elif kind == "inner":
-            value = Inside(value, f.name, graph)
+            value = Inside(value, f.name, graph, changed)
         object.__setattr__(seen, f.name, value)
     for name in part.constants():
         object.__setattr__(seen, name, Symbol(graph.leaf("field", name, level=Level.NUMBER)))
@@ -92,50 +97,16 @@ class ArrayField:
         raise failed(f"{self.name}[{key}] of an array {self.shape}: take one row (a vector), or one entry (a number)")
 
 
-class Inside:
-    """What stands for a part that another wraps: its methods are called, not recorded."""
-
-    def __init__(self, part: Part, path: str, graph: Graph) -> None:
-        self._part, self._path, self._graph = part, path, graph
-
-    def __getattr__(self, name: str) -> Any:
-        return (
-            Callee(self._graph, self._path, name) if callable(getattr(self._part, name)) else getattr(self._part, name)
-        )
-
-
-@dataclass(frozen=True)
-class Callee:
-    """A function that is called as it is: a gradient, or a method of another part. It returns a vector, ``value`` a number."""
-
-    graph: Graph
-    target: str
-    name: str = ""
-
-    def __call__(self, *arguments: Any) -> Symbol:
-        nodes = [a.node for a in arguments if isinstance(a, Symbol)]
-        if any(n.level < Level.VECTOR for n in nodes) or not nodes:
-            raise failed(
-                f"{self.target}{'.' if self.name else ''}{self.name}() was given no point; give vectors (instances, dim)"
-            )
-        level = Level.INSTANCE if self.name == "value" else Level.VECTOR
-        return Symbol(self.graph.leaf("call", f"{self.target}.{self.name}".rstrip("."), *nodes, level=level))
-
-    def __getattr__(self, name: str) -> Callee:
-        if name.startswith("_") or self.name:
-            raise AttributeError(name)
-        return Callee(self.graph, self.target, name)
-
-
 class State:
     """What stands for an optimizer's memory: a name holds what was last assigned to it."""
 
-    def __init__(self, part: Part, graph: Graph, assignments: list[Assignment]) -> None:
+    def __init__(self, part: Part, graph: Graph, assignments: list[Assignment | Effect]) -> None:
         versions: dict[str, int] = {}
         kinds = dict.fromkeys(part.vectors, (Level.VECTOR, REAL)) | dict.fromkeys(
             part.integers, (Level.INSTANCE, INTEGER)
         )
         vars(self)["_memory"] = (graph, assignments, versions, kinds)
+        vars(self).update((name, Memory(name)) for name in wrapped(part))
 
     def _leaf(self, name: str) -> Node:
         graph, _, versions, kinds = vars(self)["_memory"]
@@ -153,6 +124,8 @@ class State:
 
     def __setattr__(self, name: str, value: Any) -> None:
         graph, assignments, versions, _ = vars(self)["_memory"]
+        if isinstance(vars(self).get(name), Memory):
+            raise failed(f"state.{name} is the wrapped part's own; its step changes it")
         old = self._leaf(name)
         node = node_of(graph, value, f"state.{name}")
         assignments.append(Assignment(name, old, node, len(graph)))
@@ -185,9 +158,28 @@ def now_of(part: Part, graph: Graph, **more: Any) -> Any:
     """What stands for ``now``: the step, the part's own columns, and its draws."""
     step = Symbol(graph.leaf("step", level=Level.NUMBER))
     now = SimpleNamespace(t=step, random=Draws(graph), **more)
-    for name in own_columns(part):
+    own = own_columns(part)
+    for name in own:
         setattr(now, name, Symbol(graph.leaf("column", name, level=Level.NUMBER)))
+    before = ["own_"] if own else []
+    for name in wrapped(part):
+        after = " + ".join(before)
+        text = f"now.template after<{after}>()" if after else "now"
+        if isinstance(part, Noise):
+            text = f"now.template after<{after}, 0>(now.random)" if after else "now"
+        setattr(now, name, InsideNow(text, name, now))
+        before.append(f"int({parameter(name)}::columns)")
     return now
+
+
+def wrapped(part: Part) -> list[str]:
+    """Names of the fields that hold other parts."""
+    return [f.name for f in fields(part) if f.metadata.get("kind") == "inner"]
+
+
+def parameter(name: str) -> str:
+    """What the type of a field is called, where it is a template's parameter."""
+    return f"Of_{name}"
 
 
 def own_columns(part: Part) -> list[str]:
@@ -261,10 +253,11 @@ def _where(error: Exception) -> str:
 def record(part: Part, name: str, prepare: Callable[[Graph, Mapping[str, Any]], tuple[Any, ...]]) -> Recording:
     """A method of a part, recorded. ``prepare`` makes its arguments of the graph and of what it needs to know."""
     graph = Graph()
-    assignments: list[Assignment] = []
+    assignments: list[Assignment | Effect] = []
     arguments = prepare(graph, {"assignments": assignments})
     what = f"{type(part).__name__}.{name}"
-    result = run(graph, getattr(type(part), name), shadow(part, graph), *arguments, what=what)
+    seen = shadow(part, graph, lambda call: assignments.append(Effect(call, len(graph))))
+    result = run(graph, getattr(type(part), name), seen, *arguments, what=what)
     return Recording(graph, node_of(graph, result, f"what {what} returns"), assignments)
 
 

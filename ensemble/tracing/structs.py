@@ -6,7 +6,7 @@ import dataclasses
 import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from ..events import Event
@@ -17,9 +17,11 @@ from ..optimizers.base import Optimizer
 from ..part import Part
 from .derived import recorded_landscape, structure_key
 from .errors import TraceError, failed
-from .nodes import INTEGER, MASK, Graph, Level, Node
-from .recording import Callee, Recording, State, argument, now_of, own_columns, record
-from .text import DEAR, Body, Writer, of_state, safe
+from .nodes import INTEGER, MASK, Graph, Level, Node, in_order
+from .recording import Recording, State, argument, now_of, own_columns, parameter, record, wrapped
+from .symbols import Symbol
+from .text import DEAR, Assignment, Body, Writer, of_state, safe
+from .wrapped import Callee
 
 WIDE = 60
 """Lines' worth of operations from which on a method of a landscape is a function of its own on the CPU, and not inlined everywhere."""
@@ -33,12 +35,25 @@ _GRADIENT = {
 }
 
 
-def _of_landscape(target: str, now: str) -> dict[str, str]:
+def _of_landscape(target: str, now: str, here: str = "landscape") -> dict[str, str]:
     one = {
-        f"{target}.{name}": f"{target}.{name}({{}}, {now})"
+        f"{target}.{name}": f"{here}.{name}({{}}, {now})"
         for name in ("value", "gradient", "hessian_diagonal", "project")
     }
-    return one | {f"{target}.hessian_product": f"{target}.hessian_product({{}}, {{}}, {now})"}
+    return one | {f"{target}.hessian_product": f"{here}.hessian_product({{}}, {{}}, {now})"}
+
+
+@dataclass(frozen=True)
+class Struct:
+    """What follows from a part's methods: the text of its struct, and what a step needs of a device.
+
+    ``pointwise``: what it does to one coordinate depends on no other; of a landscape: its derivatives and its projection. ``held``:
+    vectors that a step holds at once beside the iterate, its state and one gradient.
+    """
+
+    text: str
+    pointwise: bool
+    held: int = 0
 
 
 def struct_of(part: Part) -> str:
@@ -47,9 +62,18 @@ def struct_of(part: Part) -> str:
     Raises:
         TraceError: a method does what cannot be recorded; the message names its line.
     """
+    return derived_struct(part).text
+
+
+def derived_struct(part: Part) -> Struct:
+    """All that follows from the methods of a part.
+
+    Raises:
+        TraceError: a method does what cannot be recorded; the message names its line.
+    """
     for kind, write in _KINDS.items():
         if isinstance(part, kind):
-            return write(part)
+            return write(_one_of(part))
     raise TypeError(f"{type(part).__name__} is no part that a step sees.")
 
 
@@ -101,7 +125,7 @@ def _members(part: Part) -> list[str]:
             numbers.append(safe(f.name))
         elif kind in ("vector", "array", "inner"):
             flush()
-            type_name = "Array" if kind == "array" else _parameter(f.name)
+            type_name = "Array" if kind == "array" else parameter(f.name)
             lines.append(f"{type_name} {safe(f.name)};")
     flush()
     numbers += [safe(name) for name in part.constants()]
@@ -109,20 +133,16 @@ def _members(part: Part) -> list[str]:
     return lines
 
 
-def _parameter(name: str) -> str:
-    return f"Of_{name}"
-
-
 def _template(part: Part) -> str:
-    names = [f"class {_parameter(f.name)}" for f in fields(part) if f.metadata.get("kind") in ("vector", "inner")]
+    names = [f"class {parameter(f.name)}" for f in fields(part) if f.metadata.get("kind") in ("vector", "inner")]
     return f"template <{', '.join(names)}>\n" if names else ""
 
 
 def _columns(part: Part) -> str:
     own = [safe(name) for name in own_columns(part)]
-    inside = [f"int({_parameter(f.name)}::columns)" for f in fields(part) if f.metadata.get("kind") == "inner"]
+    inside = " + ".join(f"int({parameter(name)}::columns)" for name in wrapped(part))
     if inside:
-        return f"enum Column {{ {', '.join([*own, f'own_, columns = own_ + {inside[0]}' if own else f'columns = {inside[0]}'])} }};"
+        return f"enum Column {{ {', '.join([*own, f'own_, columns = own_ + {inside}' if own else f'columns = {inside}'])} }};"
     return f"enum Column {{ {', '.join([*own, 'columns'])} }};"
 
 
@@ -169,7 +189,7 @@ def _used(name: str, body: Body) -> str:
 # ---- optimizers
 
 
-def _optimizer(part: Part) -> str:
+def _optimizer(part: Part) -> Struct:
     assert isinstance(part, Optimizer)
 
     def prepare(graph: Graph, known: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -177,7 +197,9 @@ def _optimizer(part: Part) -> str:
         return argument(graph, "x"), Callee(graph, "gradient"), state, now_of(part, graph)
 
     recording = record(part, "step", prepare)
-    body = _written(part, recording, _GRADIENT)
+    body = _written(
+        part, recording, _GRADIENT | {f"{n}.step": f"{safe(n)}.step({{}}, {{}}, {{}}, {{}})" for n in wrapped(part)}
+    )
     result = "Vec" if body.of_locals else "auto"
     names = [_used(n, body) for n in ("x", "gradient", "s", "now")]
     head = (
@@ -185,19 +207,32 @@ def _optimizer(part: Part) -> str:
         f"HD {result} step(const Vec&{names[0]}, const Gradient&{names[1]}, State&{names[2]}, const Now&{names[3]}) const"
     )
     method = _method(head, body, _vector_result(recording.result))
-    return _struct(part, "", [*_members(part), _columns(part), *_state(part)], [method])
+    text = _struct(part, "", [*_members(part), _columns(part), *_state(part)], [method])
+    draws = sum(n.op == "draw" and n.level == Level.VECTOR for n in in_order(recording.result, *_changes(recording)))
+    return Struct(text, body.pointwise, body.held + draws)
+
+
+def _changes(recording: Recording) -> list[Node]:
+    return [a.value for a in recording.assignments if isinstance(a, Assignment)]
 
 
 def _state(part: Part) -> list[str]:
-    kept = [*(f"Vec {of_state(n)};" for n in part.vectors), *(f"integer {of_state(n)};" for n in part.integers)]
+    kept = [(f"Vec {of_state(n)};", f"visit({of_state(n)});") for n in part.vectors]
+    kept += [(f"integer {of_state(n)};", f"visit({of_state(n)});") for n in part.integers]
+    kept += [(f"typename {parameter(n)}::State {n};", f"{n}.each(visit);") for n in wrapped(part)]
     if not kept:
         return ["using State = Stateless;"]
-    visits = [f"        visit({of_state(n)});" for n in (*part.vectors, *part.integers)]
-    lines = ["struct State {", *(f"    {line}" for line in kept)]
-    lines += ["    template <class Visit>", "    HD void each(Visit&& visit) {", *visits, "    }"]
+    lines = ["struct State {", *(f"    {declared}" for declared, _ in kept)]
+    lines += [
+        "    template <class Visit>",
+        "    HD void each(Visit&& visit) {",
+        *(f"        {v}" for _, v in kept),
+        "    }",
+    ]
     shown = part.reported()  # type: ignore[attr-defined]
     if shown is not None:
-        lines.append(f"    friend HD const Vec& reported(const State& s, const Vec&) {{ return s.{of_state(shown)}; }}")
+        path = ".".join(of_state(name) for name in shown.split("."))
+        lines.append(f"    friend HD const Vec& reported(const State& s, const Vec&) {{ return s.{path}; }}")
     return [*lines, "};"]
 
 
@@ -209,13 +244,14 @@ def _written(part: Part, recording: Recording, calls: Mapping[str, str], dear: f
 # ---- noises
 
 
-def _noise(part: Part) -> str:
+def _noise(part: Part) -> Struct:
     def prepare(graph: Graph, known: Mapping[str, Any]) -> tuple[Any, ...]:
         now = now_of(part, graph, landscape=None)
         return argument(graph, "x"), argument(graph, "g", handed=True), Callee(graph, "landscape"), now
 
     recording = record(part, "apply", prepare)
-    body = _written(part, recording, _of_landscape("landscape", "now.landscape()"))
+    inside = {f"{n}.apply": f"{safe(n)}.apply({{}}, {{}}, {{}}, {{}})" for n in wrapped(part)}
+    body = _written(part, recording, _of_landscape("landscape", "now.landscape()") | inside)
     result = "Vec" if body.of_locals else "auto"
     names = [_used(n, body) for n in ("x", "g", "landscape", "now")]
     head = (
@@ -228,15 +264,19 @@ def _noise(part: Part) -> str:
             return [f"return make_operand<G>({body.result});"]
         return _vector_result(recording.result)(body)
 
-    return _struct(part, "", [*_members(part), _columns(part)], [_method(head, body, last)])
+    places = " + ".join(["1", *(f"places_of<{parameter(n)}>" for n in wrapped(part))])
+    counted = [f"static constexpr int places = {places};"] if wrapped(part) else []
+    text = _struct(part, "", [*_members(part), _columns(part), *counted], [_method(head, body, last)])
+    return Struct(text, body.pointwise, body.held)
 
 
 # ---- events
 
 
-def _event(part: Part) -> str:
+def _event(part: Part) -> Struct:
     def prepare(graph: Graph, known: Mapping[str, Any]) -> tuple[Any, ...]:
-        return argument(graph, "x"), Callee(graph, "landscape"), now_of(part, graph)
+        shown = Symbol(graph.leaf("argument", "now.shown", False, level=Level.VECTOR))
+        return argument(graph, "x"), Callee(graph, "landscape"), now_of(part, graph, shown=shown)
 
     recording = record(part, "check", prepare)
     graph, found = recording.graph, recording.result
@@ -249,36 +289,37 @@ def _event(part: Part) -> str:
     if found.kind != INTEGER:
         found = graph.apply("to_integer", found)
     recording.result = found
-    body = _written(part, recording, _of_landscape("landscape", "now"))
+    inside = {f"{n}.check": f"{safe(n)}.check({{}}, {{}}, {{}})" for n in wrapped(part)}
+    body = _written(part, recording, _of_landscape("landscape", "now") | inside)
     names = [_used(n, body) for n in ("x", "landscape", "now")]
     head = (
         "template <class Landscape, class Now>\n"
         f"HD integer check(const Vec&{names[0]}, const Landscape&{names[1]}, const Now&{names[2]}) const"
     )
-    return _struct(
-        part, "", [*_members(part), _columns(part)], [_method(head, body, lambda b: [f"return {b.result};"])]
-    )
+    method = _method(head, body, lambda b: [f"return {b.result};"])
+    return Struct(_struct(part, "", [*_members(part), _columns(part)], [method]), body.pointwise)
 
 
 # ---- landscapes
 
 
-def _landscape(part: Part) -> str:
+def _landscape(part: Part) -> Struct:
     assert isinstance(part, Landscape)
     found = recorded_landscape(part)
     calls: dict[str, str] = {}
     for f in fields(part):
         if f.metadata.get("kind") == "inner":
-            called = _of_landscape(safe(f.name), "now")
-            calls |= {f"{f.name}.{name.rpartition('.')[2]}": text for name, text in called.items()}
-    methods = []
+            calls |= _of_landscape(f.name, "now", safe(f.name))
+    methods, pointwise = [], {"gradient", "hessian_product", "hessian_diagonal"} <= found.keys()
     for name, recording in found.items():
         body = _written(part, recording, calls, DEAR_OF_POINTS)
+        pointwise &= body.pointwise or name == "value"
         methods.append(_of_a_landscape(name, body, recording.result))
     if "hessian_product" in found and "hessian_diagonal" not in found:
         methods.append(_DIAGONAL_BY_PRODUCTS)
     base = f" : NoConstraint<{safe(type(part).__name__)}{_arguments(part)}>" if calls else " : Unconstrained"
-    return _struct(part, base if "project" not in found else "", [*_members(part), _columns(part)], methods)
+    text = _struct(part, base if "project" not in found else "", [*_members(part), _columns(part)], methods)
+    return Struct(text, pointwise)
 
 
 _DIAGONAL_BY_PRODUCTS = """\
@@ -296,7 +337,7 @@ CALLED Vec hessian_diagonal(const Vec& x, const Now& now) const {
 
 
 def _arguments(part: Part) -> str:
-    names = [_parameter(f.name) for f in fields(part) if f.metadata.get("kind") in ("vector", "inner")]
+    names = [parameter(f.name) for f in fields(part) if f.metadata.get("kind") in ("vector", "inner")]
     return f"<{', '.join(names)}>" if names else ""
 
 
@@ -323,7 +364,7 @@ def _of_a_landscape(name: str, body: Body, result: Node) -> str:
     return head + " {\n" + "\n".join(f"    {line}" for line in lines) + "\n}"
 
 
-_KINDS: dict[type[Part], Callable[[Part], str]] = {
+_KINDS: dict[type[Part], Callable[[Part], Struct]] = {
     Optimizer: _optimizer,
     Noise: _noise,
     Event: _event,

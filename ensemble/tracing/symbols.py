@@ -483,6 +483,14 @@ def _at(s: Symbol, x: Any, i: Any) -> Symbol:
     return s._like(s.graph.apply("at", s._vector("at", x).node, int(i)))
 
 
+def _rescaled(s: Symbol, v: Any) -> tuple[Symbol, Symbol, Symbol]:
+    if v.trim:
+        raise failed("the length of a slice cannot be recorded; take sqrt(dot(v, v))")
+    made = s.graph.apply("rescale", s._vector("length", v).node)
+    vector, size, unit = (s._like(s.graph.apply(op, made)) for op in ("rescaled", "length_size", "length_unit"))
+    return vector, size, unit
+
+
 def _product(s: Symbol, a: Any) -> Symbol:
     return s._reduced("product", a)
 
@@ -503,6 +511,8 @@ _PRIMITIVES: dict[str, Callable[..., Any]] = {
     "dim": lambda s, x: x._dim(),
     "in_type_of": lambda s, x, given: given,
     "product": _product,
+    "rescaled": _rescaled,
+    "as_labels": lambda s, found: found.astype(np.int32),
     "others": lambda s, a: s._like(s.graph.apply("others", s._vector("others", a).node)),
     "others_change": lambda s, a, slope: s._like(
         s.graph.apply("others_change", s._vector("others_change", a).node, s._vector("others_change", slope).node)
@@ -511,6 +521,7 @@ _PRIMITIVES: dict[str, Callable[..., Any]] = {
     "sign": _sign,
     "where": _elementwise("where"),
     "quotient": lambda s, a, b, eps: s._apply("ratio", a, b),
+    "settled": lambda s, undecided, value, eps: s._apply("settled", undecided, value),
     "pow": _elementwise("power"),
     **{name: _elementwise(name) for name in ("larger", "smaller", "maximum", "minimum", "power", "sqrt", "absolute")},
     **{name: _elementwise(name) for name in ("exp", "log", "tanh", "sin", "cos")},

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from .nodes import INTEGER, LEAVES, MASK, OPERATIONS, Level, Node, in_order
+from .nodes import INTEGER, LEAVES, MASK, OPERATIONS, Handed, Level, Node, in_order
 
 DEAR = 15.0
 """Instructions for a coordinate from which on a vector that is used twice is stored, wherever it is used."""
@@ -18,10 +18,11 @@ WORTH_KEEPING = 6.0
 """The same where it is used in several passes over the coordinates, which no compiler joins."""
 MOVERS = frozenset({"shift", "at", "butterfly", "others", "others_change"})
 """Operations that need their vectors stored."""
-REDUCTIONS = frozenset({"total", "largest", "smallest", "first_index", "product"})
+REDUCTIONS = frozenset({"total", "largest", "smallest", "first_index", "product", "rescale"})
 _INFIX = {"*": 8, "/": 8, "+": 7, "-": 7, "<": 6, "<=": 6, ">": 6, ">=": 6, "==": 5, "!=": 5, "&": 4, "|": 3}
 _PRIMARY, _UNARY = 10, 9
 _REDUCERS = {"total": "sum", "largest": "max", "smallest": "min", "first_index": "first_index", "product": "product"}
+_OF_LENGTHS = {"length_size": "size", "length_unit": "unit"}
 _OF_VECTORS = {
     "sqrt": "sqrt",
     "absolute": "abs",
@@ -44,13 +45,13 @@ RESERVED = frozenset(
     "typedef typeid typename union unsigned using virtual void volatile while xor x v s now state gradient landscape index dim sum max "
     "min dot where shift at real scalar mask integer number quotient broadcast absolute square_root muladd elementary Vec Vector Array "
     "columns Column State step value apply check project lanes width dim words exp log sin cos tanh sqrt abs power larger smaller "
-    "maximum minimum y base event result product others random Gradient Now Landscape Stream NOISE START PERTURBATION MINIBATCH PROBE "
-    "EVENT any all sign zero lane_in_group held t".split()
+    "maximum minimum y result product others random Gradient Now Landscape Stream NOISE START PERTURBATION MINIBATCH PROBE "
+    "EVENT any all sign places passed settled rescale zero lane_in_group held t".split()
 )
 """Names that mean something in the text of a struct: a field called so has an underscore after it there."""
 
 
-_KEYWORDS = RESERVED - frozenset("x v s now state index dim sum max min y base event t words".split()) | {
+_KEYWORDS = RESERVED - frozenset("x v s now state index dim sum max min y t words".split()) | {
     "visit",
     "each",
 }
@@ -79,14 +80,27 @@ class Assignment:
 
 
 @dataclass(frozen=True)
+class Effect:
+    """A call that changes what a wrapped part remembers, at its place among the operations."""
+
+    call: Node
+    order: int
+
+
+@dataclass(frozen=True)
 class Body:
-    """Statements and the result of a method. ``of_locals``: the result refers to vectors of the method's own."""
+    """Statements and the result of a method. ``of_locals``: the result refers to vectors of the method's own.
+
+    ``pointwise``: what it does to one coordinate depends on no other. ``held``: its own vectors that live at once while a sum is
+    taken, coordinates move or a function is called; elsewhere a coordinate of each is enough at a time.
+    """
 
     lines: Sequence[str]
     result: str
     of_locals: bool
-    vectors: int
     passes_on: bool
+    pointwise: bool
+    held: int
 
 
 class Writer:
@@ -96,7 +110,7 @@ class Writer:
         self, calls: Mapping[str, str], taken: Iterable[str], names: Mapping[Node, str], dear: float = DEAR
     ) -> None:
         self.calls, self.given, self.dear = calls, names, dear
-        self.taken = {*RESERVED, *taken}
+        self.taken = {*RESERVED, *taken} - {"y"}
         self.lines: list[str] = []
         self.named: dict[Node, str] = {}
         self.stored: set[Node] = set()
@@ -104,6 +118,10 @@ class Writer:
         self.how: dict[Node, str] = {}
         self.uses: dict[Node, int] = {}
         self.results: set[Node] = set()
+        self.pointwise = True
+        self.life: list[Node | None] = []
+        """Vectors of the method's own where they are made or read, in order; None where all coordinates are gone through."""
+        self.most_inside = 0
 
     # ---- what is named, and how
 
@@ -127,10 +145,7 @@ class Writer:
                     found.add(parent)
                 else:
                     found |= passes[parent]
-                moved |= (parent.op in MOVERS and parent.op != "others_change") or parent.op in (
-                    "call",
-                    "others_change",
-                )
+                moved |= parent.op in MOVERS or (parent.op == "call" and parent.args[0] != "gradient.project")
             passes[node] = found
             self.how[node] = self._decision(node, costs[node], len(found), moved)
 
@@ -167,11 +182,20 @@ class Writer:
 
     # ---- statements
 
-    def write(self, assignments: Sequence[Assignment], result: Node) -> Body:
+    def write(self, done: Sequence[Assignment | Effect], result: Node) -> Body:
         """The whole method."""
+        assignments = [a for a in done if isinstance(a, Assignment)]
         roots = [*(a.value for a in assignments), result]
-        self.plan(roots)
-        for k, assignment in enumerate(assignments):
+        reached = set(in_order(*roots))
+        alone = [e.call for e in done if isinstance(e, Effect) and e.call not in reached]
+        self.plan([*alone, *roots])
+        k = -1
+        for place, assignment in enumerate(done):
+            if isinstance(assignment, Effect):
+                if not self._waits(assignment, done[place + 1 :], result):
+                    self._store(assignment.call)
+                continue
+            k += 1
             value = self.expression(assignment.value)
             for node in self._to_keep(assignment, roots[k + 1 :]):
                 self._store(node)
@@ -181,7 +205,38 @@ class Writer:
             self.lines.append(f"{target} = {value};")
         text = self.expression(result)
         of_locals = any(n in self.local for n in self._reached(result))
-        return Body(self.lines, text, of_locals, len(self.stored), result.op == "argument")
+        return Body(self.lines, text, of_locals, result.op == "argument", self.pointwise, self._held())
+
+    def _held(self) -> int:
+        """Vectors of its own that live at once where all coordinates are gone through."""
+        first: dict[Node, int] = {}
+        last: dict[Node, int] = {}
+        for place, node in enumerate(self.life):
+            if node is not None:
+                first.setdefault(node, place)
+                last[node] = place
+        through = [place for place, node in enumerate(self.life) if node is None]
+        return max([self.most_inside, *(sum(first[n] < p < last[n] for n in first) for p in through)])
+
+    def _gone_through(self, node: Node) -> None:
+        """Notes an operation that needs all coordinates of its vectors at once."""
+        if node.op == "call":
+            name = node.args[0].rpartition(".")[2]
+            self.pointwise &= name != "value"
+            if name in ("hessian_diagonal", "project", "apply", "check"):
+                return
+            read = [n for a in node.inputs for n in self._reached(a) if n in self.local]
+            self.life += [*read, None, *read]
+        elif node.op in MOVERS or node.op in REDUCTIONS:
+            self.pointwise = False
+            self.life.append(None)
+
+    def _waits(self, effect: Effect, later: Sequence[Assignment | Effect], result: Node) -> bool:
+        """Whether a call may stand where its result is used: nothing is done before."""
+        following = later[0] if later else None
+        if isinstance(following, Effect):
+            return False
+        return effect.call in in_order(following.value if following else result)
 
     def _to_keep(self, assignment: Assignment, later: Sequence[Node]) -> list[Node]:
         """What was made of a state before it changes, and is used afterwards."""
@@ -217,6 +272,9 @@ class Writer:
         wanted = self.given.get(node, "")
         if not wanted.strip("_") or not wanted.isidentifier() or not wanted.isascii():
             wanted = {Level.VECTOR: "w", Level.INSTANCE: "r", Level.NUMBER: "n"}[node.level]
+        return self._free(wanted)
+
+    def _free(self, wanted: str) -> str:
         name, k = wanted, 1
         while name in self.taken:
             name, k = f"{wanted.rstrip('_')}{k}", k + 1
@@ -240,10 +298,25 @@ class Writer:
         else:
             kind = "const auto"
         if stored and node.level == Level.VECTOR:
-            self.stored.add(node)
-            self.local.add(node)
+            self._hold(node)
         self.lines.append(f"{kind} {name} = {text};")
         self.named[node] = name
+
+    def _rescale(self, node: Node) -> None:
+        """A vector that is divided by its length's unit in place, and its length."""
+        rescale = node.args[0]
+        if rescale in self.named:
+            return
+        text, name, length = self.expression(rescale.args[0]), self._fresh(node), self._free("l")
+        self._gone_through(rescale)
+        self.lines += [f"Vec {name} = {text};", f"const Length {length} = rescale({name});"]
+        self.named |= {node: name, rescale: length}
+        self._hold(node)
+
+    def _hold(self, node: Node) -> None:
+        self.stored.add(node)
+        self.local.add(node)
+        self.life.append(node)
 
     # ---- expressions
 
@@ -252,7 +325,10 @@ class Writer:
         return self._inside(node)[0]
 
     def _inside(self, node: Node) -> tuple[str, int]:
+        if node.op == "rescaled":
+            self._rescale(node)
         if node in self.named:
+            self.life += [n for n in self._reached(node) if n in self.local]
             return self.named[node], _PRIMARY
         how = self.how[node]
         if how == "inline":
@@ -265,6 +341,11 @@ class Writer:
         return text if own >= level else f"({text})"
 
     def _text(self, node: Node) -> tuple[str, int]:
+        text = self._of_operation(node)
+        self._gone_through(node)
+        return text
+
+    def _of_operation(self, node: Node) -> tuple[str, int]:
         op, args = node.op, node.args
         if op in _INFIX:
             return self._infix(node)
@@ -272,6 +353,9 @@ class Writer:
             return self._leaf(node)
         if op == "negative":
             return f"-{self._at_least(args[0], _UNARY)}", _UNARY
+        if op in _OF_LENGTHS:
+            self._rescale(next(n for n in self.how if n.op == "rescaled" and n.args[0] is args[0]))
+            return f"{self.named[args[0]]}.{_OF_LENGTHS[op]}", _PRIMARY
         if op == "shift":
             return f"shift<{args[1]}>({self.expression(args[0])})", _PRIMARY
         if op == "at":
@@ -390,7 +474,30 @@ class Writer:
             return f"{safe(args[0])}.row({args[1]})", _PRIMARY
         if op == "element":
             return f"{safe(args[0])}[{args[1]}]", _PRIMARY
-        return self.calls[args[0]].format(*(self.expression(a) for a in node.inputs)), _PRIMARY
+        texts = [self._handed_down(a) for a in args[1:]]
+        return self.calls[args[0]].format(*texts), _PRIMARY
+
+    def _handed_down(self, given: object) -> str:
+        """An argument of a call."""
+        if isinstance(given, Node):
+            return self.expression(given)
+        if isinstance(given, Handed):
+            return self._function(given)
+        return str(given)
+
+    def _function(self, function: Handed) -> str:
+        """A gradient that is changed on its way: a function of its own, written before it is handed down."""
+        inside = Writer(self.calls, (), self.given)
+        point = self._free("y")
+        inside.taken, inside.named = self.taken, {**self.named, function.point: point}
+        body = inside.write([], function.result)
+        self.pointwise &= body.pointwise
+        self.most_inside = max(self.most_inside, body.held)
+        name = self._free(function.name if function.name.isidentifier() else "changed")
+        text = f"everywhere({body.result})" if function.result.level < Level.VECTOR else body.result
+        self.lines += [f"const auto {name} = [&](const Vec& {point}) INLINED -> Vec {{"]
+        self.lines += [*(f"    {line}" for line in body.lines), f"    return {text};", "};"]
+        return f"passed(gradient, {name})"
 
 
 def constant(value: float) -> tuple[str, int]:

@@ -1,24 +1,6 @@
-// Methods that use the exact Hessian: twins of ensemble/optimizers/curvature.py.
+// Newton's methods are written by hand: loops over Hessian products that stay rolled, however many iterations there are.
 #pragma once
 #include "base.cuh"
-
-template <int absolute_values>
-struct Preconditioned {
-    number damping;
-    enum Column { lr, columns };
-    using State = Stateless;
-    template <class Gradient, class Now>
-    HD Vec step(const Vec& x, const Gradient& gradient, State&, const Now& now) const {
-        Vec g = gradient(x);
-        if constexpr (absolute_values) {
-            Vec h = abs(gradient.hessian_diagonal(x)) + damping;
-            return x - now[lr] * g / where(g == real(0), real(1), h);
-        } else {
-            Vec h = gradient.hessian_diagonal(x) + damping;
-            return x - now[lr] * g / where(g == real(0), real(1), h);
-        }
-    }
-};
 
 template <int iterations>
 struct Newton {
