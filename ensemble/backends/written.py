@@ -96,6 +96,8 @@ def _value(kind: type[Part], f: dataclasses.Field[Any], shape: tuple[int, ...], 
         return (np.arange(1.0, 1.0 + np.prod(shape)) / np.prod(shape)).reshape(shape)
     if how == "inner":
         return _inside(kind)
+    if how is None:  # a function
+        return np.tanh
     return max(size, f.metadata.get("low", 0))
 
 
