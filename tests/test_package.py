@@ -185,9 +185,12 @@ for backend in ("cpu", "numpy"):
 # ---- README
 
 
-def test_the_example_of_the_readme_runs(tmp_path):
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.parametrize("code", EXAMPLES, ids=["own function", "comparison"])
+def test_the_examples_of_the_readme_run(code, tmp_path):
     pytest.importorskip("matplotlib")
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     (tmp_path / "example.py").write_text(code)
     assert len([line for line in code.splitlines() if line.strip()]) <= 20
     done = python(["example.py"], tmp_path, PYTHONPATH=str(ROOT), MPLBACKEND="Agg")
