@@ -149,7 +149,7 @@ def main(
         data["derivatives"] = rows
         text.append(report.plain_table("Gradients from the value alone, coordinate-steps/s", rows))
     if "cold" in parts:
-        data["cold"] = [processes.cold_start(name, quick, say) for name in usable]
+        data["cold"] = [processes.cold_start(name, of, quick, say) for name in usable for of in processes.FIRST]
         text.append(report.plain_table("Cold start to the first result, seconds", data["cold"]))
     if "memory" in parts:
         data["memory"] = [row for name in usable for row in processes.peak_memory(name, quick, say)]

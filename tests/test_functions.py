@@ -1,5 +1,6 @@
 """Functions of a user's own as landscapes: plain Python, its derivatives and kernels derived, on every backend."""
 
+import cProfile
 import inspect
 import os
 import pickle
@@ -226,6 +227,19 @@ def test_it_works_wherever_it_is_written(way, tmp_path):
     np.testing.assert_allclose(
         [float(line.split()[1]) for line in done.stdout.splitlines()], [0.36, 0.1936, 0.64], atol=2e-6
     )
+
+
+def test_a_profiler_is_left_alone():
+    profiler = cProfile.Profile()
+    with profiler:
+
+        @en.landscape
+        def bowl(x):
+            return np.sum(x**2)
+
+        assert bowl(dim=3).gradient(np.ones((1, 3))).tolist() == [[2.0, 2.0, 2.0]]
+        assert sys.getprofile() is profiler
+    assert any("bowl" in str(entry.code) for entry in profiler.getstats())
 
 
 def test_recordings_are_made_once_for_a_function_and_its_dimension():

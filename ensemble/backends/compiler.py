@@ -153,15 +153,17 @@ def check() -> None:
         )
 
 
-def library(source: str) -> ctypes.CDLL:
+def library(source: str, *more: str) -> ctypes.CDLL:
     """The compiled and loaded form of a program's source; compiled once for each machine, compiler and source.
+
+    ``more``: options of the compiler that come last, and so win.
 
     Raises:
         CompilerMissingError: no compiler.
         CompileError: the source does not compile.
         LibraryError: there is no folder to keep it in.
     """
-    command = [*compiler(), *FLAGS, native_flag()]
+    command = [*compiler(), *FLAGS, native_flag(), *more]
     text = "\0".join([source, *command, compiler_version(), platform.machine(), processor()])
     key = hashlib.sha256(text.encode()).hexdigest()[:32]
     return libraries.load(key, lambda scratch: _compiled(source, command, scratch))

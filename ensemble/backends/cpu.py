@@ -42,6 +42,8 @@ class CpuEngine(Engine):
 
     name = "cpu"
     batch_coordinates = 1 << 22
+    options: tuple[str, ...] = ()
+    """More options of the compiler."""
 
     def __init__(self, threads: int | None = None, width: int | None = None) -> None:
         compiler.check()
@@ -89,7 +91,7 @@ class CpuEngine(Engine):
 
     def _library(self, program: Program, entry: str) -> ctypes.CDLL:
         try:
-            library = compiler.library(self.source(program, entry))
+            library = compiler.library(self.source(program, entry), *self.options)
         except RuntimeError as error:
             raise explained(error) from error
         for name in ("size_of_parts", "size_of_launch"):

@@ -119,10 +119,14 @@ def _guarded(function: Any) -> Any:
 
 
 class TrialEngine(CpuEngine):
-    """The cpu engine, each launch in a child; its state lies in shared memory."""
+    """The cpu engine, each launch in a child; its state lies in shared memory.
 
-    def __init__(self, width: int | None = None) -> None:
+    ``quick``: compiled in half the time, to run a few instances for a few steps; the bits are the same.
+    """
+
+    def __init__(self, width: int | None = None, quick: bool = False) -> None:
         super().__init__(1, width)
+        self.options = ("-O0",) if quick else ()
 
     def _library(self, program: Program, entry: str) -> Any:
         return _Guarded(super()._library(program, entry))

@@ -47,7 +47,7 @@ def first_use(part: Part, landscape: Any, dtype: str, engine: Engine) -> None:
             warnings.warn(f"{name}.{wrong[0].what}: {wrong[0].seen}; ensemble.check(part) says more.", stacklevel=5)
     if compiled:
         try:
-            trial: Engine = TrialEngine()
+            trial: Engine = TrialEngine(quick=True)
         except RuntimeError:  # no compiler: on the device itself
             trial = engine
         if wrong_struct := struct_fault(program, part, trial):

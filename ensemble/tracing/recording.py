@@ -214,12 +214,14 @@ def names_into(graph: Graph) -> Iterator[None]:
                 if type(value) is Symbol and value.node.graph is graph and not value.trim:
                     graph.names.setdefault(value.node, name)
 
-    before = sys.getprofile()
+    if sys.getprofile() is not None:  # somebody measures: it is theirs, and not all of them can be put back
+        yield
+        return
     sys.setprofile(seen)
     try:
         yield
     finally:
-        sys.setprofile(before)
+        sys.setprofile(None)
 
 
 def run(graph: Graph, method: Callable[..., Any], *arguments: Any, what: str) -> Any:
