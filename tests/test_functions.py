@@ -170,6 +170,22 @@ def test_numbers_around_a_function_are_constants_and_part_of_what_it_is(tmp_path
     assert back.settings[""].landscape.value(x) == 4.0
 
 
+def test_a_function_of_functions_is_another_where_one_of_them_is():
+    def made(k):
+        @en.landscape(dim=2)
+        def inside(x, y):
+            return k * x * y
+
+        def helper(x):
+            return inside.function(x[0], x[1])
+
+        return en.landscape(lambda x: helper(x) + chain.function(x), name="both")(dim=4)
+
+    x = np.ones((1, 4))
+    assert (made(2.0).value(x), made(3.0).value(x)) == (3.0, 4.0)
+    assert made(2.0).describe()["class"] == made(2.0).describe()["class"] != made(3.0).describe()["class"]
+
+
 def test_two_classes_of_one_name_run_beside_each_other(cpu):
     def made(k):
         @en.landscape

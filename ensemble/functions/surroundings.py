@@ -47,6 +47,7 @@ def surroundings(function: Callable[..., Any], name: str) -> dict[str, str]:
                     f"{place_of(function)}{name} uses {word}={told(value)} from outside; make it a parameter: "
                     f"def {name}(x, {word}={word})."[:300]
                 )
+            value = getattr(value, "function", value) if isinstance(value, type) else value  # another landscape's
             if isinstance(value, (types.FunctionType, types.MethodType)):
                 waiting.append(value)
             elif isinstance(value, np.ndarray):
