@@ -61,6 +61,20 @@ def test_a_point_with_lower_values_beside_it_is_no_minimum():
     assert [p.name for p in found if "minimum" in p.name] == ["minimum 1", "minimum 2", "minimum 3"]
 
 
+@pytest.mark.parametrize(
+    ("a", "names"), [(2.0, {"minimum 1"}), (0.5, {"minimum 1", "minimum 2", "degenerate saddle 1"})]
+)
+def test_a_degenerate_point_is_reported_once(a, names):
+    """x^4 - 3 x^2 y + y^2 + a (x^2 + y^2)^2: along y = 3/2 x^2 it is (a - 5/4) x^4 + ..., without curvature at 0."""
+
+    @en.landscape(dim=2)
+    def valley(x, y, a=1.0):
+        return x**4 - 3 * x**2 * y + y**2 + a * (x**2 + y**2) ** 2
+
+    found = en.find_stationary_points(valley(a=a), (-2.0, 2.0), starts=256, backend="numpy")
+    assert {p.name for p in found} == names
+
+
 def test_events_starts_and_statistics_take_what_was_found():
     landscape = en.Himmelblau()
     found = en.find_stationary_points(landscape, starts=512, backend="numpy")

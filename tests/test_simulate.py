@@ -692,7 +692,7 @@ def test_records_count_towards_memory(monkeypatch):
 
 ATTRIBUTES = {
     "backend", "backend_reason", "batches", "check_every", "Conventions", "coordinate_steps", "coordinate_steps_per_second",
-    "created", "device", "dim", "dtype", "event_stops", "format", "history", "instances", "instances_asked", "interrupted",
+    "created", "definitions", "device", "dim", "dtype", "event_stops", "format", "history", "instances", "instances_asked", "interrupted",
     "interrupted_by", "launch", "math", "options", "outcomes", "paired", "seed",
     "segments", "settings", "source", "started_inside", "steps", "title", "unfinished", "versions", "wall_time",
 }  # fmt: skip

@@ -27,8 +27,8 @@ FLAT = 1e-7
 PROBES, REACH = 64, 1e-3
 """Directions in which the neighbourhood of a point without negative curvature is looked at where some are flat, and how far, as a
 share of the box's width."""
-NEAR = 1e-5
-"""Points nearer than this share of the box's width are one."""
+NEAR, NEAR_SOFT, SOFT = 1e-5, 1e-2, 1e-4
+"""Points nearer than this share of the box's width are one; and where a curvature is below ``SOFT`` times the usual size."""
 HELD = 1 << 26
 """Bytes of Hessians held at once."""
 
@@ -89,7 +89,7 @@ def find_stationary_points(
     sizes = np.sqrt((_hessians(field, at[: min(64, len(at))]) ** 2).sum(axis=(1, 2)))
     sizes = sizes[np.isfinite(sizes)]
     bend = float(np.median(sizes)) if sizes.size else 0.0
-    return _named(field, _distinct(found[inside], NEAR * width), FLAT * bend, width)
+    return _named(field, _apart(field, found[inside], SOFT * bend, width), FLAT * bend, width)
 
 
 # ---- what is given
@@ -200,6 +200,18 @@ def _damped(h: Real, g: Real, damping: Real) -> Real:
     return np.einsum("nij,nj->ni", vectors, gain * along)
 
 
+def _apart(field: Field, x: Real, least: float, width: float) -> Real:
+    """Points that are different: where a direction is all but flat, Newton's method ends near a point and not at it."""
+    x = _distinct(x, NEAR * width)
+    if not len(x):
+        return x
+    size = max(1, HELD // (8 * 3 * field.dim**2))
+    bends = [np.abs(np.linalg.eigvalsh(_hessians(field, x[a : a + size]))).min(axis=1) for a in range(0, len(x), size)]
+    soft = np.concatenate(bends) <= least
+    slopes = np.sqrt((_gradients(field, x[soft]) ** 2).sum(axis=1)) if soft.any() else np.empty(0)
+    return np.concatenate([x[~soft], _distinct(x[soft][np.argsort(slopes)], NEAR_SOFT * width)])
+
+
 def _distinct(x: Real, near: float) -> Real:
     """One of those that lie within ``near`` of each other."""
     if not len(x):
@@ -227,7 +239,11 @@ def _named(field: Field, x: Real, least: float, width: float) -> tuple[Stationar
         index = int((curvatures < -least).sum())
         flat = np.abs(curvatures) <= least
         kind = "minimum" if index == 0 else "maximum" if index == field.dim else "saddle"
-        if kind == "minimum" and flat.any() and _lower_beside(field, x[k], values[k], vectors[:, flat], width):
+        if (
+            kind == "minimum"
+            and flat.any()
+            and _lower_beside(field, x[k], values[k], (curvatures, vectors), flat, width)
+        ):
             kind = "degenerate saddle"
         counted[kind] = counted.get(kind, 0) + 1
         name = f"{kind} {counted[kind]}" + (f" of index {index}" if kind == "saddle" else "")
@@ -239,12 +255,18 @@ def _values(field: Field, x: Real) -> Real:
     return np.asarray(field.fetch(field.values(field.place(x))), dtype=np.float64)
 
 
-def _lower_beside(field: Field, x: Real, value: float, directions: Real, width: float) -> bool:
-    """Whether the function falls somewhere along the flat ``directions`` (dim, flat)."""
-    mixed = np.random.default_rng(0).normal(size=(PROBES, directions.shape[1]))
-    along = (mixed / np.sqrt((mixed**2).sum(axis=1, keepdims=True))) @ directions.T
-    beside = _values(field, np.concatenate([x + REACH * width * along, x - REACH * width * along]))
-    return bool((beside < value - 64 * np.finfo(np.float64).eps * max(1.0, abs(value))).any())
+def _lower_beside(field: Field, x: Real, value: float, pair: tuple[Real, Real], flat: Any, width: float) -> bool:
+    """Whether the function falls along directions without curvature, or along a curve that touches one.
+
+    ``pair``: curvatures (dim) and their directions (dim, dim). Steps along the flat ones are followed by a Newton step in the others.
+    """
+    curvatures, vectors = pair
+    mixed = np.random.default_rng(0).normal(size=(PROBES, int(flat.sum())))
+    along = (mixed / np.sqrt((mixed**2).sum(axis=1, keepdims=True))) @ vectors[:, flat].T
+    beside = np.concatenate([x + REACH * width * along, x - REACH * width * along])
+    steep = _gradients(field, beside) @ vectors[:, ~flat]
+    beside = beside - (steep / curvatures[~flat]) @ vectors[:, ~flat].T
+    return bool((_values(field, beside) < value - 64 * np.finfo(np.float64).eps * max(1e-6, abs(value))).any())
 
 
 __all__ = ["find_stationary_points"]
