@@ -200,7 +200,7 @@ def test_events_of_windows_are_asked_by_a_kernel_that_spills_nothing() -> None:
 
 
 def test_what_couples_coordinates_and_says_it_does_not_has_no_machine_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Rosenbrock, "pointwise", True)
+    monkeypatch.setattr("ensemble.backends.program.pointwise", lambda part: True)
     p = program(Rosenbrock(dim=40_000), GradientDescent(0.1), instances=LARGE, dtype="float32", math="fast")
     assert Counted().group(p).window
     with pytest.raises(CompilationError, match="needs_all_coordinates"):

@@ -231,7 +231,7 @@ def test_an_instance_far_from_all_stationary_points_is_at_none():
 def test_what_a_landscape_does_not_say_is_asked_for():
     with pytest.raises(ValueError, match=r"Ackley states no smoothness.*give lr"):
         quench(spread(en.Ackley(dim=2), instances=3))
-    with pytest.raises(ValueError, match=r"OnlineLinear lists no stationary point; tell minima apart"):
+    with pytest.raises(ValueError, match=r"OnlineLinear lists no stationary point; give points=find_stationary_points"):
         nearest_minimum(spread(en.OnlineLinear(), instances=3))
 
 

@@ -18,7 +18,7 @@ from ensemble.backends.program import Program, State
 from ensemble.backends.twins import pointwise, vectors_held
 from ensemble.events import Never
 from ensemble.landscapes import DoubleWell, QuarticSaddle, Rosenbrock
-from ensemble.noises import AlphaStable, HessianAligned
+from ensemble.noises import AlphaStable, HessianAligned, StudentT
 from ensemble.optimizers import (
     SAM,
     SGLD,
@@ -79,9 +79,8 @@ def test_no_part_that_is_pointwise_couples_coordinates() -> None:
     seen = [(p, *felt(p)) for p in programs(6)]
     assert [p.configurations for p, _, others in seen if others] == []
     assert all(p.pointwise for p, *_ in seen)
-    small = [
-        (p, own) for p, own, _ in seen if not any(isinstance(n, AlphaStable) for n in nested(p.part("noise")))
-    ]  # whose jumps hide where one began
+    far = (AlphaStable, StudentT)  # whose jumps hide where one began
+    small = [(p, own) for p, own, _ in seen if not any(isinstance(n, far) for n in nested(p.part("noise")))]
     still = {type(p.part("landscape")).__name__ for p, own in small if not own}
     assert still <= {"OnlineLinear", "StochasticLinear"}  # whose gradient is the same everywhere, on a box
 

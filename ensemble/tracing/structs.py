@@ -358,7 +358,7 @@ def _of_a_landscape(name: str, body: Body, result: Node) -> str:
         last = [f"return make_operand<G>({body.result});"] if handed else _vector_result(result)(body)
         return _method(head, body, lambda b: last)
     # a vector that outlives those it was made of is taken first: on the CPU they lie in an arena like a stack
-    lines = ["Vec result;", *body.lines, f"store(result, {body.result});", "return result;"]
+    lines = ["Vec result;", "const Scope scope;", *body.lines, f"store(result, {body.result});", "return result;"]
     kind = "CALLED" if len(body.lines) > WIDE // 10 else "HD"
     head = f"template <{given}>\n{kind} Vec {name}({', '.join(arguments)}, {now}) const"
     return head + " {\n" + "\n".join(f"    {line}" for line in lines) + "\n}"

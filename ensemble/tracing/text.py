@@ -44,6 +44,7 @@ RESERVED = frozenset(
     "operator or private protected public register return short signed sizeof static struct switch template this throw true try "
     "typedef typeid typename union unsigned using virtual void volatile while xor x v s now state gradient landscape index dim sum max "
     "min dot where shift at real scalar mask integer number quotient broadcast absolute square_root muladd elementary Vec Vector Array "
+    "Scope scope "
     "columns Column State step value apply check project lanes width dim words exp log sin cos tanh sqrt abs power larger smaller "
     "maximum minimum y result product others random Gradient Now Landscape Stream NOISE START PERTURBATION MINIBATCH PROBE "
     "EVENT any all sign places passed settled rescale zero lane_in_group held t".split()

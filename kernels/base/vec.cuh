@@ -175,6 +175,18 @@ public:
     HD const Quad<scalar>& at(int j) const { return block[j]; }
 };
 
+// The arena when it was made, again when it ends: what a function took for itself is given back in whatever order it was taken.
+struct Scope {
+#if ENSEMBLE_ARENA
+    char* top;
+    HD Scope() : top(workspace_top()) {}
+    HD ~Scope() { workspace_reset(top); }
+    Scope(const Scope&) = delete;
+#else
+    HD Scope() {}
+#endif
+};
+
 HD void zero_padding(Quad<scalar>& q, int j) {
     if (padded && !windowed) EACH_COORDINATE q.c[c] = is_coordinate(j, c) ? q.c[c] : broadcast(real(0));
 }

@@ -188,6 +188,8 @@ MADE_ANEW = {
     "backends/crew.py": "_renew replaces the crew; helpers live within one piece of shared work",
     "backends/libraries.py": "_renew replaces the locks; the loader's lock is held across a fork",
     "backends/cuda.py": "a forked child is refused",
+    "run/watch.py": "its own function at a fork replaces the lock and forgets the watch",
+    "gpu_check/command.py": "a folder of one call, which waits for what runs in it",
     "results/files.py": "a pool of one call, which waits for it",
     "results/image.py": "likewise",
     "results/reading.py": "likewise",
