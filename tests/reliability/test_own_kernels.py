@@ -115,7 +115,7 @@ CHANGES = {
     ),
     "a crash": (("return x + s.w", "*(volatile int*)0 = 1; return x + s.w"), r"its struct crashes \(SIG"),
     "memory written over": (
-        ("return x + s.w", "for (long k = 0; k < (1l << 33); ++k) ((volatile char*)&s)[k] = 1; return x + s.w"),
+        ("return x + s.w", "for (long k = 0; k < (1l << 33); ++k) ((volatile char*)&s)[k << 12] = 1; return x + s.w"),
         r"its struct crashes \(SIG",
     ),
     "what does not compile": (("gradient(x);", "gradiant(x);"), "line 15.*gradiant"),
