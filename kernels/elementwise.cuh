@@ -55,6 +55,14 @@ HD auto settled(M&& undecided, A&& value) {
     }
 }
 
+HD scalar ratio_of_scalars(const scalar& a, const scalar& b) {
+    if constexpr (ENSEMBLE_NO_EPSILON) {
+        return quotient(a, where(a == real(0), broadcast(real(1)), b));
+    } else {
+        return quotient(a, b);
+    }
+}
+
 // As NumPy's maximum and minimum: NaN where one of the two is.
 HD scalar maximum_of(const scalar& a, const scalar& b) { return where((a >= b) | (a != a), a, b); }
 HD scalar minimum_of(const scalar& a, const scalar& b) { return where((a <= b) | (a != a), a, b); }

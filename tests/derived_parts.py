@@ -7,6 +7,7 @@ from typing import Any
 
 import ensemble as en
 from ensemble.arithmetic.random import Stream
+from ensemble.optimizers.adaptive import quotient
 from ensemble.part import FRACTION, NOT_NEGATIVE, POSITIVE, array, flag, inner, number, scheduled, structure, vector
 
 
@@ -107,3 +108,15 @@ class Apart(en.events.Event):
         far = en.largest(x) - en.smallest(x) >= self.gap
         low = landscape.value(x, now) <= self.value
         return en.where(far, 1, en.where(low, 2, 0))[:, 0].astype("int32")
+
+
+@dataclass(frozen=True)
+class Normed(en.optimizers.Optimizer):
+    """A step of the rate's length, and none at a gradient of 0 where eps is 0: a quotient of an instance's numbers."""
+
+    lr: Any = scheduled(domain=NOT_NEGATIVE)
+    eps: float = number(0.0, NOT_NEGATIVE)
+
+    def step(self, x, gradient, state, now):
+        g = gradient(x)
+        return x - quotient(now.lr * en.total(g), en.total(g * g) + self.eps, self.eps) * g

@@ -44,6 +44,18 @@ def test_programs_of_derived_parts_have_the_bits_of_their_python(landscape, dtyp
     assert set(np.unique(found[0].dataset["event"])) & {1, 2}
 
 
+@pytest.mark.parametrize("eps", [0.0, 0.5])
+def test_a_quotient_of_an_instance_s_numbers_has_the_bits_of_its_python(eps, cpu):
+    given = WHOLE | {"landscape": en.Quadratic([1.0, 2.0, 3.0]), "noise": None, "event": None, "math": "precise"}
+    given |= {
+        "optimizer": derived_parts.Normed(0.1, eps),
+        "start": en.Point(en.grid([0.0, 0.0, 0.0], [1.0, -0.3, 0.2])),
+    }
+    a, b = (en.simulate(**given, backend=backend) for backend in ("numpy", "cpu"))
+    assert bits(a) == bits(b)
+    assert np.isfinite(a.dataset["x"]).all()
+
+
 def test_a_value_from_before_a_state_changes_is_kept(cpu):
     part = derived_parts.SignMomentum(0.05, delayed=True)
     text = struct_of(part)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import inspect
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -140,11 +139,3 @@ def _kept(living: list[weakref.ref[Symbol]]) -> list[Symbol]:
         gc.collect()  # those that only hold each other
         alive = [s for ref in living if (s := ref()) is not None]
     return alive
-
-
-def source_of(function: Callable[..., Any]) -> str:
-    """A function's text as its author wrote it; empty where it is not kept."""
-    try:
-        return inspect.cleandoc(inspect.getsource(function))
-    except (OSError, TypeError):
-        return ""

@@ -22,7 +22,7 @@ from .symbols import Symbol
 from .text import Assignment, Effect
 from .wrapped import Inside, InsideNow, Memory
 
-CONSTANT_TO_LEVEL = (bool, int, float, np.floating, np.integer, np.bool_)
+PLAIN_NUMBERS = (bool, int, float, np.floating, np.integer, np.bool_)
 
 
 @dataclass
@@ -195,7 +195,7 @@ def node_of(graph: Graph, value: Any, what: str) -> Node:
         if value.trim:
             raise failed(f"{what} has {value.trim} coordinates less than the point; give all of them")
         return value.node
-    if isinstance(value, CONSTANT_TO_LEVEL):
+    if isinstance(value, PLAIN_NUMBERS):
         return graph.constant(bool(value) if isinstance(value, np.bool_) else value)  # type: ignore[arg-type]
     given = "nothing" if value is None else f"a {type(value).__name__}"
     raise failed(f"{what} is {given}; give an array of the algebra")
