@@ -7,6 +7,9 @@
 #pragma once
 #include "random.cuh"
 #include "rows.cuh"
+#if ENSEMBLE_RECORDED
+#include "measure.cuh"
+#endif
 
 template <class Landscape, class Optimizer, class Noise, class Event>
 struct Parts {
@@ -54,8 +57,9 @@ struct Launch {
 #if ENSEMBLE_RECORDED
     const int* recorded_steps;   // those of the launch, in order, and then one that does not come
     const int* recorded_places;  // (row): its place in a slot of the ring, -1 where it is not recorded
-    real* ring;                  // (recorded step, place, dim)
-    long long ring_rows;         // places of a slot
+    real* ring;                  // (place, recorded step, dim), what is shown; null: it is not asked for
+    Measured measured;           // each (place, recorded step)
+    long long slots;             // recorded steps that there is room for
 #endif
 };
 
@@ -162,23 +166,29 @@ struct Saver {
         if (lane_in_group() == 0) launch.integers[at] = v;
     }
 };
-// What is shown after a recorded step goes to the step's slot of the ring. Of an instance that is frozen or has diverged it
-// is not what is recorded: the host knows when that was, and writes its last value over it.
+// What is shown after a recorded step, and what is measured there, goes to the step's slot of a row's place. Of an instance
+// that is frozen or has diverged it is not what is recorded: the host knows when that was, and writes its last over it.
 struct Recording {
 #if ENSEMBLE_RECORDED
     const Launch& launch;
     long long row;
     int slot = 0, next;
     HD Recording(const Launch& l, long long r) : launch(l), row(r), next(*l.recorded_steps) {}
-    HD void after(int t, const Vec& shown, bool present) {
+    template <class Landscape>
+    HD void after(int t, const Vec& shown, bool present, const Landscape& landscape) {
         if (t != next) return;
-        const int place = launch.recorded_places[row];
-        if (present && place >= 0) save_row(shown, launch.ring + (slot * launch.ring_rows + place) * dim());
+        const long long place = launch.recorded_places[row], at = place * launch.slots + slot;
+        const bool kept = present && place >= 0;
+        if (launch.ring && kept) save_row(shown, launch.ring + at * dim());
+        measure(launch.measured, landscape, shown, LookNow{t}, [&](real* to, scalar number) {
+            if (kept && lane_in_group() == 0) to[at] = number;
+        });
         next = launch.recorded_steps[++slot];
     }
 #else
     HD Recording(const Launch&, long long) {}
-    HD void after(int, const Vec&, bool) {}
+    template <class Landscape>
+    HD void after(int, const Vec&, bool, const Landscape&) {}
 #endif
 };
 struct Earliest {
@@ -217,7 +227,6 @@ HD void advance_group(const Launch& launch) {
     open_clock<P>(clock, launch, row, configuration);
     const real* table = table_of<P>(launch, configuration);
 
-    Recording recording(launch, row);
     int bad = launch.last + 1;
     ROLLED for (int t = launch.first; t <= launch.last; ++t) {
         clock.t = t;
@@ -226,7 +235,6 @@ HD void advance_group(const Launch& launch) {
         table += P::table_row;
         bool fine = take_step(parts, x, state, clock, launch.bound);
         if (!fine) bad = t < bad ? t : bad;
-        recording.after(t, reported(state, x), true);
     }
     save_row(x, launch.x + row * dim());
     state.each(Saver{launch, row});
@@ -281,7 +289,7 @@ HD void advance_group(const Launch& launch) {
         const P here = crowded ? *read_again((const P*)launch.parameters + configuration) : parts;
         bool fine = take_step(here, x, state, clock, launch.bound);
         if (!fine) bad = t < bad ? t : bad;
-        recording.after(t, reported(state, x), !written);
+        recording.after(t, reported(state, x), !written, here.landscape);
         if constexpr (!same_type<decltype(parts.event), Never>) {
             if (--until_check == 0) {
                 until_check = launch.check_every;

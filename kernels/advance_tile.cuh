@@ -24,25 +24,33 @@ struct Recording {
     const Rows& rows;
     int slot = 0, next;
     Recording(const Launch& l, const Rows& r) : launch(l), rows(r), next(*l.recorded_steps) {}
-    HD void after(int t, const Vec& shown, const bool* running) {
-        if (t == next) save(shown, running);
+    template <class Landscape>
+    HD void after(int t, const Vec& shown, const bool* running, const Landscape& landscape) {
+        if (t == next) save(shown, running, landscape);
     }
 
 private:
-    __attribute__((noinline)) void save(const Vec& shown, const bool* running) {
+    template <class Landscape>
+    __attribute__((noinline)) void save(const Vec& shown, const bool* running, const Landscape& landscape) {
         Rows places = rows;
         bool which[width];
         for (int w = 0; w < width; ++w) {
-            const int place = launch.recorded_places[rows.row[w]];
+            const long long place = launch.recorded_places[rows.row[w]];
             which[w] = running[w] && place >= 0;
-            places.row[w] = place;
+            places.row[w] = place * launch.slots + slot;
         }
-        save_rows(shown, places, which, launch.ring + slot * launch.ring_rows * dim());
+        if (launch.ring) save_rows(shown, places, which, launch.ring);
+        char* mark = workspace_top();
+        measure(launch.measured, landscape, shown, LookNow{next}, [&](real* to, const scalar& number) {
+            save_lanes(places, which, number, to, 1);
+            workspace_reset(mark);
+        });
         next = launch.recorded_steps[++slot];
     }
 #else
     Recording(const Launch&, const Rows&) {}
-    void after(int, const Vec&, const bool*) {}
+    template <class Landscape>
+    void after(int, const Vec&, const bool*, const Landscape&) {}
 #endif
 };
 
@@ -128,7 +136,7 @@ void advance_tile(const Launch& launch, int tile) {
         fine = fine & take_step(parts, x, state, clock, launch.bound);
         good = where(fine, good + 1, good);
         workspace_reset(mark);
-        recording.after(t, reported(state, x), running);
+        recording.after(t, reported(state, x), running, parts.landscape);
         if constexpr (!same_type<decltype(parts.event), Never>) {
             if (--until_check == 0) {
                 until_check = launch.check_every;

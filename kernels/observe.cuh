@@ -1,6 +1,6 @@
-// Values, gradients, their norms and Hessian-vector products at a set of points, from the structs that the step uses.
+// Values, gradients, their norms, distances and Hessian-vector products at a set of points.
 #pragma once
-#include "rows.cuh"
+#include "measure.cuh"
 
 // Points are listed in `active` like rows in a Launch, the same in every slot: a slot holds the points of one step. Any
 // output may be null.
@@ -10,21 +10,17 @@ struct LookLaunch {
     const int* steps;       // (slot)
     const real* x;          // (slot, row, dim)
     const real* direction;  // (slot, row, dim), for the Hessian product
-    real* value;            // (slot, row)
-    real* gradient_norm;    // (slot, row)
+    Measured measured;      // each (slot, row)
     real* gradient;         // (slot, row, dim)
     real* product;          // (slot, row, dim)
     long long rows;         // of a slot
+    long long next_points;  // from a slot's points to those of the next: rows, or 0 where all look at the same
     int count;              // entries of active
     int instances;          // of a slot, per configuration
     int dim;
     char* scratch;            // ENSEMBLE_STREAMED: a slice for each group
     long long scratch_bytes;  // of a slice
 };
-struct LookNow {
-    int t;
-};
-
 #if ENSEMBLE_DEVICE
 template <class Landscape>
 HD void look(const LookLaunch& launch) {
@@ -37,18 +33,13 @@ HD void look(const LookLaunch& launch) {
     const long long row = slot * launch.rows + seat.row;
     LookNow now{launch.steps[slot]};
     Vec x;
-    load_row(x, launch.x + row * dim());
-    if (launch.value) {
-        scalar value = landscape.value(x, now);
-        if (seat.writes()) launch.value[row] = value;
-    }
-    if (launch.gradient_norm || launch.gradient) {
+    load_row(x, launch.x + (slot * launch.next_points + seat.row) * dim());
+    measure(launch.measured, landscape, x, now, [&](real* to, scalar number) {
+        if (seat.writes()) to[row] = number;
+    });
+    if (launch.gradient) {
         Vec g = landscape.gradient(x, now);
-        if (launch.gradient && seat.present) save_row(g, launch.gradient + row * dim());
-        if (launch.gradient_norm) {
-            scalar norm = length(g);
-            if (seat.writes()) launch.gradient_norm[row] = norm;
-        }
+        if (seat.present) save_row(g, launch.gradient + row * dim());
     }
     if (launch.product) {
         Vec v;
@@ -70,15 +61,15 @@ void look_tile(const LookLaunch& launch, int tile, int slot) {
 #else
     const Landscape& landscape = ((const Landscape*)launch.parameters)[rows.row[0] / launch.instances];
 #endif
-    for (int w = 0; w < width; ++w) rows.row[w] += slot * launch.rows;
     LookNow now{launch.steps[slot]};
     Vec x;
-    load_rows(x, rows, launch.x);
-    if (launch.value) save_lanes(rows, rows.present, landscape.value(x, now), launch.value, 1);
-    if (launch.gradient_norm || launch.gradient) {
+    load_rows(x, rows, launch.x + slot * launch.next_points * dim());
+    for (int w = 0; w < width; ++w) rows.row[w] += slot * launch.rows;
+    measure(launch.measured, landscape, x, now,
+            [&](real* to, const scalar& number) { save_lanes(rows, rows.present, number, to, 1); });
+    if (launch.gradient) {
         Vec g = landscape.gradient(x, now);
-        if (launch.gradient) save_rows(g, rows, rows.present, launch.gradient);
-        if (launch.gradient_norm) save_lanes(rows, rows.present, length(g), launch.gradient_norm, 1);
+        save_rows(g, rows, rows.present, launch.gradient);
     }
     if (launch.product) {
         Vec v;

@@ -33,7 +33,7 @@ class Remote:
     def __getattr__(self, name):
         if name in ("shape", "dtype", "ndim", "size", "nbytes"):
             return getattr(self.held, name)
-        if name in ("sum", "transpose", "astype", "reshape", "max", "any", "all", "copy"):
+        if name in ("sum", "transpose", "astype", "reshape", "max", "min", "any", "all", "copy"):
             return lambda *args, **kwargs: Remote(getattr(self.held, name)(*args, **kwargs))
         raise AttributeError(name)
 
@@ -96,7 +96,7 @@ class RemoteEngine(NumpyEngine):
     def advance(self, program, state, active, first, last, meanwhile=None, ring=None):
         here = replace(state, **{name: array.held for name, array in state.arrays().items()})
         if ring is not None:
-            ring = replace(ring, places=ring.places.held, x=ring.x.held)
+            ring = replace(ring, places=ring.places.held, found={name: a.held for name, a in ring.found.items()})
         super().advance(program, here, active.held, first, last, ring=ring)
 
     def normals(self, program, step, stream, ids):
@@ -105,8 +105,9 @@ class RemoteEngine(NumpyEngine):
     def uniforms(self, program, step, stream, ids):
         return Remote(super().uniforms(program, step, stream, ids))
 
-    def observe(self, program, x, quantities, t, direction=None):
-        found = super().observe(program, x.held, quantities, t, None if direction is None else direction.held)
+    def observe(self, program, x, quantities, t, direction=None, point=None, shared=False):
+        along = None if direction is None else direction.held
+        found = super().observe(program, x.held, quantities, t, along, point, shared)
         return {name: Remote(array) for name, array in found.items()}
 
 

@@ -15,7 +15,18 @@ from ..part import nested
 from . import compiler
 from .complaints import explained
 from .crew import share
-from .launch import advance_launch, draw_launch, look_launch, program_source, roles_of, table_rows, twins_of, types_of
+from .launch import (
+    advance_launch,
+    draw_launch,
+    look_launch,
+    looked_at,
+    point_of,
+    program_source,
+    roles_of,
+    table_rows,
+    twins_of,
+    types_of,
+)
 from .layout import Layout, tiles_of, values_of
 from .memory import available_memory
 from .program import ROLES, Engine, Meanwhile, Program, Ring, State, Steps
@@ -211,27 +222,38 @@ class CpuEngine(Engine):
         tables = table_rows(program, first, last)
         arrays = {"parameters": structs, "tables": tables, "active": tiles, **state.arrays()}
         if ring is not None:
-            arrays |= {"recorded_steps": ring.ahead(), "recorded_places": ring.places, "ring": ring.x}
+            arrays |= {
+                "recorded_steps": ring.ahead(),
+                "recorded_places": ring.places,
+                "point": point_of(program, ring.point),
+            }
+            arrays |= {"ring" if name == "x" else name: array for name, array in ring.found.items()}
         launch = advance_launch(program, _addresses(arrays), tables, tiles.size, first, last, ring)
         self._check(library, launch, layout)
         self._run(len(tiles), self._arena_bytes(program), _tile_call(library.advance, launch), (arrays, kept))
 
     def observe(
-        self, program: Program, x: Any, quantities: tuple[str, ...], t: Steps, direction: Any = None
+        self,
+        program: Program,
+        x: Any,
+        quantities: tuple[str, ...],
+        t: Steps,
+        direction: Any = None,
+        point: NDArray[Any] | None = None,
+        shared: bool = False,
     ) -> dict[str, Any]:
         steps = np.atleast_1d(np.asarray(t, dtype=np.int32))
-        rows = len(x) // steps.size
+        rows = len(x) if shared else len(x) // steps.size
         points = rows // len(program.configurations)
         library = self._library(program, "observe")
         tiles = tiles_of(np.arange(rows, dtype=np.int32), points, self.width(program), self.mixed(program))
         structs, kept, layout = self._structs(program, "observe", tiles, points)
-        shapes = {"value": x.shape[:1], "gradient_norm": x.shape[:1], "gradient": x.shape, "product": x.shape}
-        found = {name: np.empty(shapes[name], dtype=program.dtype) for name in quantities}
-        x = np.ascontiguousarray(x)
-        arrays = {"parameters": structs, "active": tiles, "steps": steps, "x": x, **found}
+        found = {n: np.empty(looked_at(n, rows * steps.size, program.dim), program.dtype) for n in quantities}
+        arrays: dict[str, NDArray[Any]] = {"parameters": structs, "active": tiles, "steps": steps, **found}
+        arrays |= {"x": np.ascontiguousarray(x), "point": point_of(program, point)}
         if direction is not None:
-            arrays["direction"] = direction = np.ascontiguousarray(direction)
-        launch = look_launch(program, _addresses(arrays), tiles.size, rows)
+            arrays["direction"] = np.ascontiguousarray(direction)
+        launch = look_launch(program, _addresses(arrays), tiles.size, rows, shared)
         self._check(library, launch, layout)
         count = len(tiles) * steps.size
         self._run(count, self._arena_bytes(program), _tile_call(library.observe, launch), (arrays, kept))

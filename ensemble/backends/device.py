@@ -16,7 +16,18 @@ from ..events import Never
 from ..part import nested
 from .cpu import VECS_PER_PART
 from .groups import MOST_LANES, STREAMED_PER_PROCESSOR, THREADS, Group, group_of, power_of_two, streamed_group
-from .launch import advance_launch, draw_launch, look_launch, program_source, roles_of, table_rows, twins_of, types_of
+from .launch import (
+    advance_launch,
+    draw_launch,
+    look_launch,
+    looked_at,
+    point_of,
+    program_source,
+    roles_of,
+    table_rows,
+    twins_of,
+    types_of,
+)
 from .layout import Layout, draw_dtype, launch_dtype, look_dtype, values_of
 from .program import ROLES, Engine, Meanwhile, Program, Ring, State, Steps
 
@@ -184,6 +195,9 @@ class DeviceEngine(Engine):
             return 0
         return group.slices(min(rows, self.at_once(program))) * self.slice_bytes(program)
 
+    def records_within(self, program: Program) -> bool:
+        return not self.group(program).window
+
     # ---- running
 
     def finish(self, *launched: Rows) -> None:
@@ -236,17 +250,14 @@ class DeviceEngine(Engine):
             addresses |= {
                 "recorded_steps": kept.place(ring.ahead()),
                 "recorded_places": self.address(ring.places),
-                "ring": self.address(ring.x),
+                "point": kept.place(point_of(program, ring.point, self.group(program).lanes)),
+                **{"ring" if name == "x" else name: self.address(array) for name, array in ring.found.items()},
             }
         launch = advance_launch(program, addresses, tables, count, first, last, ring)
         rows = {entry: Rows(self, program, entry, active) for entry in self.entries(program)}
         begin, row = first, tables.shape[2] * tables.itemsize
         for end in self._ends(program, first, last):
             launch["first"], launch["last"], launch["tables"] = begin, end, addresses["tables"] + (begin - first) * row
-            if ring is not None:
-                slot = int(np.searchsorted(ring.steps, begin))
-                launch["recorded_steps"] = addresses["recorded_steps"] + slot * ring.steps.itemsize
-                launch["ring"] = addresses["ring"] + slot * (ring.x.nbytes // max(1, len(ring.x)))
             for entry, of_entry in rows.items():
                 if entry == "advance" or end % program.check_every == 0:
                     of_entry.launch(launch)
@@ -266,29 +277,37 @@ class DeviceEngine(Engine):
 
     @on_its_device
     def observe(
-        self, program: Program, x: Any, quantities: tuple[str, ...], t: Steps, direction: Any = None
+        self,
+        program: Program,
+        x: Any,
+        quantities: tuple[str, ...],
+        t: Steps,
+        direction: Any = None,
+        point: NDArray[Any] | None = None,
+        shared: bool = False,
     ) -> dict[str, Any]:
         steps, kept = np.atleast_1d(np.asarray(t, dtype=np.int32)), Kept(self)
-        rows = len(x) // steps.size
-        shapes = {"value": x.shape[:1], "gradient_norm": x.shape[:1], "gradient": x.shape, "product": x.shape}
-        found = {name: self.xp.empty(shapes[name], dtype=program.dtype) for name in quantities}
-        x = self.xp.ascontiguousarray(x)
-        arrays = {"x": x, **found}
+        rows = len(x) if shared else len(x) // steps.size
+        found = {n: self.xp.empty(looked_at(n, rows * steps.size, program.dim), program.dtype) for n in quantities}
+        arrays = {"x": self.xp.ascontiguousarray(x), **found}
         if direction is not None:
             arrays["direction"] = self.xp.ascontiguousarray(self.to_device(direction))
         addresses = {"steps": kept.place(steps), **{name: kept.keep(array) for name, array in arrays.items()}}
-        parameters = self._structs(program, "observe")
-        launch = look_launch(program, addresses | {"parameters": parameters}, rows, rows)
-        looked_at = Rows(self, program, "observe", self.xp.arange(rows, dtype=np.int32))
-        if looked_at.scratch is None:
-            looked_at.launch(launch, steps.size)
+        addresses["parameters"] = self._structs(program, "observe")
+        addresses["point"] = kept.place(point_of(program, point, self._whole(program).lanes))
+        launch = look_launch(program, addresses, rows, rows, shared)
+        looking = Rows(self, program, "observe", self.xp.arange(rows, dtype=np.int32))
+        if looking.scratch is None:
+            looking.launch(launch, steps.size)
         else:  # there is memory for the instances of one slot at most
             of_slot = {"steps": steps.itemsize, **{n: a.nbytes // steps.size for n, a in arrays.items()}}
+            if shared:
+                of_slot["x"] = 0
             for slot in range(steps.size):
                 for name, size in of_slot.items():
                     launch[name] = addresses[name] + slot * size
-                looked_at.launch(launch)
-        self.finish(looked_at)
+                looking.launch(launch)
+        self.finish(looking)
         return found
 
     @on_its_device

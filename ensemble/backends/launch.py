@@ -84,14 +84,20 @@ def advance_launch(
     launch["keys"] = program.keys
     assert (ring is not None) == program.recorded
     if ring is not None:
-        launch["ring_rows"] = ring.x.shape[1]
+        launch["slots"] = ring.steps.size
     return _with(launch, addresses)
 
 
-def look_launch(program: Program, addresses: Mapping[str, int], count: int, rows: int) -> NDArray[Any]:
-    """``struct LookLaunch`` for slots of so many rows, an array of one; outputs without an address are not computed."""
+def look_launch(
+    program: Program, addresses: Mapping[str, int], count: int, rows: int, shared: bool = False
+) -> NDArray[Any]:
+    """``struct LookLaunch`` for slots of so many rows, an array of one; outputs without an address are not computed.
+
+    ``shared``: all slots look at the same points.
+    """
     launch = np.zeros((), dtype=look_dtype())
     launch["rows"], launch["instances"] = rows, rows // len(program.configurations)
+    launch["next_points"] = 0 if shared else rows
     launch["count"], launch["dim"] = count, program.dim
     return _with(launch, addresses)
 
@@ -104,6 +110,19 @@ def draw_launch(
     launch["count"], launch["step"], launch["stream"] = count, step, stream
     launch["dim"], launch["what"], launch["keys"] = program.dim, what, program.keys
     return _with(launch, addresses)
+
+
+def looked_at(name: str, rows: int, dim: int) -> tuple[int, ...]:
+    """The shape of what is found of so many rows: a number of each, or a vector."""
+    return (rows, dim) if name in ("gradient", "product") else (rows,)
+
+
+def point_of(program: Program, point: NDArray[Any] | None, lanes: int = 1) -> NDArray[Any]:
+    """A point (dim) in whole blocks for each of ``lanes``, as kernels read it."""
+    padded = np.zeros(-(-program.dim // (4 * lanes)) * 4 * lanes, dtype=program.dtype)
+    if point is not None:
+        padded[: program.dim] = point
+    return padded
 
 
 def _with(launch: NDArray[Any], addresses: Mapping[str, int]) -> NDArray[Any]:

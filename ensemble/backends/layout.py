@@ -18,7 +18,15 @@ POINTER = np.dtype(np.uint64)
 SCRATCH = [("scratch", POINTER), ("scratch_bytes", np.int64)]
 
 
-RECORDED = [("recorded_steps", POINTER), ("recorded_places", POINTER), ("ring", POINTER), ("ring_rows", np.int64)]
+MEASURED = [(name, POINTER) for name in ("value", "gradient_norm", "distance", "point")]
+"""``struct Measured`` of ``kernels/measure.cuh``."""
+RECORDED = [
+    ("recorded_steps", POINTER),
+    ("recorded_places", POINTER),
+    ("ring", POINTER),
+    *MEASURED,
+    ("slots", np.int64),
+]
 
 
 def launch_dtype(real: np.dtype[Any], recorded: bool = False) -> np.dtype[Any]:
@@ -45,10 +53,10 @@ def draw_dtype() -> np.dtype[Any]:
 
 def look_dtype() -> np.dtype[Any]:
     """``struct LookLaunch`` of ``kernels/observe.cuh``."""
-    pointers = ["parameters", "active", "steps", "x", "direction", "value", "gradient_norm", "gradient", "product"]
     return np.dtype(
-        [(name, POINTER) for name in pointers]
-        + [("rows", np.int64), *((name, np.int32) for name in ("count", "instances", "dim"))]
+        [(name, POINTER) for name in ("parameters", "active", "steps", "x", "direction")]
+        + [*MEASURED, ("gradient", POINTER), ("product", POINTER), ("rows", np.int64), ("next_points", np.int64)]
+        + [(name, np.int32) for name in ("count", "instances", "dim")]
         + SCRATCH,
         align=True,
     )

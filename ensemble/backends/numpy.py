@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..arithmetic.coordinates import as_coordinates
 from ..arithmetic.primitive import computed_in
 from ..arithmetic.random import Random, Stream
+from ..arithmetic.vec import length
 from ..classes import in_library
 from ..events import as_labels
 from ..part import Part, now_for, put_column
@@ -205,7 +206,7 @@ class NumpyEngine(Engine):
                 state.integers[k, at] = current[n][which, 0]
             state.event_step[at], state.event[at] = event_step[which], event[which]
 
-        slots = {} if ring is None else {int(t): slot for t, slot in zip(ring.steps, ring.x, strict=True)}
+        slots = {} if ring is None else {int(t): slot for slot, t in enumerate(ring.steps)}
         with np.errstate(all="ignore"):
             for t in range(first, first + tables.shape[1]):
                 random.step = t
@@ -219,7 +220,9 @@ class NumpyEngine(Engine):
                     bad_step[~within.all(axis=1) & (bad_step < 0)] = t
                 if ring is not None and t in slots:
                     places = ring.places[rows]
-                    slots[t][places[places >= 0]] = reported(optimizer, memory, x)[places >= 0]
+                    shown = reported(optimizer, memory, x)
+                    for name, values in look(parts["landscape"], shown, tuple(ring.found), t, point=ring.point):
+                        ring.found[name][places[places >= 0], slots[t]] = values[places >= 0]
                 if t % program.check_every == 0:
                     nows["event"].shown = reported(optimizer, memory, x)
                     label = as_labels(parts["event"].check(x, parts["landscape"], nows["event"]))
@@ -245,21 +248,29 @@ class NumpyEngine(Engine):
         state.diverged_step[rows[diverged]] = bad_step[diverged]
 
     def observe(
-        self, program: Program, x: Any, quantities: tuple[str, ...], t: Steps, direction: Any = None
+        self,
+        program: Program,
+        x: Any,
+        quantities: tuple[str, ...],
+        t: Steps,
+        direction: Any = None,
+        point: NDArray[Any] | None = None,
+        shared: bool = False,
     ) -> dict[str, Any]:
         found: dict[str, list[NDArray[Any]]] = {name: [] for name in quantities}
         chunk, steps = max(1, self.chunk_elements // program.dim), np.atleast_1d(t)
         seen: list[Any] = [
             seen_by_kernel([parts["landscape"]], None, program.dtype, program.dim) for parts in program.configurations
         ]
-        points = len(x) // (steps.size * len(seen))
+        points = len(x) // (len(seen) * (1 if shared else steps.size))
         with np.errstate(all="ignore"), computed_in(program.dtype):
-            for k, (step, landscape) in enumerate(product(steps, seen)):
+            for turn, (step, landscape) in enumerate(product(steps, seen)):
+                k = turn % len(seen) if shared else turn
                 for a in range(k * points, (k + 1) * points, chunk):
                     here = slice(a, min(a + chunk, (k + 1) * points))
                     seen_x = as_coordinates(x[here]) if program.has_own_parts else x[here]
                     along = None if direction is None else direction[here]
-                    for name, value in look(landscape, seen_x, quantities, int(step), along):
+                    for name, value in look(landscape, seen_x, quantities, int(step), along, point):
                         found[name].append(np.asarray(value))
         return {name: np.concatenate(values) for name, values in found.items()}
 
@@ -268,17 +279,24 @@ class NumpyEngine(Engine):
 
 
 def look(
-    landscape: Any, x: NDArray[Any], quantities: Sequence[str], t: int, direction: NDArray[Any] | None
+    landscape: Any,
+    x: NDArray[Any],
+    quantities: Sequence[str],
+    t: int,
+    direction: NDArray[Any] | None = None,
+    point: NDArray[Any] | None = None,
 ) -> list[tuple[str, NDArray[Any]]]:
-    """The asked quantities at points ``x`` (instances, dim)."""
-    from ..arithmetic.vec import length
-
+    """The asked quantities at points ``x`` (instances, dim); ``x`` is one of them."""
     now, found = SimpleNamespace(t=t), []
     for name in quantities:
         if name == "value":
             found.append((name, landscape.value(x, now)[:, 0]))
         elif name == "product":
             found.append((name, landscape.hessian_product(x, direction, now)))
+        elif name == "distance":
+            found.append((name, length(x - np.asarray(point, dtype=x.dtype))[:, 0]))
+        elif name == "x":
+            found.append((name, x))
         else:
             g = landscape.gradient(x, now)
             found.append((name, g if name == "gradient" else length(g)[:, 0]))

@@ -192,15 +192,17 @@ class State:
 
 @dataclass
 class Ring:
-    """Memory for what is shown after the recorded steps of a segment: a slot for each of them.
+    """Memory for what is recorded after some steps of a segment.
 
-    ``steps`` (slots,) int32, in order; ``places`` (rows,) int32: a row's place in a slot, -1 where it is not recorded; ``x``
-    (slots, places, dim). ``places`` and ``x`` are arrays of the engine's library.
+    ``steps`` (slots,) int32, in order; ``places`` (rows,) int32: where a row is recorded, -1 where it is not; ``found``: what is
+    asked for by name, (places, slots), ``x`` (places, slots, dim); ``point`` (dim): what distances are taken from. ``places`` and
+    what is found are arrays of the engine's library.
     """
 
     steps: NDArray[np.int32]
     places: Any
-    x: Any
+    found: dict[str, Any]
+    point: NDArray[Any] | None = None
 
     def ahead(self) -> NDArray[np.int32]:
         """The steps, and then one that does not come: what a kernel compares the next step with."""
@@ -250,12 +252,24 @@ class Engine(ABC):
 
     @abstractmethod
     def observe(
-        self, program: Program, x: Any, quantities: tuple[str, ...], t: Steps, direction: Any = None
+        self,
+        program: Program,
+        x: Any,
+        quantities: tuple[str, ...],
+        t: Steps,
+        direction: Any = None,
+        point: NDArray[Any] | None = None,
+        shared: bool = False,
     ) -> dict[str, Any]:
-        """``value`` (rows), ``gradient_norm`` (rows), ``gradient`` (rows, dim) or ``product`` (rows, dim) at ``x`` (rows, dim).
+        """``value``, ``gradient_norm``, ``distance`` (rows), ``gradient`` or ``product`` (rows, dim) at ``x`` (rows, dim).
 
-        Rows are ordered (step, configuration, point): as many points for each step of ``t`` and each configuration.
+        Rows are ordered (step, configuration, point): as many points for each step of ``t`` and each configuration. ``shared``: ``x``
+        has the points of one step, and all look at them. ``point`` (dim): what distances are taken from.
         """
+
+    def records_within(self, program: Program) -> bool:
+        """Whether a launch may record: what is measured of an instance needs all of its coordinates at hand."""
+        return True
 
     @abstractmethod
     def describe(self, program: Program) -> dict[str, Any]:

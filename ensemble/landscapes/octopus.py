@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,7 +42,7 @@ class Octopus(Landscape):
     dim: int = structure(5, low=1)
     L: float = number(1.0, POSITIVE)
     gamma: float = number(1.0, POSITIVE)
-    tau: float = number(float(np.e), POSITIVE)
+    tau: float = number(math.e, POSITIVE)
 
     def constants(self) -> Mapping[str, float]:
         L, gamma, tau = self.L, self.gamma, self.tau

@@ -144,10 +144,8 @@ class Memory:
             return running
         recorded = min(record.places(self.setting.instances).size, instances)
         room = Room.of(record, self.setting.steps, 0, recorded, program, engine)
-        beside = (
-            0 if engine.on_host else room.found + (room.shown if "x" in record.quantities else 0)
-        )  # on its way to the host
-        gathered = room.shown if recorded < instances or (beside and "x" in record.quantities) else 0
+        beside = 0 if engine.on_host else room.found + room.shown  # on its way to the host
+        gathered = program.dim * program.dtype.itemsize if recorded < instances or (beside and room.shown) else 0
         looking = room.places * (engine.looking_bytes(program) + room.found + gathered)
         ring = room.slots * room.places
         running += ring * room.shown + max(ring, room.places) * beside + (4 * rows if ring else 0)

@@ -29,16 +29,16 @@ class Recorder:
     def take(
         self, steps: NDArray[np.int64], found: Mapping[str, NDArray[Any]], finished: NDArray[np.bool_] | None
     ) -> None:
-        """Records steps: quantities (steps, configurations, instances[, dim]); ``finished``: whose event is over and shall be NaN."""
+        """Records steps: quantities (configurations, instances, steps[, dim]); ``finished``: whose event is over and shall be NaN."""
         began, ended = len(self.taken), len(self.taken) + steps.size
         for name in self.record.quantities:
-            values = np.moveaxis(found[name], 0, 2)
+            values = found[name]
             if name not in self.values:
                 shape = (*values.shape[:2], self.steps.size, *values.shape[3:])
                 self.values[name] = np.empty(shape, dtype=values.dtype)
             self.values[name][:, :, began:ended] = values
             if finished is not None:
-                self.values[name][:, :, began:ended][np.moveaxis(finished, 0, 2)] = np.nan
+                self.values[name][:, :, began:ended][finished] = np.nan
         self.taken += steps.tolist()
 
     def arrays(self) -> dict[str, NDArray[Any]]:

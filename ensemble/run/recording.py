@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arithmetic.vec import lengths
 from ..backends.program import Engine, Program, Ring, State
 from ..records import Record
 from .experiment import Experiment
@@ -46,9 +46,9 @@ class Room:
         if record is None:
             return cls(np.empty(0, dtype=np.int64), 0, 0, 0, 0)
         steps, places, item = record.steps(horizon), instances * len(program.configurations), program.dtype.itemsize
-        shown, found = program.dim * item, item * sum(q != "x" for q in record.quantities)
+        shown, found = program.dim * item * ("x" in record.quantities), item * sum(q != "x" for q in record.quantities)
         slots = int(np.count_nonzero(steps > reached))
-        if slots > SEPARATE and places:
+        if slots > SEPARATE and places and engine.records_within(program):
             slots = min(slots, engine.ring_bytes // (places * (shown + found)))
         else:
             slots = 0
@@ -87,7 +87,8 @@ class Recording:
         self.engine = engine
         self.recorder: Recorder | None = None
         self._unwritten: Callable[[], None] | None = None
-        self._buffer: Any = None
+        self._buffers: dict[str, NDArray[Any]] = {}
+        self.point: NDArray[Any] | None = None
         here, self.room = Room.here(setting, program, engine, reached)
         self.program = replace(program, recorded=self.room.slots > 0)
         if setting.record is None:
@@ -95,6 +96,8 @@ class Recording:
         self.recorder = Recorder(setting.record, self.room.steps, here)
         self._shape = (len(program.configurations), here.size)
         self._here = engine.to_device(here)
+        if setting.record.point is not None:
+            self.point = np.broadcast_to(np.asarray(setting.record.point, dtype=program.dtype), (program.dim,))
         if self.room.slots:
             of_row = np.full((self._shape[0], program.instances), -1, dtype=np.int32)
             of_row[:, here] = np.arange(self.room.places, dtype=np.int32).reshape(self._shape)
@@ -105,11 +108,18 @@ class Recording:
         room = self.room
         if not room.slots:
             return None
-        steps = room.within(first, last).astype(np.int32)
-        if self._buffer is None or not self.engine.on_host:  # on a device the last segment's may still be read
-            slots = room.slots if self.engine.on_host else steps.size
-            self._buffer = self.engine.xp.empty((slots, room.places, self.program.dim), dtype=self.program.dtype)
-        return Ring(steps, self._places, self._buffer[: steps.size])
+        assert self.recorder is not None
+        steps, found = room.within(first, last).astype(np.int32), {}
+        for name in self.recorder.record.quantities:
+            shape = (room.places, steps.size, *((self.program.dim,) if name == "x" else ()))
+            if self.engine.on_host:
+                if name not in self._buffers:
+                    most = room.places * room.slots * (self.program.dim if name == "x" else 1)
+                    self._buffers[name] = np.empty(most, dtype=self.program.dtype)
+                found[name] = self._buffers[name][: math.prod(shape)].reshape(shape)
+            else:  # the last segment's may still be read
+                found[name] = self.engine.xp.empty(shape, dtype=self.program.dtype)
+        return Ring(steps, self._places, found, self.point)
 
     def take(self, state: State, shown: Callable[[], Any], first: int, last: int, ring: Ring | None) -> None:
         """Records steps first ... last, after the segment that took them. ``shown``: what is shown of every row after ``last``."""
@@ -117,16 +127,21 @@ class Recording:
         if self.recorder is None or not steps.size:
             return
         self.write()
-        dim = self.program.dim
         if ring is not None:
             self._freeze(ring, state, shown)
-            self._look(steps, ring.x.reshape(-1, dim), state)
-        elif self.room.places:
-            of_all = shown()
-            x = self._recorded(of_all)
-            self._look(steps, x.copy() if x is of_all and not self.engine.on_host else x, state)
-        else:  # none of these instances
-            self._look(steps, self.engine.xp.empty((0, dim), dtype=self.program.dtype), state)
+            self._note(steps, ring.found, state)
+            return
+        quantities, xp, dim = self.recorder.record.quantities, self.engine.xp, self.program.dim
+        if not self.room.places:  # none of these instances
+            empty = {q: xp.empty((0, dim) if q == "x" else 0, dtype=self.program.dtype) for q in quantities}
+            self._note(steps, empty, state)
+            return
+        of_all = shown()
+        x = self._recorded(of_all)
+        found = self._measured(x, steps)
+        if "x" in quantities:
+            found["x"] = x.copy() if x is of_all and not self.engine.on_host else x
+        self._note(steps, found, state)
 
     def _recorded(self, array: Any) -> Any:
         """Of the rows that are recorded."""
@@ -135,38 +150,48 @@ class Recording:
         chosen = array.reshape(self._shape[0], self.program.instances, *array.shape[1:])[:, self._here]
         return chosen.reshape(-1, *array.shape[1:])
 
+    def _measured(self, x: Any, steps: NDArray[Any]) -> dict[str, Any]:
+        """What is recorded of points x (rows, dim), beside x, at each of the steps: (steps x rows,)."""
+        assert self.recorder is not None
+        wanted = tuple(q for q in self.recorder.record.quantities if q != "x")
+        if not wanted:
+            return {}
+        found = self.engine.observe(
+            self.program, x, wanted, steps.astype(np.int32), point=self.point, shared=steps.size > 1
+        )
+        return dict(found)
+
     def _freeze(self, ring: Ring, state: State, shown: Callable[[], Any]) -> None:
-        """Gives those that have finished or diverged their last value from then on."""
+        """Gives those that have finished or diverged their last from then on."""
         xp, never = self.engine.xp, np.int32(np.iinfo(np.int32).max)
         diverged, event_step = self._recorded(state.diverged_step), self._recorded(state.event_step)
         ends = xp.where(diverged >= 0, diverged, never)
         if self.program.stop:
             ends = xp.where(event_step >= 0, event_step, ends)
-        frozen = ends[None, :] <= self.engine.to_device(ring.steps)[:, None]
-        if not bool(frozen.any()):
+        first = int(ends.min()) if self.room.places else never
+        begin = int(np.searchsorted(ring.steps, first))
+        if begin == ring.steps.size:
             return
         last = self._recorded(shown())
         piece = max(1, PIECE // max(1, last.size))
-        for a in range(0, ring.steps.size, piece):
+        for a in range(begin, ring.steps.size, piece):
             b = min(a + piece, ring.steps.size)
-            ring.x[a:b] = xp.where(frozen[a:b, :, None], last, ring.x[a:b])
+            frozen = ends[:, None] <= self.engine.to_device(ring.steps[a:b])[None, :]
+            for name, values in self._measured(last, ring.steps[a:b]).items():
+                there = ring.found[name]
+                there[:, a:b] = xp.where(frozen, values.reshape(b - a, -1).transpose(1, 0), there[:, a:b])
+            if "x" in ring.found:
+                x = ring.found["x"]
+                x[:, a:b] = xp.where(frozen[:, :, None], last[:, None], x[:, a:b])
 
-    def _look(self, steps: NDArray[np.int64], x: Any, state: State) -> None:
-        """Finds what is recorded of points x (steps x rows, dim), and has it written down."""
+    def _note(self, steps: NDArray[np.int64], found: dict[str, Any], state: State) -> None:
+        """Has what was found, of each place at each of the steps, written down."""
         recorder, engine, stop = self.recorder, self.engine, self.program.stop
         assert recorder is not None
-        quantities, shape = recorder.record.quantities, (steps.size, *self._shape)
-        wanted = tuple(q for q in quantities if q in ("value", "gradient_norm"))
-        seen: dict[str, Any] = {}
-        if not self.room.places:
-            seen = {q: engine.xp.empty(0, dtype=self.program.dtype) for q in quantities}
-        elif wanted:
-            seen |= engine.observe(self.program, x, wanted, steps.astype(np.int32))
-        if "distance" in quantities:
-            seen["distance"] = self._distances(x)
-        if "x" in quantities:
-            seen["x"] = x
-        found = {name: array.reshape(*shape, *array.shape[1:]) for name, array in seen.items()}
+        shape = (*self._shape, steps.size)
+        found = {
+            name: array.reshape(*shape, *((self.program.dim,) if name == "x" else ())) for name, array in found.items()
+        }
         if recorder.record.survivors:
             event_step = self._recorded(state.event_step).reshape(self._shape)
             found["event_step"] = event_step if engine.on_host else event_step.copy()
@@ -177,24 +202,12 @@ class Recording:
             event_step = arrays.pop("event_step", None)
             finished = None
             if event_step is not None and stop:
-                finished = (event_step >= 0) & (event_step < steps[:, None, None])
+                finished = (event_step[..., None] >= 0) & (event_step[..., None] < steps)
             recorder.take(steps, arrays, finished)
 
         self._unwritten = note
         if engine.on_host:  # nothing is under way: what was found is the state itself
             self.write()
-
-    def _distances(self, x: Any) -> Any:
-        """Of all points to the record's, (points,)."""
-        assert self.recorder is not None
-        program, engine = self.program, self.engine
-        point = np.broadcast_to(np.asarray(self.recorder.record.point, dtype=program.dtype), (program.dim,))
-        there = engine.to_device(np.ascontiguousarray(point))[None, :]
-        found = engine.xp.empty(len(x), dtype=program.dtype)
-        piece = max(1, PIECE // 4 // program.dim)
-        for a in range(0, len(x), piece):
-            found[a : a + piece] = lengths(x[a : a + piece] - there, engine.xp).reshape(-1)
-        return found
 
     # ---- what was found
 
