@@ -33,7 +33,19 @@ import typer
 from peers import costs, curves, derivatives, measure, numpy_forms, ours, processes, report, work
 from peers.work import Contestant
 
-PARTS = ("cells", "instances", "dimension", "steps", "escapes", "records", "saving", "derivatives", "cold", "memory")
+PARTS = (
+    "cells",
+    "own",
+    "instances",
+    "dimension",
+    "steps",
+    "escapes",
+    "records",
+    "saving",
+    "derivatives",
+    "cold",
+    "memory",
+)
 SWEEPS = {
     "instances": curves.against_instances,
     "dimension": curves.against_dimension,
@@ -71,12 +83,17 @@ def drawn(contestants: Sequence[Contestant]) -> list[Contestant]:
     return list(chosen.values())
 
 
-def measured_cells(
-    mine: Sequence[Contestant], others: Sequence[Contestant], dtypes: list[str], rounds: int, seconds: float, say: Say
+def measured(
+    works: Sequence[work.Work],
+    mine: Sequence[Contestant],
+    others: Sequence[Contestant],
+    rounds: int,
+    seconds: float,
+    say: Say,
 ) -> list[list[measure.Row]]:
-    """All contestants on every cell."""
+    """All contestants on every work."""
     found = []
-    for one in work.cells(dtypes):
+    for one in works:
         say(one.label)
         found.append(measure.compare(one, [*mine, *others], mine[0], rounds, seconds))
         for row in found[-1]:
@@ -121,10 +138,15 @@ def main(
     compiled = [name for name in usable if name != "numpy"]
     text = [report.heading(data)]
     if "cells" in parts:
-        cells = measured_cells(mine, others, dtype or ["float32"], rounds, seconds, say)
+        cells = measured(work.cells(dtype or ["float32"]), mine, others, rounds, seconds, say)
         data["cells"] = report.cells_json(cells)
         text.append(report.table(cells))
         report.draw_cells(cells, out)
+    if "own" in parts:
+        jax = [one for one in others if one.family.startswith("jax")]
+        own = measured(work.own(quick), [one for one in mine if "numpy" not in one.name], jax, rounds, seconds, say)
+        data["own"] = report.cells_json(own)
+        text.append(report.table(own))
     for name, sweep in SWEEPS.items():
         if name in parts:
             curve = sweep([*mine, *drawn(others)], quick, say)

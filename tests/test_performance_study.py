@@ -11,7 +11,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
 
 from peers import costs, curves, numpy_forms, report
 from peers.measure import AGREE, Row, calibrated, disagreement, interleaved, ratio
-from peers.work import CHUNK, Contestant, Outcome, Work, cells, split
+from peers.own import LANDSCAPES
+from peers.work import CHUNK, Contestant, Outcome, Work, cells, own, split
 
 
 def test_a_ratio_is_taken_inside_a_round_against_the_fastest():
@@ -89,6 +90,17 @@ def test_without_noise_every_contestant_takes_the_same_path(optimizer):
         others += [form for form in torch_forms.contestants() if "compile" not in form.name]
     for contestant in [*numpy_forms.contestants(), *others]:
         np.testing.assert_allclose(contestant.prepare(work, 40)(0).x, path, rtol=1e-9, err_msg=contestant.name)
+
+
+@pytest.mark.parametrize("one", own(quick=True), ids=lambda one: one.landscape)
+def test_functions_of_a_users_own_are_the_same_for_both(one):
+    jax_forms = pytest.importorskip("peers.jax_forms")
+    import jax
+
+    points = np.random.default_rng(3).normal(size=(7, one.dim))
+    with jax.enable_x64(True):
+        theirs = jax.vmap(lambda point: jax_forms.value(one, point))(points)
+        np.testing.assert_allclose(LANDSCAPES[one.landscape].value(points)[:, 0], theirs, rtol=1e-12)
 
 
 @pytest.mark.parametrize("landscape", ["QuarticSaddle", "Rosenbrock"])

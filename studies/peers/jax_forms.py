@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from peers.own import CENTRES, REACH
 from peers.work import BOUND, Contestant, Outcome, Run, Work, cores, host, joined, split
 
 Gradient = Callable[[jax.Array], jax.Array]
@@ -25,11 +26,21 @@ def value(work: Work, x: jax.Array) -> jax.Array:
     """The landscape at one point (dim,)."""
     if work.landscape == "QuarticSaddle":
         return -(x[0] ** 2) / 2 + x[0] ** 4 / 4 + (x[1:] ** 2).sum() / 2
+    if work.landscape == "valley":
+        return x[0] ** 4 - 3 * x[0] ** 2 * x[1] + x[1] ** 2 + (x[0] ** 2 + x[1] ** 2) ** 2
+    if work.landscape == "chain":
+        return ((x[1:] - x[:-1]) ** 2).sum() + (x**4).sum() / 4
+    if work.landscape == "mixture":
+        centres = REACH * jnp.eye(CENTRES, work.dim, dtype=x.dtype)
+        density = jnp.exp(-((x - centres) ** 2).sum(axis=1) / 2).sum()
+        return -jnp.log(density) + (x**2).sum() / 200
     return (100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2).sum()
 
 
 def gradient(work: Work, x: jax.Array) -> jax.Array:
-    """The gradient at every point of `x` (dim, instances)."""
+    """The gradient at every point of `x` (dim, instances): by hand where the function is ours, else JAX's own."""
+    if work.landscape not in ("QuarticSaddle", "Rosenbrock"):
+        return jax.vmap(jax.grad(lambda one: value(work, one)), in_axes=1, out_axes=1)(x)
     if work.landscape == "QuarticSaddle":
         return jnp.concatenate([x[:1] ** 3 - x[:1], x[1:]])
     d = x[1:] - x[:-1] ** 2

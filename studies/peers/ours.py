@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 
 import ensemble as en
+from peers.own import LANDSCAPES
 from peers.work import Contestant, Outcome, Run, Work
 
 
 def arguments(work: Work, steps: int, backend: str, seed: int = 0) -> dict[str, Any]:
     """What `simulate` is given for this work."""
-    landscape = en.QuarticSaddle(dim=work.dim) if work.landscape == "QuarticSaddle" else en.Rosenbrock(dim=work.dim)
+    catalogue = {"QuarticSaddle": en.QuarticSaddle, "Rosenbrock": en.Rosenbrock}
+    landscape = catalogue[work.landscape](dim=work.dim) if work.landscape in catalogue else LANDSCAPES[work.landscape]
     optimizer = en.Adam(lr=work.lr) if work.optimizer == "Adam" else en.HeavyBall(lr=work.lr, beta=0.9)
     return {
         "landscape": landscape,

@@ -22,7 +22,7 @@ class Work:
     """One ensemble: `instances` optimizers in `dim` coordinates.
 
     `landscape` is "QuarticSaddle" (`-x_0^2/2 + x_0^4/4 + sum_{k>0} x_k^2/2`) or "Rosenbrock"
-    (`sum_k 100 (x_{k+1} - x_k^2)^2 + (1 - x_k)^2`); `optimizer` is "Adam" or "HeavyBall".
+    (`sum_k 100 (x_{k+1} - x_k^2)^2 + (1 - x_k)^2`), or one of a user's own (`own.py`); `optimizer` is "Adam" or "HeavyBall".
     """
 
     landscape: str
@@ -58,6 +58,13 @@ OPTIMIZERS = ("Adam", "HeavyBall")
 def cells(dtypes: list[str]) -> list[Work]:
     """The three cells for both optimizers in each precision."""
     return [Work(name, rule, n, dim, d) for d in dtypes for name, n, dim in CELLS for rule in OPTIMIZERS]
+
+
+def own(quick: bool) -> list[Work]:
+    """Adam on three functions of a user's own."""
+    scale = 4 if quick else 1
+    sizes = (("valley", 65_536, 2), ("chain", 4_096, 64), ("mixture", 4_096, 32))
+    return [Work(name, "Adam", n // scale, dim) for name, n, dim in sizes]
 
 
 class Outcome(NamedTuple):
