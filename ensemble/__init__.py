@@ -4,6 +4,7 @@ import importlib as _importlib
 import typing as _typing
 
 from . import algebra, events, landscapes, noises, optimizers, schedules, starts
+from . import names as _names
 from .algebra import *
 from .arithmetic.random import Stream
 from .backends.written import source
@@ -26,14 +27,18 @@ from .starts import *
 from .version import __version__ as __version__
 
 if _typing.TYPE_CHECKING:
-    from . import statistics
+    from . import plots, statistics
 
 
 def __getattr__(name: str) -> _typing.Any:
-    """``statistics`` when it is first asked for: most of SciPy comes with it, and a run needs none of that."""
-    if name == "statistics":
-        return _importlib.import_module(".statistics", __name__)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    """``statistics`` and ``plots`` when they are first asked for: SciPy and matplotlib come with them, and a run needs neither."""
+    if name in ("plots", "statistics"):
+        return _importlib.import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{_names.instead(name, __all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted((*__all__, "__version__"))
 
 
 __all__ = [
@@ -51,6 +56,7 @@ __all__ = [
     "lin_spaced",
     "load",
     "log_spaced",
+    "plots",
     "replay",
     "simulate",
     "source",

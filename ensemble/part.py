@@ -16,7 +16,9 @@ a CUDA twin, a struct with the same fields in the same order, derived from its m
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -53,6 +55,7 @@ from .fields import (
 )
 from .grids import Grid
 from .held import values_at
+from .names import field_instead
 from .plain import is_real
 from .values import Value
 from .words import name_of, told
@@ -102,6 +105,18 @@ class Part(Value):
     """The header of ``kernels/`` that structs of this kind of part build on; empty: no step sees such a part."""
     made_like: ClassVar[str] = "a part"
     """What a part of this kind is, with an example: said where another kind was given."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        own = [f.name for f in fields(cls) if f.init]
+        if unknown := [name for name in kwargs if name not in own]:
+            with contextlib.suppress(TypeError):  # a class may bring a constructor of its own
+                inspect.signature(cls.__init__).bind(None, *args, **kwargs)
+                unknown = []
+        for name in unknown:
+            raise TypeError(
+                f"{cls.__name__}({name}={told(kwargs[name])}): there is no {name}; {field_instead(name, own)}."
+            )
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for f in fields(self):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .names import VALUES
 from .words import told
 
 
@@ -77,7 +78,9 @@ def whole(name: str, value: object, low: int, high: int) -> int:
 def one_of(name: str, value: object, choices: tuple[str, ...]) -> str:
     """One of several words; anything else is a ValueError."""
     if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name}={told(value)}: give one of {', '.join(repr(c) for c in choices)}.")
+        meant = VALUES.get(value.lower(), "") if isinstance(value, str) else ""
+        wanted = repr(meant) if meant in choices else f"one of {', '.join(repr(c) for c in choices)}"
+        raise ValueError(f"{name}={told(value)}: give {wanted}.")
     return value
 
 

@@ -30,6 +30,8 @@ STATISTICS = (
     (en.statistics.logrank, ("lr",)),
     (en.statistics.compare_survival, ("lr",)),
 )
+TABLES = (en.statistics.to_dataframe, en.statistics.to_latex)
+S_OF_RESULT = en.statistics.survival(RESULT)
 BOOTSTRAP = partial(en.statistics.compare_survival, RESULT, "lr")
 ROWS = [
     *(row(f"{f.__name__}.data", partial(f, bad, *dim), words, "give")
@@ -42,6 +44,13 @@ ROWS = [
       for bad in (9, "all", 10.5)),
     *(row("survival_table.curves", partial(en.statistics.survival_table, bad), "no survival curves", r"give what survival\(\)")
       for bad in (None, RESULT.dataset, RESULT)),
+    *(row(f"{of.__name__}.data", partial(of, bad), "data=", "give a result") for of in TABLES for bad in (3, None, "name.nc")),
+    *(row(f"{of.__name__}.variables", partial(of, S_OF_RESULT, bad), "variables=", "give a list|they have")
+      for of in TABLES for bad in ("median", [], ["nobody"], [3])),
+    *(row("to_latex.words", partial(en.statistics.to_latex, S_OF_RESULT, words=bad), "words=", "give|the table has")
+      for bad in (3, {"z": "w"}, {"n": 3})),
+    *(row("to_latex.digits", partial(en.statistics.to_latex, S_OF_RESULT, digits=bad), f"digits={bad!r}", "give a whole number")
+      for bad in (0, 1.5, 99)),
     *(row("shares.data", partial(en.statistics.shares, bad), words, "give")
       for bad, words in ((None, "NoneType"), (RESULT.dataset.drop_vars("status"), "lacks status"))),
     *(row("shares.labels", partial(en.statistics.shares, RESULT, labels=bad), "labels=", "give event labels")

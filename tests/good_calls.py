@@ -93,6 +93,8 @@ STATISTICS = {
     ),
     "spectrum": of(S.spectrum, RUN["landscape"], POINTS),
     "survival": of(S.survival, RESULT, label=1, confidence=0.9, max_steps=20),
+    "to_dataframe": of(S.to_dataframe, RESULT, ["event_step"]),
+    "to_latex": of(S.to_latex, S.survival(RESULT), ["median"], words={"median": "T"}, digits=2),
     "survival_table": of(S.survival_table, S.survival(RESULT)),
     "time_to_tolerance": of(S.time_to_tolerance, ON, [0.1, 0.2], quantity="value", optimum=-1.0, confidence=0.9),
     "trace": of(S.trace, RUN["landscape"], POINTS, probes=4, seed=1),
@@ -110,6 +112,7 @@ PICTURES = {
     "bars": of(
         plots.bars, S.shares(RESULT), "share", "outcome", **LOOK, names={"censored": "left"}, x_label="x", limits=(0, 1)
     ),
+    "compare_all": of(plots.compare_all, RESULT, label=1, confidence=0.9),
     "curves": of(
         plots.curves,
         ON,
@@ -147,7 +150,10 @@ PICTURES = {
     "plane": of(plots.plane, HILLS, PLANE, TRACK, limits=((0, 1), (0, 2)), columns=2, places={"": 1}, width=4.0),
     "save": of(plots.save, FIGURE, "figure.png", "png"),
     "spectrum": of(plots.spectrum, EIGENVALUES, bins=5, **LOOK, **NAMED, log=True, limits=(-1, 3)),
-    "survival": of(plots.survival, RESULT, **LOOK, **NAMED, label=1, confidence=0.9, log=True, limits=(1, 20)),
+    "survival": of(
+        plots.survival, RESULT, **LOOK, **NAMED, label=1, confidence=0.9, log=True, limits=(1, 20), numbers_at_risk=True
+    ),
+    "style": of(plots.style, "standard"),
     "table": of(plots.table, FIGURE),
     "violins": of(
         plots.violins,

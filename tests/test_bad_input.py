@@ -78,7 +78,8 @@ TABLE = [
     *(r for bad in (0, -1, 2**31, 1.5, "9", True, None) for r in of_both("steps", bad, f"steps={bad!r}", "whole number from 1")),
     *(r for bad in (0, -5, 2**32, 1e3, None) for r in of_both("instances", bad, f"instances={bad!r}", "whole number from 1")),
     *(r for bad in (-1, 2**64, 0.5, "x") for r in of_both("seed", bad, f"seed={bad!r}", "whole number from 0")),
-    *(r for bad in ("gpu", None, 3, ["cpu"]) for r in of_both("backend", bad, "backend=", "one of 'auto', 'cuda', 'cpu', 'numpy'")),
+    *(r for bad in ("tpu", None, 3, ["cpu"]) for r in of_both("backend", bad, "backend=", "one of 'auto', 'cuda', 'cpu', 'numpy'")),
+    *of_both("backend", "gpu", "backend=", "give 'cuda'"),
     *(r for bad in ("float16", int, None, "x", 7) for r in of_both("dtype", bad, "dtype=", "one of 'float32', 'float64'")),
     *(r for bad in ("exact", None, 1) for r in of_both("math", bad, f"math={bad!r}", "one of 'fast', 'precise'")),
     *(r for bad in (0, 31, 1.0, False) for r in of_both("check_every", bad, f"check_every={bad!r}", "whole number from 1 to 30")),
@@ -235,7 +236,7 @@ def test_what_is_public_is_known_to_the_table():
     bases = {"Landscape", "Optimizer", "Noise", "Start", "Event", "Schedule", "StationaryPoint"}
     errors = {"UnfinishedError", "UnreadableFileError"}
     algebra = set(en.algebra.__all__)  # functions of arrays, called where a part computes
-    assert set(en.__all__) - known - bases - errors - algebra - {"Result", "Stream", "statistics"} == set()
+    assert set(en.__all__) - known - bases - errors - algebra - {"Result", "Stream", "plots", "statistics"} == set()
 
 
 # ---- parts: every field of every kind, by what the field declares

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 STOREYS = (
-    ("arithmetic", "classes", "values", "version", "warned", "words"),
+    ("arithmetic", "classes", "names", "values", "version", "warned", "words"),
     ("algebra", "fields", "grids", "held", "part", "plain", "sweep"),
     ("events", "landscapes", "noises", "optimizers", "records", "schedules", "starts"),
     ("tracing",),

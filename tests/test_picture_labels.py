@@ -61,7 +61,7 @@ ONE_OF_EACH = {"heat_map", "paths", "plane", "spectrum", "animate"}
 
 
 def test_every_picture_of_configurations_is_among_those_tested():
-    others = {"COLUMN", "DOUBLE", "Picture", "Plane", "palette", "save", "table"}
+    others = {"COLUMN", "DOUBLE", "Picture", "Plane", "compare_all", "palette", "save", "style", "table"}
     assert set(plots.__all__) - others == set(DRAWN) | ONE_OF_EACH
 
 

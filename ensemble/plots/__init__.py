@@ -17,7 +17,8 @@ from .escapes import against, survival
 from .hessians import index_against_loss, spectrum
 from .lines import curves, fan
 from .maps import heat_map
-from .picture import Picture, save, table
+from .overview import compare_all
+from .picture import Picture, save, style, table
 from .planes import paths, plane
 from .shares import bars, violins
 from .style import COLUMN, DOUBLE, palette
@@ -32,6 +33,7 @@ __all__ = [
     "animate",
     "arrhenius",
     "bars",
+    "compare_all",
     "curves",
     "ecdf",
     "fan",
@@ -42,6 +44,7 @@ __all__ = [
     "plane",
     "save",
     "spectrum",
+    "style",
     "survival",
     "table",
     "violins",

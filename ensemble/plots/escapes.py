@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 
 from ..statistics import survival as survival_curves
 from ..words import told
@@ -15,6 +16,9 @@ from .arguments import checked
 from .labels import curves_of, datasets, legible
 from .picture import STYLE, Picture
 from .style import COLUMN, Law, draw_laws, few_ticks, finish, logarithmic, look, palette, remember, rows_of
+
+RISK_HEIGHT = 0.16
+"""Inches of a line of numbers at risk."""
 
 
 @checked
@@ -27,6 +31,7 @@ def survival(
     confidence: float = 0.95,
     log: bool = False,
     limits: tuple[float, float] | None = None,
+    numbers_at_risk: bool = False,
     places: Mapping[str, int] | None = None,
     width: float = COLUMN,
     height: float = 2.9,
@@ -35,6 +40,7 @@ def survival(
 
     ``laws`` are dotted lines ``{label: (steps, probability)}``; those under the label of a curve, what it should be, the
     legend calls ``law_name``. ``label`` counts events of that label only; ``log`` and ``limits`` are of the steps;
+    ``numbers_at_risk`` writes under the axes how many instances were still at risk at each tick, in a line for each curve;
     ``width`` and ``height`` in inches. ValueError where `statistics.survival` refuses the data.
     """
     estimated = [
@@ -44,8 +50,12 @@ def survival(
     curves = curves_of(estimated, "median")
     places = places or palette(curves)
     with rc_context(STYLE):
-        figure = Picture(width, height)
-        axes, rows = figure.subplots(), []
+        lines = len(curves) if numbers_at_risk else 0
+        figure, rows = Picture(width, height + lines * RISK_HEIGHT), []
+        if lines:
+            axes, under = figure.subplots(2, 1, sharex=True, height_ratios=(height, (lines + 1.4) * RISK_HEIGHT))
+        else:
+            axes = figure.subplots()
         for name, curve in curves.items():
             curve = curve.isel(step=np.isfinite(curve["survival"].to_numpy()))
             step, colour, style, _ = curve["step"].to_numpy(), *look(places, name)
@@ -58,8 +68,31 @@ def survival(
         axes.set_xlim(*(limits or (float(log), max(r["x"] for r in rows if r["kind"] == "data"))))
         if log:
             logarithmic(axes, "x")
+        if lines:
+            _at_risk(axes, under, curves, places)
         finish(figure, axes, list(curves.values()), f"bands {100 * confidence:g} %, pointwise")
     return remember(figure, rows)
+
+
+def _at_risk(axes: Axes, under: Axes, curves: Mapping[str, xr.Dataset], places: Mapping[str, int]) -> None:
+    """The table under the curves: how many were at risk just before the step of each tick."""
+    low, high = axes.get_xlim()
+    ticks = [t for t in axes.get_xticks() if max(low, 0) <= t <= high]
+    most = max(len(f"{int(curve['at_risk'].max()):,}") for curve in curves.values())
+    ticks = ticks[:: 1 + len(ticks) * (most + 2) // 50]  # a line of a column holds about 50 digits
+    for line, (name, curve) in enumerate(curves.items()):
+        step, risk = curve["step"].to_numpy(), curve["at_risk"].to_numpy()
+        for tick in ticks:
+            at = min(int(np.searchsorted(step, tick, side="left")), step.size - 1)
+            under.text(tick, line, f"{risk[at]:,}", color=look(places, name)[0], ha="center", va="center")
+    under.set_ylim(len(curves) - 0.4, -1.8)
+    under.text(0, 1, "at risk", transform=under.transAxes, ha="left", va="top", color="0.35")
+    under.set_yticks([])
+    under.grid(False)
+    for side in under.spines.values():
+        side.set_visible(False)
+    under.tick_params(bottom=False, labelbottom=False)
+    axes.tick_params(labelbottom=True)
 
 
 @checked

@@ -35,6 +35,25 @@ STYLE: Any = {
     "ps.fonttype": 42,
     "svg.hashsalt": "descent-ensemble",
 }
+STANDARD = dict(STYLE)
+LOOKS: dict[str, Any] = {
+    "standard": {},
+    "paper": {
+        "font.family": "serif",
+        "font.serif": ["Latin Modern Roman", "CMU Serif", "STIXGeneral", "DejaVu Serif"],
+        "mathtext.fontset": "cm",
+        "savefig.dpi": 300,
+    },
+    "talk": {
+        "font.size": 11.0,
+        "axes.titlesize": 9.0,
+        "axes.linewidth": 1.0,
+        "lines.linewidth": 2.2,
+        "lines.markersize": 6,
+        "savefig.dpi": 300,
+    },
+}
+"""Name of a style -> what differs from the standard one."""
 FORMATS = ("png", "svg")
 """What is written where nothing else is asked for."""
 SCREEN = 150
@@ -43,18 +62,58 @@ SCREEN = 150
 Rows = list[dict[str, Any]]
 
 
+def style(name: str = "standard") -> None:
+    """Sets how the pictures made from here on look: ``standard``, ``paper`` or ``talk``.
+
+    ``paper`` has the serif type of LaTeX where it is installed, else one like it, at 300 dpi; ``talk`` has larger type and thicker
+    lines, on figures a quarter larger. Pictures made before stay as they are. ValueError for another name.
+    """
+    if not isinstance(name, str) or name not in LOOKS:
+        raise ValueError(f"style({told(name)}): give one of {', '.join(map(repr, LOOKS))}.")
+    STYLE.clear()
+    STYLE.update(STANDARD | LOOKS[name])
+
+
+def enlarged() -> float:
+    """How many times as large as the standard one a figure's sides are in the style that is set."""
+    return 1.25 if float(STYLE["font.size"]) > float(STANDARD["font.size"]) else 1.0
+
+
 class Picture(Figure):
     """A figure with the data it shows, ``rows``: one for each point drawn."""
 
     def __init__(self, width: float, height: float, **options: Any) -> None:
-        super().__init__(figsize=(width, height), **options)
+        super().__init__(figsize=(enlarged() * width, enlarged() * height), **options)
         FigureCanvasAgg(self)
         self.rows: Rows = []
+        self.style: Any = dict(STYLE)
+
+    def show(self, warn: bool = True) -> None:
+        """Opens a window with the picture, or shows it in a notebook. RuntimeError where there is neither: save it."""
+        from matplotlib import pyplot
+
+        if "inline" in pyplot.get_backend():
+            from IPython.display import display
+
+            display(self)  # type: ignore[no-untyped-call,unused-ignore]
+            return
+        if pyplot.get_backend().lower() in ("agg", "pdf", "svg", "ps", "cairo", "template"):
+            raise RuntimeError(
+                f"show(): no window can be opened here (matplotlib's backend is {pyplot.get_backend()}); write the picture to a file: "
+                f"plots.save(figure, 'name')."
+            )
+        window = pyplot.figure(figsize=self.get_size_inches()).canvas.manager
+        assert window is not None
+        window.canvas.figure = self
+        self.set_canvas(window.canvas)
+        with rc_context(self.style):
+            pyplot.show()
+        FigureCanvasAgg(self)
 
     def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
         """The picture as notebooks show it."""
         file = io.BytesIO()
-        with rc_context(STYLE):
+        with rc_context(self.style):
             self.savefig(file, format="png")
         return file.getvalue(), {"width": round(SCREEN * self.get_figwidth())}
 
@@ -93,7 +152,7 @@ def save(figure: Figure, path: str | os.PathLike[str], formats: str | Sequence[s
             f"save({told(str(path))}): the folder {str(base.parent)!r} does not exist; make it first."
         )
     written, engine = [base.with_name(f"{base.name}.{one}") for one in wanted], figure.get_layout_engine()
-    with rc_context(STYLE):
+    with rc_context(figure.style if isinstance(figure, Picture) else STYLE):
         for file in written:
             # Without a date the same data give the same file.
             dated = {"svg": "Date", "pdf": "CreationDate"}.get(file.suffix[1:])
@@ -102,7 +161,8 @@ def save(figure: Figure, path: str | os.PathLike[str], formats: str | Sequence[s
         figure.set_layout_engine(engine)
     written.append(base.with_name(f"{base.name}.csv"))
     with open(written[-1], "w", newline="", encoding="utf-8") as text:
-        writer = csv.DictWriter(text, fieldnames=list(rows[0]) if rows else ["curve"])
+        names = dict.fromkeys(name for row in rows for name in row)  # panels of a page have columns of their own
+        writer = csv.DictWriter(text, fieldnames=list(names) or ["curve"])
         writer.writeheader()
         writer.writerows(rows)
     return written

@@ -11,12 +11,19 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator, StrMethodFormatter
+from matplotlib.ticker import (
+    LogLocator,
+    MaxNLocator,
+    NullFormatter,
+    NullLocator,
+    StrMethodFormatter,
+    SymmetricalLogLocator,
+)
 from numpy.typing import ArrayLike, NDArray
 
 from ..words import told
 from .labels import legible, numbers_as_text
-from .picture import Picture, Rows
+from .picture import STANDARD, STYLE, Picture, Rows
 
 COLUMN, DOUBLE = 3.4, 7.0  # widths of one journal column and of two, in inches
 COLOURS = ("#7F7F7F", "#E69F00", "#0072B2", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
@@ -85,7 +92,12 @@ def logarithmic(axes: Axes, which: str, values: ArrayLike = ()) -> None:
         sizes = np.abs(seen[seen != 0])
         if sizes.size:  # zeros alone are as well seen on a linear axis
             near = float(sizes.min())
-            (axes.set_xscale if which == "x" else axes.set_yscale)("symlog", linthresh=near, linscale=1.0)
+            far = max(float(sizes.max()), *(abs(float(end)) for end in axis.get_view_interval()))
+            between = max(1.0, np.log10(far / near) / 4)  # room for the labels on both sides of 0
+            (axes.set_xscale if which == "x" else axes.set_yscale)("symlog", linthresh=near, linscale=between)
+            few = SymmetricalLogLocator(base=10, linthresh=near)
+            few.set_params(numticks=7)
+            axis.set_major_locator(few)
             axis.set_major_formatter(StrMethodFormatter("{x:g}"))
         return
     if which == "x":
@@ -188,12 +200,14 @@ def _range(before: str, drawn: list[xr.Dataset], variable: str, after: str) -> l
 def finish(figure: Figure, axes: Axes, drawn: list[xr.Dataset], note: str, legend: bool = False) -> None:
     """States what :func:`stated` says over the axes; puts a legend of more than one, or any, under them."""
     # A line of a column holds about 60 characters, and fewer where it begins at the axes.
-    letters = int(17 * figure.get_figwidth())
+    letters = int(17 * figure.get_figwidth() * STANDARD["font.size"] / STYLE["font.size"])
     # Labels of more than four letters stand in the way of it; powers of ten, written as formulas, have no more.
     ticks = axes.yaxis.get_major_formatter().format_ticks(list(axes.yaxis.get_majorticklocs()))
     beside = max((len(text) for text in ticks if not text.startswith("$")), default=0)
-    axes.set_title("\n".join(wrap(stated(drawn, note), letters - max(4, 3 * beside - 8))), loc="left", color="0.35")
-    axes.set_ylabel("\n".join(wrap(axes.get_ylabel(), int(14 * figure.get_figheight()))))
+    said = wrap(axes.get_ylabel(), int(14 * figure.get_figheight()))
+    axes.set_ylabel("\n".join(said))
+    before = max(4, 3 * beside - 8) + 3 * max(0, len(said) - 1)
+    axes.set_title("\n".join(wrap(stated(drawn, note), letters - before)), loc="left", color="0.35")
     handles, labels = axes.get_legend_handles_labels()
     if len(handles) > 1 - legend:
         # Laws, black in a black-free palette, come last.

@@ -18,6 +18,7 @@ from .shares import shares
 from .sharpness import keskar, log_determinant, sam_sharpness, sharpness, trace
 from .signal import noise_to_signal
 from .survival import survival, survival_table
+from .tables import to_dataframe, to_latex
 
 __all__ = [
     "against_law",
@@ -48,5 +49,7 @@ __all__ = [
     "survival",
     "survival_table",
     "time_to_tolerance",
+    "to_dataframe",
+    "to_latex",
     "trace",
 ]
