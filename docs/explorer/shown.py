@@ -1,0 +1,151 @@
+"""What the explorer shows: landscapes of two coordinates with an event each, and optimizers with their sliders."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import ensemble as en
+
+Slider = tuple[str, float, float, float, bool]
+"""(field, lowest, highest, at first, whether it is logarithmic)."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A landscape, where its cloud starts, what is timed, and the rates to begin with."""
+
+    name: str
+    landscape: en.Landscape
+    formula: str
+    event: en.Event
+    timed: str
+    center: tuple[float, float]
+    spread: float
+    sigma: float
+    lr: float
+    window: tuple[tuple[float, float], tuple[float, float]]
+
+
+SCENES = (
+    Scene(
+        "saddle",
+        en.QuarticSaddle(dim=2),
+        "−x²/2 + x⁴/4 + y²/2",
+        en.LeftSlab([1.0, 0.0], 0.5, stop=False),
+        "left |x| < 0.5",
+        (0.0, 0.0),
+        0.01,
+        1.0,
+        0.05,
+        ((-1.8, 1.8), (-1.3, 1.3)),
+    ),
+    Scene(
+        "double well",
+        en.DoubleWell(dim=2),
+        "(x² − 1)²/4 + y²/2",
+        en.Crossed([1.0, 0.0], 0.0, stop=False),
+        "crossed x = 0",
+        (-1.0, 0.0),
+        0.05,
+        2.0,
+        0.05,
+        ((-2.0, 2.0), (-1.5, 1.5)),
+    ),
+    Scene(
+        "valley",
+        en.Rosenbrock(),
+        "(1 − x)² + 100 (y − x²)²",
+        en.Below(0.1, stop=False),
+        "reached f ≤ 0.1",
+        (-1.2, 1.0),
+        0.15,
+        1.0,
+        0.0005,
+        ((-2.0, 2.0), (-0.8, 2.4)),
+    ),
+    Scene(
+        "four minima",
+        en.Himmelblau(),
+        "(x² + y − 11)² + (x + y² − 7)²",
+        en.Below(1.0, stop=False),
+        "reached f ≤ 1",
+        (0.0, 0.0),
+        1.5,
+        10.0,
+        0.002,
+        ((-5.5, 5.5), (-5.0, 5.0)),
+    ),
+    Scene(
+        "many minima",
+        en.Rastrigin(dim=2),
+        "20 + Σ x² − 10 cos 2πx",
+        en.Below(1.0, stop=False),
+        "reached f ≤ 1",
+        (2.5, 2.5),
+        0.7,
+        30.0,
+        0.002,
+        ((-5.2, 5.2), (-4.4, 4.4)),
+    ),
+    Scene(
+        "sharp and flat",
+        en.SmoothSharpFlat(dim=2),
+        "a sharp well at x = −1, a flat one at x = 2",
+        en.Crossed([1.0, 0.0], 0.5, stop=False),
+        "crossed x = 0.5",
+        (-1.0, 0.0),
+        0.05,
+        4.0,
+        0.1,
+        ((-3.0, 4.2), (-2.6, 2.6)),
+    ),
+    Scene(
+        "monkey saddle",
+        en.MonkeySaddle(),
+        "x³ − 3xy² + (x² + y²)²/4",
+        en.LeftBall(1.0, stop=False),
+        "left the unit disc",
+        (0.0, 0.0),
+        0.05,
+        1.0,
+        0.02,
+        ((-4.2, 4.2), (-3.6, 3.6)),
+    ),
+    Scene(
+        "Styblinski–Tang",
+        en.StyblinskiTang(dim=2),
+        "½ Σ x⁴ − 16x² + 5x",
+        en.Below(-70.0, stop=False),
+        "reached f ≤ −70",
+        (0.0, 0.0),
+        1.0,
+        10.0,
+        0.004,
+        ((-5.0, 5.0), (-4.6, 4.6)),
+    ),
+)
+
+LR: Slider = ("lr", 1e-5, 2.0, 0.01, True)
+BETA: Slider = ("beta", 0.0, 0.99, 0.9, False)
+OPTIMIZERS: tuple[tuple[str, en.Optimizer, tuple[Slider, ...], tuple[str, float]], ...] = (
+    ("SGD", en.GradientDescent(0.01), (LR,), ("lr", 1.0)),
+    ("heavy ball", en.HeavyBall(0.01), (LR, BETA), ("lr", 0.2)),
+    ("Nesterov", en.Nesterov(0.01), (LR, BETA), ("lr", 0.2)),
+    ("AdaGrad", en.AdaGrad(0.01), (LR,), ("window", 0.03)),
+    ("RMSProp", en.RMSProp(0.01), (LR, ("rho", 0.0, 0.999, 0.9, False)), ("window", 0.003)),
+    (
+        "Adam",
+        en.Adam(0.01),
+        (LR, ("beta1", 0.0, 0.99, 0.9, False), ("beta2", 0.5, 0.9999, 0.999, False)),
+        ("window", 0.004),
+    ),
+    ("sign descent", en.SignSGD(0.01), (LR,), ("window", 0.002)),
+)
+"""Name, optimizer, its sliders, and its first rate: so many times the scene's, or its width, where steps do not grow with slopes."""
+
+
+def said(part: Any) -> str:
+    """A part as one types it, whose numbers are not swept; an event here labels, and its instance goes on."""
+    text = f"en.{part!r}"
+    return f"{text[:-1]}, stop=False)" if isinstance(part, en.Event) else text
