@@ -3,7 +3,7 @@
 import importlib as _importlib
 import typing as _typing
 
-from . import algebra, events, landscapes, noises, optimizers, schedules, starts
+from . import algebra, events, landscapes, minibatches, noises, optimizers, schedules, starts
 from . import names as _names
 from .algebra import *
 from .arithmetic.random import Stream
@@ -13,6 +13,8 @@ from .events import *
 from .functions import from_sympy, landscape
 from .grids import grid, zipped
 from .landscapes import *
+from .landscapes.finite_sum import FiniteSum
+from .minibatches import *
 from .noises import *
 from .optimizers import *
 from .records import Record, lin_spaced, log_spaced
@@ -42,6 +44,7 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "FiniteSum",
     "Record",
     "Result",
     "Stream",
@@ -66,6 +69,7 @@ __all__ = [
 __all__ += algebra.__all__
 __all__ += events.__all__
 __all__ += landscapes.__all__
+__all__ += minibatches.__all__
 __all__ += noises.__all__
 __all__ += optimizers.__all__
 __all__ += schedules.__all__

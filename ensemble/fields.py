@@ -52,6 +52,11 @@ def array(default: Any = dataclasses.MISSING) -> Any:
     return field(default=default, metadata={"kind": "array", "domain": ANY})
 
 
+def data(default: Any = dataclasses.MISSING) -> Any:
+    """A field of numbers of any shape from which ``validate`` makes what a kernel reads: it is no kernel's own."""
+    return field(default=default, metadata={"kind": "data", "domain": ANY})
+
+
 def structure(default: Any = dataclasses.MISSING, low: int = 0) -> Any:
     """A field that selects code: an integer of at least ``low``. ``dim`` is one."""
     return field(default=default, metadata={"kind": "structure", "low": low})

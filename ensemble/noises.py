@@ -6,10 +6,11 @@ they turn out to be. Noises may be added: ``Gaussian(0.1) + AlphaStable(1.5, 0.0
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,11 +43,34 @@ class Noise(Part):
     kernel_header = "noises.cuh"
     made_like = "a noise, such as Gaussian(sigma=0.1)"
 
+    gives_gradient: ClassVar[bool] = False
+    """Whether the noise makes the gradient itself, of a batch: it then defines :meth:`gradient`, and :meth:`apply` changes nothing."""
+
     def apply(self, x: Array, gradient: Array, landscape: Landscape, now: Any) -> Array:
         """The noisy gradient (instances, dim) at ``x``, given the exact one. Every call in one step sees one draw."""
         raise TypeError(
             f"{type(self).__name__} does not say how it acts; define apply(self, x, gradient, landscape, now)."
         )
+
+    @property
+    def draws_batches(self) -> bool:
+        """Whether the gradient that it acts on is that of a batch of samples (:class:`~ensemble.Minibatch`), and not the exact one."""
+        return any(part.gives_gradient for part in nested(self) if isinstance(part, Noise))
+
+    def gradient(self, x: Array, landscape: Any, now: Any) -> Array:
+        """The gradient (instances, dim) at ``x`` that :meth:`apply` is given: the exact one, or that of the noise that draws batches."""
+        for f in fields(self):
+            part = getattr(self, f.name)
+            if isinstance(part, Noise) and part.draws_batches:
+                return part.gradient(x, landscape, getattr(now, f.name).within(now))
+        return landscape.gradient(x, now.landscape)
+
+    def on(self, landscape: Landscape) -> Noise:
+        """This noise, and those that it wraps, for a landscape; raises where they cannot be of it."""
+        inside = {f.name: getattr(self, f.name) for f in fields(self)}
+        changes = {name: part.on(landscape) for name, part in inside.items() if isinstance(part, Noise)}
+        changes = {name: part for name, part in changes.items() if part is not inside[name]}
+        return dataclasses.replace(self, **changes) if changes else self
 
     def __add__(self, other: object) -> Noise:
         """Both at once: the :class:`Superposition` of this noise and another."""
@@ -252,7 +276,8 @@ class Superposition(Noise):
     The optimizer sees ``g + (first(g) - g) + (second(g) - g)``: additive noises add up, ``Gaussian(0.1) + AlphaStable(1.5, 0.01)``,
     and those in proportion to the gradient do not multiply each other, ``Multiplicative(a) + Multiplicative(b)`` is
     ``g (1 + a z + b z')``. All draw independently, two of one kind too, so that variances add; the first draws what it would
-    draw alone, so that runs with and without the second are paired. Sums may be nested, of 16 noises at most.
+    draw alone, so that runs with and without the second are paired. Sums may be nested, of 16 noises at most. With a
+    :class:`~ensemble.Minibatch` among them g is the gradient of its batch, and the batches are those that it draws alone.
     """
 
     pointwise = True
@@ -265,6 +290,8 @@ class Superposition(Noise):
     def validate(self) -> None:
         if places(self) > MOST_ADDED:
             raise ValueError(f"Superposition: {places(self)} noises were added; give at most {MOST_ADDED}.")
+        if self.first.draws_batches and self.second.draws_batches:
+            raise ValueError("Superposition: two of the noises draw batches; give one Minibatch.")
         object.__setattr__(self, "places_of_first", places(self.first))
 
     def apply(self, x: Array, gradient: Array, landscape: Landscape, now: Any) -> Array:

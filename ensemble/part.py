@@ -6,6 +6,7 @@ a CUDA twin, a struct with the same fields in the same order, derived from its m
 * ``number``    one real, packed into the struct; may be a :func:`~ensemble.grids.grid`;
 * ``vector``    one number for each coordinate, or one for all (then packed like a number) where that means one thing; may be a grid;
 * ``array``     numbers of any shape behind a read-only pointer;
+* ``data``      numbers of any shape that the part makes an array of: a kernel sees that one;
 * ``structure`` an integer or a name that selects code: a template argument, the same for all configurations;
 * ``scheduled`` a number or a :class:`~ensemble.schedules.Schedule`: a column of the per-step tables, not a struct field;
 * ``inner``     another part of the same kind that this one wraps;
@@ -44,6 +45,7 @@ from .fields import (
     checked_number,
     checked_structure,
     checked_vector,
+    data,
     derived,
     fail,
     flag,
@@ -70,6 +72,7 @@ __all__ = [
     "Domain",
     "Part",
     "array",
+    "data",
     "derived",
     "flag",
     "inner",
@@ -157,7 +160,7 @@ class Part(Value):
             return checked_number(owner, name, value, f.metadata["domain"])
         if kind == "vector":
             return checked_vector(owner, name, value, f.metadata["domain"])
-        if kind == "array":
+        if kind in ("array", "data"):
             return checked_array(owner, name, value, "finite numbers, in lists of one length")
         if kind == "scheduled":
             made = schedule_of(value)

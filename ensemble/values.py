@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Value:
-    """Base of what never changes; its fields of kind ``array`` are read only."""
+    """Base of what never changes; its fields of kind ``array`` and ``data`` are read only."""
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
@@ -43,5 +43,5 @@ class Value:
 
     def _lock_arrays(self) -> None:
         for f in fields(self):
-            if f.metadata.get("kind") == "array":
+            if f.metadata.get("kind") in ("array", "data"):
                 getattr(self, f.name).setflags(write=False)

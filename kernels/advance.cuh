@@ -121,7 +121,12 @@ struct Gradient {
     HD auto operator()(const Vec& y) const {
         Now<P::landscape_at, P::columns> landscape_now(clock);
         NoiseNow<P::noise_at, P> noise_now(clock, clock.random);
-        return parts.noise.apply(y, parts.landscape.gradient(y, landscape_now), parts.landscape, noise_now);
+        if constexpr (gives_gradient<decltype(P::noise)>) {
+            return parts.noise.apply(y, parts.noise.gradient(y, parts.landscape, noise_now), parts.landscape,
+                                     noise_now);
+        } else {
+            return parts.noise.apply(y, parts.landscape.gradient(y, landscape_now), parts.landscape, noise_now);
+        }
     }
     void operator()(Vec&&) const = delete;  // the result refers to the point: name it
     template <class E>

@@ -98,6 +98,16 @@ struct Superposition {
     Second second;
     enum Column { columns = int(First::columns) + int(Second::columns) };
     static constexpr int places = places_of<First> + places_of<Second>;
+    static constexpr bool gives_gradient = ::gives_gradient<First> || ::gives_gradient<Second>;
+    template <class Landscape, class Now>
+    HD Vec gradient(const Vec& y, const Landscape& landscape, const Now& now) const {
+        if constexpr (::gives_gradient<First>) {
+            return first.gradient(y, landscape, now);
+        } else {
+            const Random own = now.template random_after<places_of_first>();
+            return second.gradient(y, landscape, now.template after<int(First::columns), places_of_first>(own));
+        }
+    }
     template <class G, class Landscape, class Now>
     HD Vec apply(const Vec& y, G&& gradient, const Landscape& landscape, const Now& now) const {
         Vec g = static_cast<G&&>(gradient);

@@ -15,7 +15,8 @@ enum Stream : unsigned {
     MINIBATCH = 3,
     PROBE = 4,
     EVENT = 5,
-    NOISE_SECOND = 6
+    NOISE_SECOND = 6,
+    SHUFFLE = 7
 };
 
 constexpr unsigned PLACE_STRIDE = 16;
@@ -34,6 +35,18 @@ struct NoisesIn<Noise, typename when_there<decltype(Noise::places)>::type> {
 };
 template <class Noise>
 constexpr int places_of = NoisesIn<Noise>::count;
+
+// Whether a noise gives the gradient that it, and what it is added to, acts on: that of a batch, and not the exact one.
+template <class Noise, class = int>
+struct GradientFrom {
+    static constexpr bool noise = false;
+};
+template <class Noise>
+struct GradientFrom<Noise, typename when_there<decltype(Noise::gives_gradient)>::type> {
+    static constexpr bool noise = Noise::gives_gradient;
+};
+template <class Noise>
+constexpr bool gives_gradient = GradientFrom<Noise>::noise;
 
 constexpr int philox_rounds = 10;
 struct RoundKeys {  // derived on the host once: two words for each round
@@ -65,9 +78,9 @@ HD auto philox_rounds_from(const Block<A, B, C, D>& block, const RoundKeys& keys
 struct Words {
     word w[4];
 };
-template <class S>
-HD Words philox(unsigned step, unsigned block, const counter& instance, const S& stream, const RoundKeys& keys) {
-    auto out = philox_rounds_from<0>(Block<unsigned, unsigned, counter, S>{step, block, instance, stream}, keys);
+template <class T, class S>
+HD Words philox(const T& step, unsigned block, const counter& instance, const S& stream, const RoundKeys& keys) {
+    auto out = philox_rounds_from<0>(Block<T, unsigned, counter, S>{step, block, instance, stream}, keys);
     return {{join(out.c0), join(out.c1), join(out.c2), join(out.c3)}};
 }
 

@@ -72,7 +72,7 @@ def _example(kind, dim, per_coordinate):
             given[field.name] = max(1, field.metadata["low"])
         elif what == "inner":
             given[field.name] = example(innermost(kind), dim, per_coordinate)
-        elif what == "array" and hasattr(kind, "random"):
+        elif what in ("array", "data") and hasattr(kind, "random"):
             return kind.random()
         elif what == "array":
             given[field.name] = np.sin(1.0 + np.arange(3 * dim)).reshape(3, dim)

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 STOREYS = (
     ("arithmetic", "classes", "names", "values", "version", "warned", "words"),
     ("algebra", "fields", "grids", "held", "part", "plain", "sweep"),
-    ("events", "landscapes", "noises", "optimizers", "records", "schedules", "starts"),
+    ("events", "landscapes", "minibatches", "noises", "optimizers", "records", "schedules", "starts"),
     ("tracing",),
     ("functions",),
     ("backends",),

@@ -47,6 +47,7 @@ class Stream(IntEnum):
     PROBE = 4
     EVENT = 5
     NOISE_SECOND = 6  # of noises that take two words for each coordinate
+    SHUFFLE = 7  # keys of permutations of samples
 
 
 def round_keys(seed: int) -> NDArray[np.uint32]:
@@ -100,6 +101,7 @@ class Random:
     """What draws are handed out as."""
     _kept: dict[Stream, tuple[int, list[NDArray[Any]]]] = field(default_factory=dict, init=False, repr=False)
     _places: dict[int, Random] = field(default_factory=dict, init=False, repr=False)
+    _whole: Random | None = field(default=None, init=False, repr=False)
 
     def of_place(self, place: int) -> Random:
         """What the noise at that place of a sum draws from at this step; place 0 draws what it would alone."""
@@ -107,8 +109,14 @@ class Random:
             return self
         if place not in self._places:
             self._places[place] = replace(self, stream_offset=self.stream_offset + np.uint64(PLACE_STRIDE * place))
+            self._places[place]._whole = self
         self._places[place].step = self.step
         return self._places[place]
+
+    @property
+    def whole(self) -> Random:
+        """What a noise draws from that is one, and not a place in a sum: batches do not depend on what noise is added to them."""
+        return self._whole or self
 
     def normals(self, stream: Stream) -> NDArray[Any]:
         """Independent standard normals, (instances, dim)."""
@@ -138,6 +146,11 @@ class Random:
         offset = self.stream_offset + np.uint64(stream)
         w = philox(self.step, np.arange(count, dtype=np.uint64)[None, :], self.instance, offset, self.keys)
         return np.stack(w, axis=-1).reshape(self.instance.shape[0], count * vec.BLOCK)[:, : self.dim]
+
+    def words_of_instance(self, stream: Stream, block: Any, step: Any = None) -> tuple[Words, ...]:
+        """Four independent words for each instance, in block ``block`` of ``step``, which may be an epoch's number: each (instances, 1)."""
+        at = self.step if step is None else step
+        return philox(at, block, self.instance, self.stream_offset + np.uint64(stream), self.keys)
 
     def uniforms(self, stream: Stream) -> NDArray[Any]:
         """Independent uniforms on (0, 1], (instances, dim)."""

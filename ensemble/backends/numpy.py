@@ -73,8 +73,8 @@ class Gradient:
     noise_now: Any
 
     def __call__(self, y: NDArray[Any]) -> NDArray[Any]:
-        exact = self.landscape.gradient(y, self.landscape_now)
-        return self.noise.apply(y, exact, self.landscape, self.noise_now)
+        given = self.noise.gradient(y, self.landscape, self.noise_now)
+        return self.noise.apply(y, given, self.landscape, self.noise_now)
 
     def hessian_product(self, y: NDArray[Any], v: NDArray[Any]) -> NDArray[Any]:
         return self.landscape.hessian_product(y, v, self.landscape_now)

@@ -10,6 +10,7 @@ from .octopus import Octopus
 from .online import OnlineLinear, StochasticLinear
 from .planar import Beale, Booth, Himmelblau
 from .quadratic import Quadratic
+from .regression import LeastSquares
 from .rotated import Rotated
 from .saddles import DegenerateSaddle, MonkeySaddle, QuarticSaddle
 from .slopes import Cliff, Plateau, PolyakLojasiewicz
@@ -28,6 +29,7 @@ __all__ = [
     "Griewank",
     "Himmelblau",
     "Landscape",
+    "LeastSquares",
     "Levy",
     "MatrixFactorization",
     "MonkeySaddle",

@@ -68,7 +68,7 @@ def checked_setting(
     setting = Experiment(
         landscape=cast(Part, landscape).at_dim(dim),
         optimizer=cast(Part, optimizer).at_dim(dim),
-        noise=cast(Part, noise).at_dim(dim),
+        noise=cast(Noise, noise).at_dim(dim).on(cast(Landscape, landscape)),
         start=cast(Part, start).at_dim(dim),
         event=cast(Part, event).at_dim(dim),
         instances=count,

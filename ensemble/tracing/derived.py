@@ -51,7 +51,7 @@ def structure_key(part: Part) -> tuple[Any, ...]:
     found: list[Any] = [type(part), *identity(type(part)).values()]
     for f in fields(part):
         kind, value = f.metadata.get("kind"), getattr(part, f.name)
-        if kind == "array":
+        if kind in ("array", "data"):
             found.append((f.name, np.shape(value)))
         elif kind == "inner":
             found.append((f.name, structure_key(value)))

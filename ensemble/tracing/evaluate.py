@@ -55,15 +55,20 @@ _COMPUTED: dict[str, Callable[..., Any]] = {
 
 
 def evaluate(
-    root: Node, x: NDArray[Any], v: NDArray[Any] | None, field: Callable[[str], Any], now: Any = None
+    root: Node,
+    x: NDArray[Any],
+    v: NDArray[Any] | None,
+    field: Callable[[str], Any],
+    now: Any = None,
+    more: Mapping[str, Any] | None = None,
 ) -> NDArray[Any]:
     """The value of a node at points ``x`` (instances, dim), along ``v``: (instances, dim), or (instances, 1).
 
-    ``field`` gives a field of the part by its name.
+    ``field`` gives a field of the part by its name; ``more``: other arguments by theirs.
     """
     kind = x.dtype.type
     found: dict[Node, Any] = {}
-    arguments: Mapping[str, Any] = {"x": x, "v": v}
+    arguments: Mapping[str, Any] = {"x": x, "v": v, **(more or {})}
 
     def whole(node: Node) -> Any:
         value = found[node]

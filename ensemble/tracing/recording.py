@@ -51,7 +51,7 @@ def shadow(part: Part, graph: Graph, changed: Callable[[Node], None] = lambda ca
             value = Symbol(graph.leaf("field", f.name, level=Level.VECTOR))
         elif kind == "array":
             value = ArrayField(f.name, np.shape(value), graph)
-        elif kind == "scheduled":
+        elif kind in ("scheduled", "data"):
             value = None  # a column: now.lr
         elif kind == "inner":
             value = Inside(value, f.name, graph, changed)

@@ -12,11 +12,13 @@ from typing import Any
 from ..events import Event
 from ..grids import Grid
 from ..landscapes.base import Landscape
+from ..landscapes.finite_sum import FiniteSum
 from ..noises import Noise
 from ..optimizers.base import Optimizer
 from ..part import Part
 from .derived import recorded_landscape, structure_key
 from .errors import TraceError, failed
+from .finite_sums import summand
 from .nodes import INTEGER, MASK, Graph, Level, Node, in_order
 from .recording import Recording, State, argument, now_of, own_columns, parameter, record, wrapped
 from .symbols import Symbol
@@ -266,8 +268,26 @@ def _noise(part: Part) -> Struct:
 
     places = " + ".join(["1", *(f"places_of<{parameter(n)}>" for n in wrapped(part))])
     counted = [f"static constexpr int places = {places};"] if wrapped(part) else []
-    text = _struct(part, "", [*_members(part), _columns(part), *counted], [_method(head, body, last)])
+    methods = [*_gradient_of_inner(part), _method(head, body, last)]
+    text = _struct(part, "", [*_members(part), _columns(part), *counted], methods)
     return Struct(text, body.pointwise, body.held)
+
+
+def _gradient_of_inner(part: Part) -> list[str]:
+    """Where a noise wraps others: the gradient of the one that draws batches."""
+    names = wrapped(part)
+    if not names:
+        return []
+    now = now_of(part, Graph(), landscape=None)
+    says = " || ".join(f"::gives_gradient<{parameter(n)}>" for n in names)
+    lines = []
+    for n in names:
+        lines += [
+            f"    {'} else ' if lines else ''}if constexpr (::gives_gradient<{parameter(n)}>) {{",
+            f"        return {safe(n)}.gradient(x, landscape, {getattr(now, n)._text});",
+        ]
+    head = "template <class Landscape, class Now>\nHD Vec gradient(const Vec& x, const Landscape& landscape, const Now& now) const {"
+    return [f"static constexpr bool gives_gradient = {says};", "\n".join([head, *lines, "    }", "}"])]
 
 
 # ---- events
@@ -298,6 +318,47 @@ def _event(part: Part) -> Struct:
     )
     method = _method(head, body, lambda b: [f"return {b.result};"])
     return Struct(_struct(part, "", [*_members(part), _columns(part)], [method]), body.pointwise)
+
+
+# ---- finite sums
+
+
+def _finite_sum(part: Part) -> Struct:
+    assert isinstance(part, FiniteSum)
+    found = summand(part)
+
+    def body(node: Node) -> Body:
+        return Writer({}, _taken(part), found.graph.names, DEAR_OF_POINTS).write([], node)
+
+    def number(name: str, first: str, node: Node) -> str:
+        made = body(node)
+        text = made.result if node.level == Level.INSTANCE else f"broadcast({made.result})"
+        point = first if _used(first[-1], made) else first[:-2]
+        head = f"template <class S>\nHD scalar {name}({point}, const S&{_used('sample', made)}) const"
+        return _method(head, made, lambda b: [f"return {text};"])
+
+    def addition(name: str, to: str, along: str, node: Node) -> str:
+        made = body(node)
+        lines = ["const auto row = sample.row();"] if _used("row", made) else []
+        text = made.result if node.level == Level.VECTOR else f"everywhere({made.result})"
+        lines += [*made.lines, f"{to} = {to} + sample.only({text});"]
+        head = f"template <class S>\nHD void {name}(Vec& {to}, const Vec& x, {along}const S& sample) const"
+        return head + " {\n" + "\n".join(f"    {line}" for line in lines) + "\n}"
+
+    entries = f"dim() + {found.extras}" if part.entries >= part.dimension else str(part.entries)
+    methods = [f"HD int stride() const {{ return whole_blocks_of({entries}); }}"]
+    if found.linear:
+        asked = {"loss_of": found.loss, "slope_of": found.slope, "bend_of": found.bend}
+        methods += [number(name, "const scalar& z", node) for name, node in asked.items()]
+    else:
+        methods += [
+            number("loss", "const Vec& x", found.loss),
+            addition("add_gradient", "g", "", found.slope),
+            addition("add_product", "h", "const Vec& v, ", found.bend),
+            addition("add_diagonal", "h", "", found.diagonal),
+        ]
+    base = f" : {'LinearSum' if found.linear else 'FiniteSum'}<{safe(type(part).__name__)}{_arguments(part)}>"
+    return Struct(_struct(part, base, [*_members(part), _columns(part)], methods), False, 2)
 
 
 # ---- landscapes
@@ -368,5 +429,6 @@ _KINDS: dict[type[Part], Callable[[Part], Struct]] = {
     Optimizer: _optimizer,
     Noise: _noise,
     Event: _event,
+    FiniteSum: _finite_sum,
     Landscape: _landscape,
 }

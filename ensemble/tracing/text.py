@@ -47,7 +47,7 @@ RESERVED = frozenset(
     "Scope scope "
     "columns Column State step value apply check project lanes width dim words exp log sin cos tanh sqrt abs power larger smaller "
     "maximum minimum y result product others random Gradient Now Landscape Stream NOISE START PERTURBATION MINIBATCH PROBE "
-    "EVENT any all sign places passed settled rescale zero lane_in_group held t".split()
+    "EVENT SHUFFLE any all sign places passed settled rescale zero lane_in_group held t".split()
 )
 """Names that mean something in the text of a struct: a field called so has an underscore after it there."""
 

@@ -1,0 +1,42 @@
+// Random numbers below n, and permutations of 0 ... n-1 that are computed place by place: the twin of
+// ensemble/arithmetic/permutations.py, which says whose they are.
+#pragma once
+#include "random.cuh"
+
+// floor(word n 2^-32)
+HD integer below(const word& w, unsigned n) { return as_integer(join(multiply(n, split(w)).high)); }
+// The product's low 32 bits.
+HD word low_product(const word& w, unsigned by) {
+#if ENSEMBLE_DEVICE
+    return {unsigned_of_real(unsigned(w.bits) * by)};
+#else
+    return (w * by) & 0xffffffffu;
+#endif
+}
+
+struct Permutation {
+    static constexpr int rounds = 16;
+    Words key[rounds / 4];
+    integer turn[rounds];
+    unsigned n;
+    HD Permutation() {}
+    // Of the instance: the one of an epoch's or a step's number.
+    template <class T>
+    HD Permutation(const Random& random, const T& number, unsigned n_) : n(n_) {
+        UNROLL for (unsigned b = 0; b < rounds / 4; ++b) {
+            key[b] = philox(number, b, random.instance, random.stream_offset ^ unsigned(SHUFFLE), *random.keys);
+            UNROLL for (int k = 0; k < 4; ++k) turn[4 * b + k] = below(key[b].w[k], n);
+        }
+    }
+    HD integer at(integer v) const {
+        UNROLL for (int r = 0; r < rounds; ++r) {
+            integer partner = turn[r] - v;
+            partner = where(as_mask(partner < 0), partner + int(n), partner);
+            const integer larger = where(as_mask(v < partner), partner, v);
+            word h = low_product(as_word(larger) + key[r / 4].w[r % 4], 0x9E3779B9u);
+            h = low_product(h ^ (h >> 15), 0x85EBCA6Bu);
+            v = where(as_mask(as_integer(h >> 31) != 0), partner, v);
+        }
+        return v;
+    }
+};
