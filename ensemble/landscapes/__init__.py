@@ -10,7 +10,7 @@ from .octopus import Octopus
 from .online import OnlineLinear, StochasticLinear
 from .planar import Beale, Booth, Himmelblau
 from .quadratic import Quadratic
-from .regression import LeastSquares
+from .regression import Huber, LeastSquares, LogisticRegression, Wilson, WuTwoMinima
 from .rotated import Rotated
 from .saddles import DegenerateSaddle, MonkeySaddle, QuarticSaddle
 from .slopes import Cliff, Plateau, PolyakLojasiewicz
@@ -28,9 +28,11 @@ __all__ = [
     "DoubleWell",
     "Griewank",
     "Himmelblau",
+    "Huber",
     "Landscape",
     "LeastSquares",
     "Levy",
+    "LogisticRegression",
     "MatrixFactorization",
     "MonkeySaddle",
     "MultiWell",
@@ -51,4 +53,6 @@ __all__ = [
     "StationaryPoint",
     "StochasticLinear",
     "StyblinskiTang",
+    "Wilson",
+    "WuTwoMinima",
 ]

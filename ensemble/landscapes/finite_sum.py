@@ -78,6 +78,10 @@ class FiniteSum(Landscape):
         object.__setattr__(self, "table", table)
         object.__setattr__(self, "entries", entries)
 
+    def summand(self) -> Formulas:
+        """The loss of a sample and its derivatives in NumPy: what follows from ``loss``. A class that brings its struct says its own."""
+        return FORMULAS[0](self)
+
     # ---- the sum
 
     @property
@@ -139,7 +143,7 @@ class FiniteSum(Landscape):
         """The sum over the samples, or over each instance's batch, in order."""
         x = np.asarray(x)
         v = None if v is None else np.asarray(v)
-        formulas, table = FORMULAS[0](self), self._samples(x)
+        formulas, table = self.summand(), self._samples(x)
         whole = np.zeros_like(x[:, :1] if name == "loss" else x)
         size = len(table) if batch is None else batch.shape[1]
         together = max(1, CHUNK // max(1, x.size)) if formulas.linear else 1

@@ -280,7 +280,7 @@ def _gradient_of_inner(part: Part) -> list[str]:
         return []
     now = now_of(part, Graph(), landscape=None)
     says = " || ".join(f"::gives_gradient<{parameter(n)}>" for n in names)
-    lines = []
+    lines: list[str] = []
     for n in names:
         lines += [
             f"    {'} else ' if lines else ''}if constexpr (::gives_gradient<{parameter(n)}>) {{",
