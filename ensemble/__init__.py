@@ -10,7 +10,7 @@ from .arithmetic.random import Stream
 from .backends.written import source
 from .checks.check import check
 from .events import *
-from .functions import from_sympy, landscape
+from .functions import finite_sum, from_sympy, landscape
 from .grids import grid, zipped
 from .landscapes import *
 from .landscapes.finite_sum import FiniteSum
@@ -53,6 +53,7 @@ __all__ = [
     "check",
     "compare",
     "find_stationary_points",
+    "finite_sum",
     "from_sympy",
     "grid",
     "landscape",

@@ -18,7 +18,7 @@ from .grids import Grid
 from .landscapes.base import Landscape
 from .landscapes.finite_sum import FiniteSum
 from .noises import Noise
-from .part import Domain, Part, derived, scheduled
+from .part import Domain, Part, Schedule, derived, scheduled
 from .words import told
 
 __all__ = ["Minibatch"]
@@ -84,6 +84,19 @@ class Minibatch(Noise):
             self._check_size(size, n)
         return replace(self, samples=n)
 
+    def check_before(self, last: int) -> None:
+        """Refuses schedules that say beforehand that they come to more samples than there are by step ``last``."""
+        for size in self.batch.values if isinstance(self.batch, Grid) else (self.batch,):
+            within = size.range(1, last) if isinstance(size, Schedule) else None
+            if within is not None:
+                self._refuse_more(size, within[1])
+
+    def _refuse_more(self, size: Any, most: float) -> None:
+        if most > self._samples():
+            raise ValueError(
+                f"Minibatch(batch={told(size)}): it comes to {most:g}, and there are {self._samples()} samples."
+            )
+
     def _check_size(self, size: Any, n: int) -> None:
         if isinstance(size, Part):
             return
@@ -140,10 +153,7 @@ class Minibatch(Noise):
         if self.order == "full":
             return np.full(t.shape, float(n)), t - 1.0, np.zeros_like(t), t * n
         if isinstance(self.batch, Part):
-            if sizes.size and sizes.max() > n:
-                raise ValueError(
-                    f"Minibatch(batch={told(self.batch)}): it comes to {sizes.max():g}, and there are {n} samples."
-                )
+            self._refuse_more(self.batch, sizes.max(initial=0.0))
             found = _positions_of(self, int(t.max()) if t.size else 0)
             return tuple(row[t.astype(np.int64) - 1] for row in found)  # type: ignore[return-value]
         if not self.in_epochs:

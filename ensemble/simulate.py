@@ -15,7 +15,7 @@ from .results.result import Result, carry_out
 from .run.engines import engine_for
 from .run.estimate import estimated
 from .run.experiment import Experiment
-from .run.given import MOST_STEPS, checked_setting
+from .run.given import MOST_STEPS, checked_setting, horizon
 from .run.plan import Plan, plan_runs
 from .starts import Start
 from .words import told
@@ -26,7 +26,7 @@ def simulate(
     landscape: Landscape,
     optimizer: Optimizer,
     start: Start,
-    steps: int,
+    steps: int | None = None,
     instances: int,
     noise: Noise | None = None,
     event: Event | None = None,
@@ -42,6 +42,7 @@ def simulate(
     progress: bool | None = None,
     plan_only: bool = False,
     first_instance: int = 0,
+    epochs: int | None = None,
 ) -> Result | Any:
     """Runs an ensemble: every instance is one optimizer on one landscape from its own start with its own noise.
 
@@ -50,7 +51,7 @@ def simulate(
         optimizer: the rule. Numbers of any part may be a :func:`ensemble.grid`: the product of all grids is the list of
             configurations, and each runs ``instances`` instances.
         start: where instances begin.
-        steps: the horizon, 1 to 2^31 - 2.
+        steps: the horizon, 1 to 2^31 - 2; or ``epochs``.
         instances: of each configuration. The first N of 2N are those of N: an instance depends on its id alone.
         noise: of the gradient; None: the exact gradient.
         event: its first step is recorded and ends the instance, unless it was made with ``stop=False``; None: none.
@@ -68,6 +69,8 @@ def simulate(
         plan_only: return the :class:`~ensemble.run.plan.Plan` (memory, batches, launches, time) and run only what tells the speed: on the
             CPU a few instances for a moment, on a GPU nothing.
         first_instance: id of the first instance: shards of one ensemble run on several machines.
+        epochs: in place of ``steps``, with :class:`~ensemble.Minibatch` as the noise: as many steps as these passes through the
+            samples take.
 
     Returns:
         A :class:`Result`, or a :class:`~ensemble.run.plan.Plan` where ``plan_only``. A run that Ctrl-C ended is a valid result to
@@ -82,7 +85,7 @@ def simulate(
         landscape,
         optimizer,
         start,
-        steps,
+        horizon(steps, epochs, noise, landscape),
         instances,
         noise,
         event,
@@ -102,7 +105,7 @@ def compare(
     *,
     landscape: Landscape,
     start: Start,
-    steps: int | Mapping[str, int],
+    steps: int | Mapping[str, int] | None = None,
     instances: int,
     noise: Noise | None = None,
     event: Event | None = None,
@@ -118,6 +121,7 @@ def compare(
     progress: bool | None = None,
     plan_only: bool = False,
     first_instance: int = 0,
+    epochs: int | None = None,
 ) -> Result | Any:
     """Runs several optimizers on the same landscape, starts, noise and seed: ``compare({"Adam": Adam(...), ...}, ...)``.
 
@@ -136,6 +140,8 @@ def compare(
     for name, optimizer in optimizers.items():
         check_kind(f"optimizers[{told(name)}]", optimizer, Optimizer, "Adam(lr=1e-3)")
     horizons: dict[str, Any]
+    if epochs is not None or steps is None:
+        steps = horizon(steps, epochs, noise, landscape)  # type: ignore[assignment]
     if isinstance(steps, Mapping):
         if set(steps) != set(optimizers):
             raise ValueError(f"compare(steps=...): given for {list(steps)}; give one for each of {list(optimizers)}.")

@@ -20,7 +20,7 @@ Path = tuple[str, ...]
 
 RESERVED = frozenset(
     "configuration coordinate diverged_step event event_step horizon instance optimizer path quantile recorded_instance "
-    "status step x".split()
+    "samples_seen status step x".split()
 )
 """Names that a result's own variables and dimensions have; a swept field called so is named ``role_field``."""
 

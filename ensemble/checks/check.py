@@ -9,7 +9,8 @@ import numpy as np
 from ..backends import twins
 from ..events import Event
 from ..functions import Function
-from ..landscapes import Landscape, QuarticSaddle
+from ..landscapes import Landscape, LeastSquares, QuarticSaddle
+from ..noises import Noise
 from ..part import Part, nested
 from ..plain import check_kind, whole
 from ..words import told
@@ -29,7 +30,8 @@ def check(part: Part, *, dim: int | None = None, landscape: Landscape | None = N
     Args:
         part: any part that a step sees, a wrapper too.
         dim: how many coordinates to try it with; None: as many as its vectors have, else 5.
-        landscape: to try it on, for parts that are no landscape; None: :class:`~ensemble.QuarticSaddle`.
+        landscape: to try it on, for parts that are no landscape; None: :class:`~ensemble.QuarticSaddle`, for batches
+            :class:`~ensemble.LeastSquares`.
 
     Raises:
         TypeError: ``part`` is none of those.
@@ -43,7 +45,9 @@ def check(part: Part, *, dim: int | None = None, landscape: Landscape | None = N
     if isinstance(part, Landscape):
         landscape = part
     elif landscape is None:
-        landscape = QuarticSaddle(dim=dim or _length(part) or 5)
+        size = dim or _length(part) or 5
+        batches = isinstance(part, Noise) and part.draws_batches
+        landscape = LeastSquares.random(dim=size) if batches else QuarticSaddle(dim=size)
     if dim is not None and landscape.dimension != dim:
         raise ValueError(f"check(dim={dim}): the landscape has {landscape.dimension} coordinates; leave dim out.")
     program = program_of(part, landscape, "float64")

@@ -77,7 +77,7 @@ def landscape(function: Any = None, *, dim: int | None = None, name: str | None 
         if p.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
             raise TypeError(f"{where}{called}({p}): a landscape's function has arguments with names of their own.")
     count = _coordinates(where, called, parameters, dim)
-    members = [_member(where, called, p) for p in parameters[count or 1 :]]
+    members = [member(where, called, p) for p in parameters[count or 1 :]]
     space: dict[str, Any] = {
         "function": staticmethod(function),
         "coordinates": tuple(p.name for p in parameters[:count]),
@@ -108,7 +108,7 @@ def _coordinates(where: str, called: str, parameters: list[Parameter], dim: int 
     return int(dim)
 
 
-def _member(where: str, called: str, p: Parameter) -> tuple[str, Any, Any]:
+def member(where: str, called: str, p: Parameter) -> tuple[str, Any, Any]:
     """An argument of a function as a field of its class."""
     if p.name in TAKEN or p.name.startswith("_"):
         raise ValueError(f"{where}{called}({p.name}=...): landscapes use the name {p.name} themselves; give another.")

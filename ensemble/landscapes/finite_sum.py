@@ -16,6 +16,8 @@ from .base import Landscape, derived_array
 
 TAIL = 16
 """Entries past the last sample of a table: a CPU reads whole vectors."""
+DIGITS_LOST = 1e-3
+"""Of the spread of a column of data, what rounding to float32 may change."""
 CHUNK = 1 << 19
 """Numbers that NumPy works with at once."""
 
@@ -77,6 +79,18 @@ class FiniteSum(Landscape):
         table[: n * stride].reshape(n, stride)[:, :entries] = whole
         object.__setattr__(self, "table", table)
         object.__setattr__(self, "entries", entries)
+
+    def check_digits(self) -> None:
+        """Refuses data that float32 would round by more than a thousandth of what they vary by."""
+        table = self._samples(np.zeros(1))[:, : self.entries]
+        with np.errstate(over="ignore"):
+            lost = np.abs(table.astype(np.float32) - table).max(axis=0)
+        spread = table.std(axis=0)
+        for k in np.flatnonzero((lost > DIGITS_LOST * spread) & (spread > 0)):
+            raise ValueError(
+                f"{type(self).__name__}: in float32 number {k} of the samples loses its digits, it is rounded by up to {lost[k]:.2g} "
+                f"and varies by {spread[k]:.2g}; take its mean away, or give dtype='float64'."
+            )
 
     def summand(self) -> Formulas:
         """The loss of a sample and its derivatives in NumPy: what follows from ``loss``. A class that brings its struct says its own."""

@@ -8,6 +8,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ..minibatches import Minibatch
+from ..part import nested
 from ..records import QUANTITIES
 from ..run.experiment import Experiment
 from ..run.outcome import Outcome
@@ -174,6 +176,7 @@ def _add_records(
     who = "instance" if everyone else "recorded_instance"
     if places is not None and not everyone and not record.summary:
         coords[who] = (who, places + setting.first_instance, {"long_name": "instance id"})
+    _add_samples_seen(stack, first.record_steps, coords)
     for name in first.records:
         base, _, kind = name.rpartition("_") if record.summary else (name, "", "")
         long_name, units = QUANTITIES[base]
@@ -188,6 +191,24 @@ def _add_records(
         variables["path" if name == "x" else name] = ((*stack.dims, *tail), stack(arrays), attrs)
     if record.summary:
         coords["quantile"] = ("quantile", np.asarray(record.quantiles, dtype=np.float64))
+
+
+def _add_samples_seen(stack: _Stack, steps: NDArray[Any], coords: dict[str, Any]) -> None:
+    """How many samples each recorded step comes after, where the noise draws batches: over the configurations where they differ."""
+    seen = []
+    for setting in stack.settings.values():
+        each = []
+        for parts in setting.sweep().parts:
+            found = [part for part in nested(parts["noise"]) if isinstance(part, Minibatch)]
+            if not found:
+                return
+            each.append(found[0].samples_seen(steps.astype(np.float64)))
+        seen.append(np.array(each).astype(np.int64))
+    attrs = {"long_name": "samples seen by an instance", "units": "samples"}
+    if all((one == seen[0][0]).all() for one in seen):
+        coords["samples_seen"] = ("step", seen[0][0], attrs)
+    else:
+        coords["samples_seen"] = ((*stack.dims, "step"), stack(seen), attrs)
 
 
 def _units(kind: str, units: str) -> str:

@@ -15,6 +15,7 @@ import xarray as xr
 from ..backends.cost import ceiling
 from ..classes import formula, full_name, in_library, source_text
 from ..grids import Grid
+from ..landscapes.finite_sum import FiniteSum
 from ..part import Part, nested, plain
 from ..records import Spaced
 from ..run.experiment import Experiment
@@ -45,49 +46,54 @@ def provenance(
     wall = sum(o.wall_time for o in outcomes.values())
     device = next(iter(outcomes.values())).device
     share = {"share_of_ceiling": at_ceiling / wall} if wall > 0 and np.isfinite(at_ceiling) else {}
-    return share | {
-        "title": "ensemble of optimizers",
-        "Conventions": "CF-1.11",
-        "format": FORMAT,
-        "source": f"descent-ensemble {__version__}",
-        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "versions": json.dumps(
-            {
-                "descent-ensemble": __version__,
-                "python": platform.python_version(),
-                "numpy": np.__version__,
-                "scipy": scipy.__version__,
-                "xarray": xr.__version__,
-            }
-        ),
-        "seed": str(first.seed),
-        "backend": options["backend"],
-        "backend_reason": options["backend_reason"],
-        "device": str(device.get("device", "")),
-        "launch": json.dumps(device),
-        "dtype": first.dtype,
-        "math": first.math,
-        "check_every": first.check_every,
-        "event_stops": int(first.event.stop),  # type: ignore[attr-defined]
-        "paired": int(first.paired),
-        "dim": first.landscape.dimension,  # type: ignore[attr-defined]
-        "instances": next(iter(outcomes.values())).instances,
-        "instances_asked": first.instances,
-        "steps": max(o.reached for o in outcomes.values()),
-        "interrupted": int(bool(missing := standing(settings, outcomes))),
-        "interrupted_by": ended_by,
-        "unfinished": missing,
-        "segments": sum(o.segments for o in outcomes.values()),
-        "batches": max(o.batches for o in outcomes.values()),
-        "started_inside": sum(o.started_inside for o in outcomes.values()),
-        "wall_time": wall,
-        "coordinate_steps": taken,
-        "coordinate_steps_per_second": taken / wall if wall > 0 else 0.0,
-        "settings": json.dumps({name: described(s) for name, s in settings.items()}),
-        "outcomes": json.dumps({name: facts(o) for name, o in outcomes.items()}),
-        "options": json.dumps(options),
-        "definitions": json.dumps(definitions(settings)),
-    }
+    sampled = {"samples": first.landscape.samples} if isinstance(first.landscape, FiniteSum) else {}
+    return (
+        share
+        | sampled
+        | {
+            "title": "ensemble of optimizers",
+            "Conventions": "CF-1.11",
+            "format": FORMAT,
+            "source": f"descent-ensemble {__version__}",
+            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "versions": json.dumps(
+                {
+                    "descent-ensemble": __version__,
+                    "python": platform.python_version(),
+                    "numpy": np.__version__,
+                    "scipy": scipy.__version__,
+                    "xarray": xr.__version__,
+                }
+            ),
+            "seed": str(first.seed),
+            "backend": options["backend"],
+            "backend_reason": options["backend_reason"],
+            "device": str(device.get("device", "")),
+            "launch": json.dumps(device),
+            "dtype": first.dtype,
+            "math": first.math,
+            "check_every": first.check_every,
+            "event_stops": int(first.event.stop),  # type: ignore[attr-defined]
+            "paired": int(first.paired),
+            "dim": first.landscape.dimension,  # type: ignore[attr-defined]
+            "instances": next(iter(outcomes.values())).instances,
+            "instances_asked": first.instances,
+            "steps": max(o.reached for o in outcomes.values()),
+            "interrupted": int(bool(missing := standing(settings, outcomes))),
+            "interrupted_by": ended_by,
+            "unfinished": missing,
+            "segments": sum(o.segments for o in outcomes.values()),
+            "batches": max(o.batches for o in outcomes.values()),
+            "started_inside": sum(o.started_inside for o in outcomes.values()),
+            "wall_time": wall,
+            "coordinate_steps": taken,
+            "coordinate_steps_per_second": taken / wall if wall > 0 else 0.0,
+            "settings": json.dumps({name: described(s) for name, s in settings.items()}),
+            "outcomes": json.dumps({name: facts(o) for name, o in outcomes.items()}),
+            "options": json.dumps(options),
+            "definitions": json.dumps(definitions(settings)),
+        }
+    )
 
 
 def definitions(settings: dict[str, Experiment]) -> dict[str, dict[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
@@ -11,14 +12,18 @@ import numpy as np
 from ..backends.choice import check_python_goes_on
 from ..backends.columns import distinct, packed_columns, scheduled_numbers
 from ..events import Event, Never
+from ..grids import Grid
 from ..held import check_before
 from ..landscapes.base import Landscape
+from ..landscapes.finite_sum import FiniteSum
+from ..minibatches import Minibatch
 from ..noises import Noise, NoNoise
 from ..optimizers import Optimizer
-from ..part import Part
+from ..part import Part, nested
 from ..plain import check_kind, flag, one_of, whole
 from ..records import Record
 from ..starts import Start
+from ..words import told
 from .experiment import Experiment
 
 MOST_STEPS = 2**31 - 2
@@ -55,12 +60,12 @@ def checked_setting(
     kind = dtype
     with contextlib.suppress(TypeError):
         kind = dtype if dtype is None else np.dtype(cast(Any, dtype)).name  # NumPy takes None for float64
-    horizon = whole("steps", steps, 1, MOST_STEPS)
+    last = whole("steps", steps, 1, MOST_STEPS)
     first = whole("first_instance", first_instance, 0, MOST_INSTANCES - 1)
     count = whole("instances", instances, 1, MOST_INSTANCES - first)
     dim = cast(Landscape, landscape).dimension
     if isinstance(record, Record):
-        record.steps(horizon)
+        record.steps(last)
         record.places(count)
         point = np.asarray(record.point, dtype=np.float64)
         if point.shape not in ((), (dim,)):
@@ -73,22 +78,56 @@ def checked_setting(
         event=cast(Part, event).at_dim(dim),
         instances=count,
         first_instance=first,
-        steps=horizon,
+        steps=last,
         seed=whole("seed", seed, 0, 2**64 - 1),
         dtype=one_of("dtype", kind, ("float32", "float64")),
         math=one_of("math", math, ("fast", "precise")),
-        check_every=whole("check_every", check_every, 1, horizon),
+        check_every=whole("check_every", check_every, 1, last),
         paired=flag("paired", paired),
         record=record if isinstance(record, Record) else None,
     )
+    for part in nested(setting.noise):
+        if isinstance(part, Minibatch):
+            part.check_before(last)
     if schedules:
         check_schedules(setting)
     for parts in setting.sweep().parts:
         cast(Start, parts["start"]).check_ids(dim, first + count - 1)
     if setting.dtype == "float32":
+        for part in nested(setting.landscape):
+            if isinstance(part, FiniteSum):
+                part.check_digits()
         for role in setting.roles():
             _fits_float32(distinct([parts[role] for parts in setting.sweep().parts])[0])
     return setting
+
+
+def horizon(steps: object, epochs: object, noise: object, landscape: object) -> object:
+    """The steps to take: those given, or those that so many epochs of the noise's batches take.
+
+    Raises:
+        ValueError: both or neither were given, or the noise draws no batches, or configurations have different numbers of steps.
+    """
+    if epochs is None:
+        if steps is None:
+            raise ValueError("steps=None: give steps=, the horizon, or epochs= with noise=Minibatch(...).")
+        return steps
+    if steps is not None:
+        raise ValueError(f"steps={told(steps)} and epochs={told(epochs)} were given; give one of the two.")
+    count = whole("epochs", epochs, 1, MOST_STEPS)
+    check_kind("landscape", landscape, Landscape, "LeastSquares(A, y)")
+    bound = noise.on(cast(Landscape, landscape)) if isinstance(noise, Noise) else None
+    batches = [] if bound is None else [part for part in nested(bound) if isinstance(part, Minibatch)]
+    if not batches:
+        raise ValueError(f"epochs={count}: an epoch is one of batches; give noise=Minibatch(...), or steps=.")
+    sizes = batches[0].batch
+    found: dict[int, Any] = {}
+    for size in sizes.values if isinstance(sizes, Grid) else (sizes,):
+        found.setdefault(dataclasses.replace(batches[0], batch=size).steps_of(count), size)
+    if len(found) > 1:
+        some = ", ".join(f"{n} steps with batch={told(size)}" for n, size in list(found.items())[:2])
+        raise ValueError(f"epochs={count}: configurations would take {some}; give steps=.")
+    return next(iter(found))
 
 
 def check_schedules(setting: Experiment) -> None:

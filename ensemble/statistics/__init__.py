@@ -7,6 +7,7 @@ from .comparison import compare_survival, logrank
 from .convergence import convergence_rate
 from .eigenvalues import largest_eigenvalue, smallest_eigenvalue, spectrum
 from .escape import escape_rate
+from .gradient_noise import noise_covariance
 from .hazards import hazard
 from .minima import nearest_minimum, quench
 from .occupancy import occupancy_against_sharpness
@@ -34,6 +35,7 @@ __all__ = [
     "log_determinant",
     "logrank",
     "nearest_minimum",
+    "noise_covariance",
     "noise_to_signal",
     "occupancy_against_sharpness",
     "paired_difference",

@@ -10,6 +10,7 @@ import xarray as xr
 
 from ..arithmetic.random import Random, round_keys
 from ..landscapes.base import Landscape
+from ..minibatches import Minibatch
 from ..noises import AlphaStable, Noise, StudentT
 from ..part import nested, now_for, put_column
 from ..run.field import seen_in_step
@@ -63,6 +64,10 @@ def _ratio(landscape: Any, noise: Any, found: Recorded, members: list[int], draw
     for part in nested(noise):
         if (isinstance(part, AlphaStable) and part.alpha < 2) or (isinstance(part, StudentT) and part.df <= 2):
             raise ValueError(f"{told(part)} has no finite variance, so there is no such ratio; give noise that has one")
+        if isinstance(part, Minibatch) and part.in_epochs:
+            raise ValueError(
+                f"{told(part)} draws no batches that are independent of each other; give Minibatch(..., order='no_replacement')"
+            )
     values = found.values[members]
     dim, ids = values.shape[3], np.tile(found.ids, len(members)).astype(np.uint64)[:, None]
     seen, surface = seen_in_step(noise, dim), seen_in_step(landscape, dim)
@@ -80,7 +85,8 @@ def _ratio(landscape: Any, noise: Any, found: Recorded, members: list[int], draw
             power = np.zeros(len(x))
             for draw in range(draws):
                 random.step = k * draws + draw + 1
-                power += ((seen.apply(x, gradient, surface, now) - gradient) ** 2).sum(axis=1)
+                given = seen.gradient(x, surface, now) if noise.draws_batches else gradient
+                power += ((seen.apply(x, given, surface, now) - gradient) ** 2).sum(axis=1)
             ratio[:, k] = power / draws / (gradient**2).sum(axis=1)
     return ratio.reshape(values.shape[:3])
 
