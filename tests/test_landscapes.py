@@ -36,6 +36,11 @@ WELLS = en.MultiWell.scattered(dim=3, wells=5, smoothing=0.3)
 WAVES = en.PhaseRetrieval.random(dim=5, measurements=12)
 MATRIX = en.MatrixFactorization.random(size=6, rank=2, true_rank=3)
 NETWORK = en.DeepLinear(layers=3, width=2, target=[[1.0, 0.3], [-0.2, 0.7]])
+LINES = en.LeastSquares.random(12, 4)
+LINES = en.LeastSquares(LINES.A, LINES.y, l2=0.3)
+BENT = en.Huber(LINES.A, LINES.y, 0.7)
+CLASSES = en.LogisticRegression.random(12, 4)
+CLASSES = en.LogisticRegression(CLASSES.X, CLASSES.y, l2=0.1)
 TURNED = en.Rotated(en.Rosenbrock(dim=8, b=3.0), seed=1)
 
 
@@ -220,6 +225,37 @@ def _examples():
         Example(MATRIX, lambda x, torch: factorization(x, torch, MATRIX)),
         Example(WAVES, lambda x, torch: phases(x, torch, WAVES), 1e-3),
         Example(NETWORK, lambda x, torch: network(x, torch, NETWORK)),
+        Example(
+            LINES,
+            lambda x, torch: (
+                ((x @ torch.tensor(LINES.A.T) - torch.tensor(LINES.y)) ** 2).mean(1) / 2 + 0.15 * (x**2).sum(1)
+            ),
+        ),
+        Example(
+            BENT,
+            lambda x, torch: torch.nn.functional.huber_loss(
+                x @ torch.tensor(BENT.A.T), torch.tensor(BENT.y).expand(len(x), -1), reduction="none", delta=0.7
+            ).mean(1),
+        ),
+        Example(
+            CLASSES,
+            lambda x, torch: (
+                torch.nn.functional.binary_cross_entropy_with_logits(
+                    x @ torch.tensor(CLASSES.X.T), torch.tensor(CLASSES.y).expand(len(x), -1), reduction="none"
+                ).mean(1)
+                + 0.05 * (x**2).sum(1)
+            ),
+        ),
+        Example(
+            en.Wilson(2, 1),
+            lambda x, torch: (
+                ((x @ torch.tensor(en.Wilson(2, 1).data()[0].T) - torch.tensor([1.0, 1.0, -1.0])) ** 2).mean(1) / 2
+            ),
+        ),
+        Example(
+            en.WuTwoMinima(),
+            lambda x, torch: sum((x**2).minimum(c * (x - 1) ** 2) for c in (0.1, 1.9))[:, 0] / 2,
+        ),
         Example(en.Scaled(en.Rosenbrock(dim=4, b=2.0), -0.3), lambda x, torch: -0.3 * rosenbrock(x, b=2.0), 1e-3),
         Example(
             en.Composed(lambda f: np.log(1.0 + f), en.Rosenbrock(dim=4, b=2.0)),
@@ -237,7 +273,7 @@ LARGER = (
     en.Plateau(en.Griewank(dim=9)), en.PolyakLojasiewicz(dim=9), en.Rotated(en.Rosenbrock(dim=16, b=3.0)),
     en.Rotated(en.Rosenbrock(dim=23, b=3.0)), en.MultiWell.scattered(dim=9, wells=4), en.OnlineLinear(dim=9), en.StochasticLinear(dim=9),
     en.MatrixFactorization.random(20, 3), en.MatrixFactorization.random(7, 5, 6), en.PhaseRetrieval.random(9, 20),
-    en.DeepLinear(3, 3), en.DeepLinear(12, 1),
+    en.DeepLinear(3, 3), en.DeepLinear(12, 1), en.LeastSquares.random(20, 9),
 )  # fmt: skip
 """The same kinds in dimensions that the CPU knows at run time alone, and that need several lanes of a device."""
 each_example = pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: type(e.landscape).__name__)
@@ -254,9 +290,10 @@ def close(found, expected, relative, what):
 
 def test_every_landscape_has_an_example():
     def kinds(base):
-        return {c for sub in base.__subclasses__() for c in ({sub} if "value" in vars(sub) else set()) | kinds(sub)}
+        says = {"value", "loss"}
+        return {c for sub in base.__subclasses__() for c in ({sub} if says & set(vars(sub)) else set()) | kinds(sub)}
 
-    ours = {kind for kind in kinds(Landscape) if kind.__module__.startswith("ensemble.landscapes.")}
+    ours = {kind for kind in kinds(Landscape) if kind.__module__.startswith("ensemble.landscapes.")} - {en.FiniteSum}
     assert ours <= {type(example.landscape) for example in EXAMPLES}
     assert {kind.__name__ for kind in ours} <= set(landscapes.__all__)
 
@@ -282,6 +319,10 @@ def test_derivatives_are_those_of_the_value(example):
         smooth = np.abs(x[:, 0] - f.crossing) > 4 * h
     if isinstance(f, en.Schwefel):
         smooth = (np.abs(x) > 1).all(axis=1)
+    if isinstance(f, en.Huber):
+        smooth = (np.abs(np.abs(x @ f.A.T - f.y) - f.delta) > 20 * h).all(axis=1)
+    if isinstance(f, en.WuTwoMinima):
+        smooth = (np.abs(np.abs(x) - np.sqrt(f.curvatures) * np.abs(x - 1)) > 8 * h).all(axis=1)
     if isinstance(f, en.Octopus):  # third derivatives jump where the pieces meet
         edges = np.abs(np.abs(x)[:, :, None] - f.tau * np.arange(3)).min(axis=(1, 2))
         smooth = edges > 4 * h

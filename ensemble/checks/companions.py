@@ -116,7 +116,9 @@ def program_of(part: Part, landscape: Landscape, dtype: str, instances: int = 0)
     dim = landscape.dimension
     configurations = [{role: p.at_dim(dim) for role, p in parts.items()} for parts in (first, last)]
     for c in configurations:
-        c["noise"] = c["noise"].on(landscape)
+        noise = c["noise"]
+        assert isinstance(noise, Noise)
+        c["noise"] = noise.on(landscape)
     role = role_of(part)
     configurations[1][role] = _varied(configurations[1][role])
     if configurations[1][role].state_slots() != configurations[0][role].state_slots():

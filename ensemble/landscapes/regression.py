@@ -37,6 +37,9 @@ class _Regression(FiniteSum):
         a, w = draw.normal(size=(samples, dim)), draw.normal(size=dim)
         return cls(a, a @ w + noise * draw.normal(size=samples))
 
+    def _box(self) -> Box:
+        return -2.0, 2.0
+
     def _largest_curvature(self) -> float:
         """Of ``|A x|^2 / 2n``."""
         return float(np.linalg.norm(self.A, 2) ** 2 / self.samples)
@@ -140,6 +143,9 @@ class LogisticRegression(FiniteSum):
     def _smoothness(self) -> float:
         return float(np.linalg.norm(self.X, 2) ** 2 / (4 * self.samples)) + self.l2
 
+    def _box(self) -> Box:
+        return -2.0, 2.0
+
 
 @dataclass(frozen=True)
 class Wilson(FiniteSum):
@@ -193,6 +199,9 @@ class Wilson(FiniteSum):
 
     def _smoothness(self) -> float:
         return float(np.linalg.norm(self.data()[0], 2) ** 2 / self.samples) + self.l2
+
+    def _box(self) -> Box:
+        return -2.0, 2.0
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..classes import identity
 from ..landscapes.base import DERIVATIONS, Landscape
+from ..landscapes.finite_sum import FiniteSum
 from ..part import Part
 from .derivatives import NotDerivedError, diagonal, gradient, tangent
 from .errors import TraceError, failed
@@ -61,6 +62,8 @@ def structure_key(part: Part) -> tuple[Any, ...]:
 
 
 def _recorded(part: Landscape) -> dict[str, Recording]:
+    if isinstance(part, FiniteSum):
+        raise failed(f"{type(part).__name__} is a sum over samples, whose loss is recorded and not the sum")
     graph = Graph()
     found: dict[str, Recording] = {}
     x, v = argument(graph, "x"), argument(graph, "v")
