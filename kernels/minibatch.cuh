@@ -53,18 +53,44 @@ struct Batch {
         if constexpr (order == shuffled_once) permutation = Permutation(random, 0u, n);
         if constexpr (order == reshuffled || order == shuffled_once || order == in_turn) place = place_of(place_);
     }
+    // Called for k = 0, 1, ... in order: places are looked up several at once, or one in each lane.
     HD integer index(int k) {
         if constexpr (order == with_replacement) {
             if (k % 4 == 0) words = random.words(MINIBATCH, unsigned(k / 4));
             return below(words.w[k % 4], n);
-        } else if constexpr (order == without_replacement) {
-            return permutation.at(integer_of(k));
+        } else if constexpr (order == in_turn) {
+            return inside(place + k);
         } else {
-            // Past the end of a shorter batch than its neighbours' nothing is read that is not there.
-            integer at = place + k;
-            if constexpr (masked) at = where(as_mask(at < int(n)), at, integer_of(0));
-            if constexpr (order == in_turn) return at;
-            return permutation.at(at);
+#if ENSEMBLE_DEVICE
+            if (k % lanes == 0) {
+                ahead[0] = at(k + lane_in_group());
+                permutation.at(ahead);
+            }
+            return from_lane(ahead[0], k % lanes);
+#else
+            if (k % together == 0) {
+                for (int i = 0; i < together; ++i) ahead[i] = at(k + i);
+                permutation.at(ahead);
+            }
+            return ahead[k % together];
+#endif
+        }
+    }
+
+private:
+#if ENSEMBLE_DEVICE
+    static constexpr int together = 1;
+#else
+    static constexpr int together = 4;
+#endif
+    integer ahead[together];
+    // Past the end of a batch nothing is read that is not there.
+    HD integer inside(const integer& at) const { return where(as_mask(at < int(n)), at, integer_of(0)); }
+    HD integer at(int k) const {
+        if constexpr (order == without_replacement) {
+            return inside(integer_of(k));
+        } else {
+            return inside(place + k);
         }
     }
 };

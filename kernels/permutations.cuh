@@ -28,15 +28,23 @@ struct Permutation {
             UNROLL for (int k = 0; k < 4; ++k) turn[4 * b + k] = below(key[b].w[k], n);
         }
     }
-    HD integer at(integer v) const {
+    // Several places at once, each a chain of its own. No masks: a comparison is a sign, and a choice of bits.
+    template <int several>
+    HD void at(integer (&v)[several]) const {
         UNROLL for (int r = 0; r < rounds; ++r) {
-            integer partner = turn[r] - v;
-            partner = where(as_mask(partner < 0), partner + int(n), partner);
-            const integer larger = where(as_mask(v < partner), partner, v);
-            word h = low_product(as_word(larger) + key[r / 4].w[r % 4], 0x9E3779B9u);
-            h = low_product(h ^ (h >> 15), 0x85EBCA6Bu);
-            v = where(as_mask(as_integer(h >> 31) != 0), partner, v);
+            UNROLL for (int k = 0; k < several; ++k) {
+                integer partner = turn[r] - v[k];
+                partner = partner + (signs(partner) & int(n));
+                const integer ahead = partner - v[k];
+                const integer larger = partner - (ahead & signs(ahead));
+                word h = low_product(as_word(larger) + key[r / 4].w[r % 4], 0x9E3779B9u);
+                h = low_product(h ^ (h >> 15), 0x85EBCA6Bu);
+                v[k] = v[k] ^ ((partner ^ v[k]) & (integer_of(0) - as_integer(h >> 31)));
+            }
         }
-        return v;
     }
+
+private:
+    // All bits set where a number is below 0.
+    static HD integer signs(const integer& a) { return a >> (8 * int(sizeof(real)) - 1); }
 };

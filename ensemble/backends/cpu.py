@@ -37,6 +37,9 @@ VECS_PER_PART = 8
 """Vecs that a part may hold at once beyond x and its state (7 is the most that was found). An arena has room for so many of
 each part, wrapped ones too, as if all held theirs together; memory that is never touched costs nothing."""
 
+SUMS_AT_ONCE = 4
+"""Trees of sums that are taken together (kernels/landscapes/finite_sum.cuh)."""
+
 Call = Callable[[int, int, int, int], int]
 """The kernel for items ``a`` to before ``b`` with an arena's address and size: other than 0 where the arena is too small."""
 
@@ -129,7 +132,7 @@ class CpuEngine(Engine):
         vec = blocks * 4 * self.width(program) * program.dtype.itemsize
         tree = (1 << (blocks - 1).bit_length()) * self.width(program) * program.dtype.itemsize
         parts = sum(sum(1 for _ in nested(program.part(role))) for role in ROLES)
-        return (1 + program.slots[0] + VECS_PER_PART * parts) * vec + tree
+        return (1 + program.slots[0] + VECS_PER_PART * parts) * vec + SUMS_AT_ONCE * tree
 
     def working_bytes(self, program: Program) -> int:
         return super().working_bytes(program) + 4  # the tiles

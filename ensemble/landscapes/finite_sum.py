@@ -14,6 +14,8 @@ from ..arithmetic.vec import Array, dot, total
 from ..part import NOT_NEGATIVE, derived, number
 from .base import Landscape, derived_array
 
+MOST_ENTRIES = 2**31 - 1 - 64
+"""Of a table, whose places a CPU counts in 32 bits."""
 TAIL = 16
 """Entries past the last sample of a table: a CPU reads whole vectors."""
 DIGITS_LOST = 1e-3
@@ -75,6 +77,8 @@ class FiniteSum(Landscape):
         whole = np.column_stack([np.asarray(d, dtype=np.float64) for d in data])
         n, entries = whole.shape
         stride = -(-entries // 4) * 4
+        if n * stride >= MOST_ENTRIES:
+            raise ValueError(f"{type(self).__name__}: {n:,} samples of {entries} numbers are too many for one table.")
         table = np.zeros(n * stride + TAIL)
         table[: n * stride].reshape(n, stride)[:, :entries] = whole
         object.__setattr__(self, "table", table)

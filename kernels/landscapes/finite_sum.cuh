@@ -27,11 +27,29 @@ HD int whole_number(const number& n) {
 }
 HD constexpr int whole_blocks_of(int entries) { return (entries + 3) / 4 * 4; }
 
+// The first numbers of a sample. What follows them in a block of four is read, too: it enters no sum and is never stored.
+struct SampleRow : Expression {
+    static constexpr bool pointwise = true;
+    const real* numbers;
+    HD SampleRow(const real* numbers_) : numbers(numbers_) {}
+    HD Quad<real> at(int j) const {
+        Quad<real> r;
+#if ENSEMBLE_DEVICE
+        // Lanes may own no block of the last ones.
+        const bool there = is_coordinate(j, 0);
+        EACH_COORDINATE r.c[c] = there ? numbers[block_width * block_of(j) + c] : real(0);
+#else
+        EACH_COORDINATE r.c[c] = numbers[block_width * j + c];
+#endif
+        return r;
+    }
+};
+
 // A sample that is the same for all instances.
 struct SharedSample {
     const real* from;
     HD explicit SharedSample(const real* from_) : from(from_) {}
-    HD Slice row() const { return Slice(from); }
+    HD SampleRow row() const { return SampleRow(from); }
     HD scalar operator[](int k) const { return broadcast(from[k]); }
     HD scalar after(int k) const { return broadcast(from[dim() + k]); }
     template <class T>
@@ -47,51 +65,53 @@ struct OwnSample {
     const real* from;
     HD OwnSample(const real* table, const integer& index, int stride, const mask& active_)
         : from(table + (long long)index * stride), active(active_) {}
-    HD Vec row() const {
-        Vec r;
-        EACH_BLOCK(j) {
-            Quad<scalar> q;
-            const bool there = is_coordinate(j, 0);
-            EACH_COORDINATE q.c[c] = there ? from[block_width * block_of(j) + c] : real(0);
-            zero_padding(q, j);
-            r.block[j] = q;
-        }
-        return r;
-    }
+    HD Vec row() const { return SampleRow(from); }
     HD scalar operator[](int k) const { return from[k]; }
+    HD scalar after(int k) const { return from[dim() + k]; }
 #else
-    const real* from[width];
-    HD OwnSample(const real* table, const integer& index, int stride, const mask& active_) : active(active_) {
-        alignas(64) int_of_real each[width];
-        __builtin_memcpy(each, &index, sizeof(each));
-        for (int w = 0; w < width; ++w) from[w] = table + (long long)each[w] * stride;
+    const real* table;
+    alignas(64) int_of_real from[width];  // where each instance's sample begins: a table has fewer than 2^31 entries
+    mutable scalar next;                  // the number after the row's, where it was read with them
+    mutable bool has_next = false;
+    HD OwnSample(const real* table_, const integer& index, int stride, const mask& active_)
+        : table(table_), active(active_) {
+        const integer start = index * stride;
+        __builtin_memcpy(from, &start, sizeof(from));
     }
-    // Whole squares are read: past the last sample the table has as many entries more.
+    // Whole squares are read and turned: past the last sample the table has as many entries more.
     HD Vec row() const {
         Vec r;
-        for (int k = 0; k < held() * block_width; k += native_width) {
-            const int there = held() * block_width - k;
+        scalar* to = &r.block[0].c[0];
+        const int there = held() * block_width;
+        has_next = dim() % native_width != 0;
+        int k = 0;
+        for (; k + native_width <= there; k += native_width) {
             for (int p = 0; p < parts; ++p) {
                 native_real square[native_width];
-                UNROLL_ALL for (int i = 0; i < native_width; ++i)
-                    __builtin_memcpy(&square[i], from[p * native_width + i] + k, sizeof(native_real));
-                turn(square);
-                UNROLL_ALL for (int i = 0; i < native_width; ++i) if (i < there) r.block[(k + i) / block_width]
-                    .c[(k + i) % block_width]
-                    .v[p] = k + i < dim() ? square[i] : native_real{};
+                take(square, k, p);
+                UNROLL_ALL for (int i = 0; i < native_width; ++i) to[k + i].v[p] = square[i];
+                if (k + native_width > dim() && has_next) next.v[p] = square[dim() - k];
+            }
+        }
+        if (k < there) {
+            for (int p = 0; p < parts; ++p) {
+                native_real square[native_width];
+                take(square, k, p);
+                for (int i = 0; i < there - k; ++i) to[k + i].v[p] = square[i];
+                if (has_next) next.v[p] = square[dim() - k];
             }
         }
         return r;
     }
     HD scalar operator[](int k) const {
         alignas(64) real each[width];
-        for (int w = 0; w < width; ++w) each[w] = from[w][k];
+        for (int w = 0; w < width; ++w) each[w] = table[from[w] + k];
         scalar r;
         __builtin_memcpy(&r, each, sizeof(r));
         return r;
     }
+    HD scalar after(int k) const { return has_next && k == 0 ? next : (*this)[dim() + k]; }
 #endif
-    HD scalar after(int k) const { return (*this)[dim() + k]; }
     HD scalar only(const scalar& value) const {
         if constexpr (masked) {
             return where(active, value, broadcast(real(0)));
@@ -109,6 +129,14 @@ struct OwnSample {
     }
 
 private:
+#if !ENSEMBLE_DEVICE
+    HD void take(native_real (&square)[native_width], int k, int p) const {
+        const real* at = table + k;
+        UNROLL_ALL for (int i = 0; i < native_width; ++i)
+            __builtin_memcpy(&square[i], at + from[p * native_width + i], sizeof(native_real));
+        turn_from(square);
+    }
+#endif
     mask active;
 };
 
@@ -124,7 +152,14 @@ struct FiniteSum : NoConstraint<FiniteSum<Of>> {
     CALLED Vec gradient(const Vec& x, const Now&) const {
         Vec g;
         g = zero();
-        ROLLED for (int i = 0; i < count(); ++i) own().add_gradient(g, x, sample(i));
+        int i = 0;
+#if !ENSEMBLE_DEVICE
+        for (; i + 3 < count(); i += 4) {
+            const SharedSample four[4] = {sample(i), sample(i + 1), sample(i + 2), sample(i + 3)};
+            own().add_gradients(g, x, four);
+        }
+#endif
+        ROLLED for (; i < count(); ++i) own().add_gradient(g, x, sample(i));
         g = own().sample_share * g + own().l2 * x;
         return g;
     }
@@ -150,14 +185,26 @@ struct FiniteSum : NoConstraint<FiniteSum<Of>> {
         Vec g;
         g = zero();
         const real* table = own().table.data();
-        ROLLED for (int k = 0; batch.goes_on(k); ++k) {
-            const OwnSample<Batch::masked> one(table, batch.index(k), own().stride(), batch.has(k));
-            own().add_gradient(g, x, one);
+        using Sample = OwnSample<Batch::masked>;
+        const int stride = own().stride();
+        auto drawn = [&](int k) INLINED { return Sample(table, batch.index(k), stride, batch.has(k)); };
+        int k = 0;
+#if !ENSEMBLE_DEVICE
+        for (; batch.goes_on(k + 3); k += 4) {
+            const Sample four[4] = {drawn(k), drawn(k + 1), drawn(k + 2), drawn(k + 3)};
+            own().add_gradients(g, x, four);
         }
+#endif
+        ROLLED for (; batch.goes_on(k); ++k) own().add_gradient(g, x, drawn(k));
         g = share * g + own().l2 * x;
         return g;
     }
     HD int count() const { return whole_number(own().sample_count); }
+    // Of four samples, one after another: a struct may do better, with the same bits.
+    template <class S>
+    HD void add_gradients(Vec& g, const Vec& x, const S (&sample)[4]) const {
+        for (int s = 0; s < 4; ++s) own().add_gradient(g, x, sample[s]);
+    }
 
 private:
     HD const Of& own() const { return *static_cast<const Of*>(this); }
@@ -165,6 +212,34 @@ private:
         return SharedSample(read_again(own().table.data()) + (long long)i * own().stride());
     }
 };
+
+#if !ENSEMBLE_DEVICE
+// Four rows' products with x, by the tree of every reduction.
+template <class Row>
+HD void products_with(scalar (&z)[4], const Row (&a)[4], const Vec& x) {
+    const int n = tree_blocks(), have = held(), whole = dim() / block_width;
+#if ENSEMBLE_DIM == 0
+    scalar* part = (scalar*)workspace_room(4 * long(sizeof(scalar)) * n);
+#else
+    scalar part[4 * power_of_two_at_least(held_blocks)];
+#endif
+    for (int j = 0; j < whole; ++j) {
+        const Quad<scalar>& q = x.block[j];
+        for (int s = 0; s < 4; ++s) {
+            const auto& p = a[s].at(j);
+            scalar r = broadcast(p.c[0] * q.c[0]);
+            UNROLL for (int c = 1; c < block_width; ++c) r = muladd(p.c[c], q.c[c], r);
+            part[4 * j + s] = r;
+        }
+    }
+    for (int j = whole; j < have; ++j)
+        for (int s = 0; s < 4; ++s) part[4 * j + s] = reduce_block(make_operand(a[s]) * x, j, Add{});
+    for (int j = 4 * have; j < 4 * n; ++j) part[j] = broadcast(real(0));
+    for (int half = n / 2; half >= 1; half /= 2)
+        for (int j = 0; j < 4 * half; ++j) part[j] = part[j] + part[j + 4 * half];
+    for (int s = 0; s < 4; ++s) z[s] = part[s];
+}
+#endif
 
 // Where the loss depends on x through the product with the sample's row alone: `loss_of`, `slope_of` and `bend_of` say it and its
 // derivatives for the product z.
@@ -181,6 +256,27 @@ struct LinearSum : FiniteSum<Of> {
         const scalar c = sample.only(own().slope_of(z, sample));
         g = g + c * a;
     }
+#if !ENSEMBLE_DEVICE
+    // x and g are read once for all four, whose chains of sums hide each other's latency.
+    template <class S>
+    HD void add_gradients(Vec& g, const Vec& x, const S (&sample)[4]) const {
+        const decltype(sample[0].row()) a[4] = {sample[0].row(), sample[1].row(), sample[2].row(), sample[3].row()};
+        scalar z[4], size[4];
+        products_with(z, a, x);
+        for (int s = 0; s < 4; ++s) size[s] = sample[s].only(own().slope_of(z[s], sample[s]));
+        const int last = held() - 1;
+        for (int j = 0; j <= last; ++j) {
+            Quad<scalar> q = g.block[j];
+            for (int s = 0; s < 4; ++s) {
+                const auto& p = a[s].at(j);
+                const scalar factor = size[s];
+                EACH_COORDINATE q.c[c] = muladd(factor, p.c[c], q.c[c]);
+            }
+            if (j == last) zero_padding(q, j);
+            g.block[j] = q;
+        }
+    }
+#endif
     template <class S>
     HD void add_product(Vec& h, const Vec& x, const Vec& v, const S& sample) const {
         const auto a = sample.row();
