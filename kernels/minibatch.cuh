@@ -57,7 +57,13 @@ struct Batch {
     HD integer index(int k) {
         if constexpr (order == with_replacement) {
             if (k % 4 == 0) words = random.words(MINIBATCH, unsigned(k / 4));
+#if ENSEMBLE_DEVICE
+            word one = words.w[0];  // a choice of addresses would need the words in memory
+            UNROLL for (int i = 1; i < 4; ++i) one = k % 4 == i ? words.w[i] : one;
+            return below(one, n);
+#else
             return below(words.w[k % 4], n);
+#endif
         } else if constexpr (order == in_turn) {
             return inside(place + k);
         } else {
