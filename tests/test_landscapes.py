@@ -41,6 +41,8 @@ LINES = en.LeastSquares(LINES.A, LINES.y, l2=0.3)
 BENT = en.Huber(LINES.A, LINES.y, 0.7)
 CLASSES = en.LogisticRegression.random(12, 4)
 CLASSES = en.LogisticRegression(CLASSES.X, CLASSES.y, l2=0.1)
+SEVERAL = en.LogisticRegression.random(12, 4, 3)
+SEVERAL = en.LogisticRegression(SEVERAL.X, SEVERAL.y, l2=0.1)
 TURNED = en.Rotated(en.Rosenbrock(dim=8, b=3.0), seed=1)
 
 
@@ -247,6 +249,20 @@ def _examples():
             ),
         ),
         Example(
+            SEVERAL,
+            lambda x, torch: (
+                torch.stack(
+                    [
+                        torch.nn.functional.cross_entropy(
+                            torch.tensor(SEVERAL.X) @ w.reshape(3, 4).T, torch.tensor(SEVERAL.y.astype(int))
+                        )
+                        for w in x
+                    ]
+                )
+                + 0.05 * (x**2).sum(1)
+            ),
+        ),
+        Example(
             en.Wilson(2, 1),
             lambda x, torch: (
                 ((x @ torch.tensor(en.Wilson(2, 1).data()[0].T) - torch.tensor([1.0, 1.0, -1.0])) ** 2).mean(1) / 2
@@ -274,6 +290,7 @@ LARGER = (
     en.Rotated(en.Rosenbrock(dim=23, b=3.0)), en.MultiWell.scattered(dim=9, wells=4), en.OnlineLinear(dim=9), en.StochasticLinear(dim=9),
     en.MatrixFactorization.random(20, 3), en.MatrixFactorization.random(7, 5, 6), en.PhaseRetrieval.random(9, 20),
     en.DeepLinear(3, 3), en.DeepLinear(12, 1), en.LeastSquares.random(20, 9),
+    en.LogisticRegression.random(20, 7, 3), en.LogisticRegression.random(20, 9),
 )  # fmt: skip
 """The same kinds in dimensions that the CPU knows at run time alone, and that need several lanes of a device."""
 each_example = pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: type(e.landscape).__name__)
@@ -290,7 +307,7 @@ def close(found, expected, relative, what):
 
 def test_every_landscape_has_an_example():
     def kinds(base):
-        says = {"value", "loss"}
+        says = {"value", "loss", "summand"}
         return {c for sub in base.__subclasses__() for c in ({sub} if says & set(vars(sub)) else set()) | kinds(sub)}
 
     ours = {kind for kind in kinds(Landscape) if kind.__module__.startswith("ensemble.landscapes.")} - {en.FiniteSum}

@@ -4,13 +4,14 @@ from .base import Landscape, StationaryPoint
 from .composed import Composed, Scaled
 from .deep_linear import DeepLinear
 from .factorizations import MatrixFactorization, PhaseRetrieval
+from .logistic import LogisticRegression
 from .multimodal import Ackley, Griewank, Levy, Rastrigin, Schwefel, StyblinskiTang
 from .multiwell import MultiWell
 from .octopus import Octopus
 from .online import OnlineLinear, StochasticLinear
 from .planar import Beale, Booth, Himmelblau
 from .quadratic import Quadratic
-from .regression import Huber, LeastSquares, LogisticRegression, Wilson, WuTwoMinima
+from .regression import Huber, LeastSquares, Wilson, WuTwoMinima
 from .rotated import Rotated
 from .saddles import DegenerateSaddle, MonkeySaddle, QuarticSaddle
 from .slopes import Cliff, Plateau, PolyakLojasiewicz

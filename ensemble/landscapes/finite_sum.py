@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..arithmetic.permutations import MOST_SAMPLES
 from ..arithmetic.vec import Array, dot, total
-from ..part import NOT_NEGATIVE, derived, number
+from ..part import NOT_NEGATIVE, number
 from .base import Landscape, derived_array
 
 MOST_ENTRIES = 2**31 - 1 - 64
@@ -62,7 +62,7 @@ class FiniteSum(Landscape):
     _: KW_ONLY
     l2: float = number(0.0, NOT_NEGATIVE)
     table: Any = derived_array()
-    entries: int = derived()
+    entries: int = field(default=0, init=False, repr=False, compare=False)
 
     # ---- what a class says
 

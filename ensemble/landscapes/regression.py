@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..algebra import absolute, at, exp, log, minimum, where
+from ..algebra import absolute, at, minimum, where
 from ..arithmetic.vec import Array, dot
 from ..part import POSITIVE, data, number, structure
 from .base import Box, StationaryPoint, numbers
@@ -96,55 +96,6 @@ class Huber(_Regression):
 
     def _smoothness(self) -> float:
         return self._largest_curvature() + self.l2
-
-
-@dataclass(frozen=True)
-class LogisticRegression(FiniteSum):
-    """``f(x) = 1/n sum_i log(1 + exp(-s_i dot(a_i, x))) + l2/2 |x|^2``, s = 1 where the label is 1 and -1 where it is 0.
-
-    X (n, dim) holds the a_i, y (n,) the labels 0 and 1. The loss is taken as ``log(1 + exp(-|u|))``, less u where u < 0: nothing
-    overflows. Without l2, and where a plane parts the classes, it has no minimum.
-    """
-
-    X: Any = data()
-    y: Any = data()
-
-    smooth_everywhere = True
-
-    def validate(self) -> None:
-        checked_samples("LogisticRegression", ("X", "y"), self.X, self.y)
-        found = np.unique(self.y)
-        if not np.isin(found, (0.0, 1.0)).all():
-            wrong = found[~np.isin(found, (0.0, 1.0))][0]
-            raise ValueError(f"LogisticRegression(y=...): there is the label {wrong:g}; give labels 0 and 1.")
-        if found.size == 1:
-            raise ValueError(f"LogisticRegression(y=...): all labels are {found[0]:g}; give samples of two classes.")
-        self.samples_are(self.X, 2.0 * self.y - 1.0)
-
-    @property
-    def dimension(self) -> int:
-        return int(self.X.shape[1])
-
-    @classmethod
-    def random(cls, samples: int = 40, dim: int = 6, seed: int = 0) -> Self:
-        """Normal rows, and labels with the chances that a normal x gives them."""
-        draw = np.random.default_rng(seed)
-        rows, x = draw.normal(size=(samples, dim)), draw.normal(size=dim)
-        labels = (draw.uniform(size=samples) < 1 / (1 + np.exp(-rows @ x))).astype(float)
-        labels[:2] = 0.0, 1.0
-        return cls(rows, labels)
-
-    def loss(self, x: Array, sample: Any) -> Array:
-        u = sample[-1] * dot(x, sample.row)
-        right = u >= 0
-        small = log(1.0 + exp(where(right, -u, u)))
-        return where(right, small, small - u)
-
-    def _smoothness(self) -> float:
-        return float(np.linalg.norm(self.X, 2) ** 2 / (4 * self.samples)) + self.l2
-
-    def _box(self) -> Box:
-        return -2.0, 2.0
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,8 @@ struct SharedSample {
     HD explicit SharedSample(const real* from_) : from(from_) {}
     HD SampleRow row() const { return SampleRow(from); }
     HD scalar operator[](int k) const { return broadcast(from[k]); }
+    // The first ones, to be read again and again.
+    HD const real* numbers(int) const { return from; }
     HD scalar after(int k) const { return broadcast(from[dim() + k]); }
     template <class T>
     HD const T& only(const T& value) const {
@@ -66,6 +68,7 @@ struct OwnSample {
     HD OwnSample(const real* table, const integer& index, int stride, const mask& active_)
         : from(table + (long long)index * stride), active(active_) {}
     HD Vec row() const { return SampleRow(from); }
+    HD const real* numbers(int) const { return from; }
     HD scalar operator[](int k) const { return from[k]; }
     HD scalar after(int k) const { return from[dim() + k]; }
 #else
@@ -99,6 +102,31 @@ struct OwnSample {
                 take(square, k, p);
                 for (int i = 0; i < there - k; ++i) to[k + i].v[p] = square[i];
                 if (has_next) next.v[p] = square[dim() - k];
+            }
+        }
+        return r;
+    }
+    // In memory that the caller's Scope gives back; where the dimension is compiled in, of the caller's own.
+    struct Numbers {
+#if ENSEMBLE_DIM > 0
+        scalar at[whole_blocks_of(ENSEMBLE_DIM) + native_width];
+#else
+        scalar* at;
+#endif
+        HD const scalar& operator[](int k) const { return at[k]; }
+    };
+    HD Numbers numbers(int count) const {
+        Numbers r;
+#if ENSEMBLE_DIM == 0
+        char* room = workspace_room(long(sizeof(scalar)) * (count + native_width));
+        r.at = (scalar*)room;
+        workspace_reset(room + long(sizeof(scalar)) * (count + native_width));
+#endif
+        for (int k = 0; k < count; k += native_width) {
+            for (int p = 0; p < parts; ++p) {
+                native_real square[native_width];
+                take(square, k, p);
+                UNROLL_ALL for (int i = 0; i < native_width; ++i) r.at[k + i].v[p] = square[i];
             }
         }
         return r;
