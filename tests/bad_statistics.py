@@ -33,7 +33,17 @@ STATISTICS = (
 TABLES = (en.statistics.to_dataframe, en.statistics.to_latex)
 S_OF_RESULT = en.statistics.survival(RESULT)
 BOOTSTRAP = partial(en.statistics.compare_survival, RESULT, "lr")
+SUM = en.LeastSquares.random(9, 3)
+COVARIANCE = en.statistics.noise_covariance
 ROWS = [
+    *(row("noise_covariance.landscape", partial(COVARIANCE, bad, [0.0] * 3), "landscape=", "give a FiniteSum")
+      for bad in (None, RUN["landscape"])),
+    *(row("noise_covariance.x", partial(COVARIANCE, SUM, bad), "x=", "give a point of 3 finite numbers")
+      for bad in (None, [0.0], "x", [[0.0] * 2], [float("nan")] * 3)),
+    *(row("noise_covariance.batch", partial(COVARIANCE, SUM, [0.0] * 3, bad), f"batch={bad!r}", "a whole number from 1 to 9")
+      for bad in (0, 1.5, 10)),
+    *(row("noise_covariance.order", partial(COVARIANCE, SUM, [0.0] * 3, order=bad), f"order={bad!r}", "replacement")
+      for bad in ("reshuffle", None)),
     *(row(f"{f.__name__}.data", partial(f, bad, *dim), words, "give")
       for f, dim in STATISTICS for bad, words in ((None, "NoneType"), (RESULT.dataset.drop_vars("horizon"), "lacks horizon"))),
     *(row(f"{f.__name__}.label", partial(f, RESULT, *dim, label=bad), f"label={bad!r}", "give an event's label")

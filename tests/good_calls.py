@@ -54,6 +54,8 @@ RUNNING = {
     "load": of(en.load, "no such file", parts=[en.Adam]),
     "landscape": of(en.landscape, own_functions.chain.function, dim=2, name="Bowl"),
     "from_sympy": of(en.from_sympy, X**2 + sympy.Symbol("a") * X, "x", parameters={"a": 1.0}, name="Bowl"),
+    "finite_sum": of(en.finite_sum, lambda x, sample: x[0] * sample[0], name="Sum"),
+    "Minibatch": of(en.Minibatch, 8, order="reshuffle", drop_last=True),
     "source": of(en.source, en.Adam()),
     "check": of(en.check, en.HeavyBall(0.1), dim=3, landscape=en.QuarticSaddle(dim=3)),
 }
@@ -76,6 +78,7 @@ STATISTICS = {
     "log_determinant": of(S.log_determinant, en.Quadratic(1.0, dim=3), POINTS, tolerance=1e-6),
     "logrank": of(S.logrank, RESULT, "lr", label=1),
     "nearest_minimum": of(S.nearest_minimum, RESULT, tolerance=0.1),
+    "noise_covariance": of(S.noise_covariance, en.LeastSquares.random(9, 3), np.zeros(3), 2, order="no_replacement"),
     "noise_to_signal": of(S.noise_to_signal, ONE, WELL["landscape"], WELL["noise"], draws=2, confidence=0.9, seed=1),
     "occupancy_against_sharpness": of(S.occupancy_against_sharpness, MINIMA, confidence=0.9),
     "paired_difference": of(S.paired_difference, RUNS, "lr", "value", step=40, reference=0.1, confidence=0.9),

@@ -29,6 +29,7 @@ import ensemble as en
 from ensemble.backends.numpy import NumpyEngine
 
 X = sympy.Symbol("x")
+SUM = en.LeastSquares.random(9, 3)
 
 
 def total(x):
@@ -103,6 +104,14 @@ TABLE = [
     row("compare.steps", compare(steps={"a": 5, "b": 6}, event=None), "different horizons", "give event="),
     row("compare.steps", compare(steps={"a": 5, "b": 6}, record=en.Record("value", at=[0])), "recorded together", "drop record="),
     row("compare.check_every", compare(steps={"a": 50, "b": 20}, check_every=30), "check_every=30", "from 1 to 20"),
+    *(row(f"{of.__name__}.epochs", of(steps=None, epochs=bad, noise=en.Minibatch(2), landscape=SUM), "epochs=", "whole number from 1")
+      for of in (simulate, compare) for bad in (0, 1.5, "2")),
+    *(row(f"{of.__name__}.epochs", of(epochs=2), "epochs=2", "give one of the two") for of in (simulate, compare)),
+    # finite sums
+    *(row("finite_sum.function", partial(en.finite_sum, bad), r"finite_sum\(", "give a Python function of a point and a sample")
+      for bad in (3, "x", float)),
+    *(row("finite_sum.name", partial(en.finite_sum, lambda x, s: x[0], name=bad), "name=", "a name as Python's classes have")
+      for bad in (3, "two words")),
     # sweeps
     row("grid.values", lambda: en.grid(), r"grid\(\) was given no value", "give at least one"),
     row("grid.values", lambda: en.grid([]), "no value", "give at least one"),
@@ -209,6 +218,7 @@ def public_arguments():
         f.__name__: f
         for f in (
             en.landscape,
+            en.finite_sum,
             en.from_sympy,
             en.source,
             en.simulate,
@@ -232,8 +242,8 @@ def test_the_table_has_a_row_for_every_public_argument():
 
 def test_what_is_public_is_known_to_the_table():
     """A new public name is either a part, found by itself, or needs rows here."""
-    known = {a.split(".")[0] for a in public_arguments()} | {kind.__name__ for kind in all_kinds()}
-    bases = {"Landscape", "Optimizer", "Noise", "Start", "Event", "Schedule", "StationaryPoint"}
+    known = {a.split(".")[0] for a in public_arguments()} | {kind.__name__ for kind in all_kinds()} | {"Minibatch"}
+    bases = {"FiniteSum", "Landscape", "Optimizer", "Noise", "Start", "Event", "Schedule", "StationaryPoint"}
     errors = {"UnfinishedError", "UnreadableFileError"}
     algebra = set(en.algebra.__all__)  # functions of arrays, called where a part computes
     assert set(en.__all__) - known - bases - errors - algebra - {"Result", "Stream", "plots", "statistics"} == set()

@@ -228,7 +228,7 @@ BAD = [
     (lambda: simulate(noise=en.Minibatch(8, "full")), "leave batch out"),
     (lambda: simulate(noise=en.Minibatch(8), steps=3, epochs=2), "give one of the two"),
     (lambda: simulate(noise=en.Gaussian(1.0), steps=None, epochs=2), "give noise=Minibatch"),
-    (lambda: simulate(steps=None), "give steps=, the horizon, or epochs="),
+    (lambda: simulate(steps=None), "or epochs= with noise=Minibatch"),
     (lambda: simulate(noise=en.Minibatch(en.grid(4, 8)), steps=None, epochs=2), "20 steps with batch=4.0, 10 steps"),
     (lambda: simulate(en.LeastSquares(LINES.A + 1e8, LINES.y)), "in float32 number 0 of the samples loses its digits"),
     (lambda: simulate(en.LeastSquares(LINES.A * 1e40, LINES.y)), "float32"),

@@ -29,7 +29,13 @@ def test_every_part_of_the_catalogue_shows_its_struct_under_its_docstring(kind, 
     assert rest.count("{") == rest.count("}")
     assert rest.endswith("};\n")
     assert "#include" not in rest
-    method = {en.Landscape: "gradient(", en.Optimizer: "step(", en.Noise: "apply(", en.Event: "check("}
+    method = {
+        en.FiniteSum: "loss",
+        en.Landscape: "gradient(",
+        en.Optimizer: "step(",
+        en.Noise: "apply(",
+        en.Event: "check(",
+    }
     assert any(issubclass(kind, base) and name in rest for base, name in method.items())
 
 

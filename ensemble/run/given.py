@@ -110,7 +110,9 @@ def horizon(steps: object, epochs: object, noise: object, landscape: object) -> 
     """
     if epochs is None:
         if steps is None:
-            raise ValueError("steps=None: give steps=, the horizon, or epochs= with noise=Minibatch(...).")
+            raise ValueError(
+                f"steps=None: give a whole number from 1 to {MOST_STEPS}, or epochs= with noise=Minibatch(...)."
+            )
         return steps
     if steps is not None:
         raise ValueError(f"steps={told(steps)} and epochs={told(epochs)} were given; give one of the two.")
