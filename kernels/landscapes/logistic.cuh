@@ -20,7 +20,7 @@ struct LogisticRegression : FiniteSum<LogisticRegression<classes>> {
         Each z = products(x, a);
         const scalar label = sample[features()], top = z.largest();
         scalar own = z.e[0], whole = elementary::exp(z.e[0] - top);
-        UNROLL for (int c = 1; c < classes; ++c) {
+        UNROLL_HELD for (int c = 1; c < classes; ++c) {
             own = where(as_mask(label == real(c)), z.e[c], own);
             whole = whole + elementary::exp(z.e[c] - top);
         }
@@ -32,7 +32,7 @@ struct LogisticRegression : FiniteSum<LogisticRegression<classes>> {
         const auto a = sample.numbers(features());
         Each factor = chances(products(x, a));
         const scalar label = sample[features()];
-        UNROLL for (int c = 0; c < classes; ++c) {
+        UNROLL_HELD for (int c = 0; c < classes; ++c) {
             factor.e[c] = sample.only(where(as_mask(label == real(c)), factor.e[c] - real(1), factor.e[c]));
         }
         add(g, factor, a, One());
@@ -44,8 +44,8 @@ struct LogisticRegression : FiniteSum<LogisticRegression<classes>> {
         Each chance = chances(products(x, a));
         const Each along = products(v, a);
         scalar mean = chance.e[0] * along.e[0];
-        UNROLL for (int c = 1; c < classes; ++c) mean = mean + chance.e[c] * along.e[c];
-        UNROLL for (int c = 0; c < classes; ++c) chance.e[c] = chance.e[c] * (along.e[c] - mean);
+        UNROLL_HELD for (int c = 1; c < classes; ++c) mean = mean + chance.e[c] * along.e[c];
+        UNROLL_HELD for (int c = 0; c < classes; ++c) chance.e[c] = chance.e[c] * (along.e[c] - mean);
         add(h, chance, a, One());
     }
     template <class S>
@@ -53,7 +53,7 @@ struct LogisticRegression : FiniteSum<LogisticRegression<classes>> {
         const Scope scope;
         const auto a = sample.numbers(features());
         Each chance = chances(products(x, a));
-        UNROLL for (int c = 0; c < classes; ++c) chance.e[c] = chance.e[c] * (real(1) - chance.e[c]);
+        UNROLL_HELD for (int c = 0; c < classes; ++c) chance.e[c] = chance.e[c] * (real(1) - chance.e[c]);
         add(h, chance, a, Square());
     }
 
@@ -75,7 +75,7 @@ private:
         scalar e[classes];
         HD scalar largest() const {
             scalar top = e[0];
-            UNROLL for (int c = 1; c < classes; ++c) top = where(as_mask(top < e[c]), e[c], top);
+            UNROLL_HELD for (int c = 1; c < classes; ++c) top = where(as_mask(top < e[c]), e[c], top);
             return top;
         }
         HD scalar of(int c) const {  // c may differ from lane to lane
@@ -100,17 +100,17 @@ private:
     static HD Each products(const Vec& x, const A& a) {
         Each z;
         const Tiled<A> tiled(a);
-        UNROLL for (int c = 0; c < classes; ++c) {
+        UNROLL_HELD for (int c = 0; c < classes; ++c) {
             z.e[c] = sum_within(tiled, x, c * features(), (c + 1) * features());
         }
         return z;
     }
     static HD Each chances(Each z) {
         const scalar top = z.largest();
-        UNROLL for (int c = 0; c < classes; ++c) z.e[c] = elementary::exp(z.e[c] - top);
+        UNROLL_HELD for (int c = 0; c < classes; ++c) z.e[c] = elementary::exp(z.e[c] - top);
         scalar whole = z.e[0];
-        UNROLL for (int c = 1; c < classes; ++c) whole = whole + z.e[c];
-        UNROLL for (int c = 0; c < classes; ++c) z.e[c] = quotient(z.e[c], whole);
+        UNROLL_HELD for (int c = 1; c < classes; ++c) whole = whole + z.e[c];
+        UNROLL_HELD for (int c = 0; c < classes; ++c) z.e[c] = quotient(z.e[c], whole);
         return z;
     }
     // g + factor (x) of(a)
