@@ -10,7 +10,8 @@ EXPORT(take) void* take(unsigned long bytes) {
     const unsigned long at = top, page = 65536;
     top = (top + bytes + 63) / 64 * 64;
     const unsigned long pages = __builtin_wasm_memory_size(0);
-    if (top > pages * page && __builtin_wasm_memory_grow(0, (top - pages * page + page - 1) / page) == (unsigned long)-1)
+    if (top > pages * page &&
+        __builtin_wasm_memory_grow(0, (top - pages * page + page - 1) / page) == (unsigned long)-1)
         __builtin_trap();
     return (void*)at;
 }
