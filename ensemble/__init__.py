@@ -3,7 +3,7 @@
 import importlib as _importlib
 import typing as _typing
 
-from . import algebra, events, landscapes, minibatches, noises, optimizers, schedules, starts
+from . import algebra, data, events, landscapes, minibatches, noises, optimizers, schedules, starts
 from . import names as _names
 from .algebra import *
 from .arithmetic.random import Stream
@@ -22,6 +22,7 @@ from .results.files import UnreadableFileError
 from .results.loading import load
 from .results.replay import replay
 from .results.result import Result, UnfinishedError
+from .run.paths import path_between
 from .run.stationary import find_stationary_points
 from .schedules import *
 from .simulate import compare, simulate
@@ -52,6 +53,7 @@ __all__ = [
     "UnreadableFileError",
     "check",
     "compare",
+    "data",
     "find_stationary_points",
     "finite_sum",
     "from_sympy",
@@ -60,6 +62,7 @@ __all__ = [
     "lin_spaced",
     "load",
     "log_spaced",
+    "path_between",
     "plots",
     "replay",
     "simulate",

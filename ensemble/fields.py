@@ -67,6 +67,11 @@ def derived() -> Any:
     return field(default=0, init=False, repr=False, metadata={"kind": "structure", "low": 0})
 
 
+def seeded(default: int = 0) -> Any:
+    """A field that arrays of numbers are drawn from, a whole number below 2^64: no step sees it, and it may be a grid."""
+    return field(default=default, metadata={"kind": "seed"})
+
+
 def flag(default: bool) -> Any:
     """A field that chooses between two published variants, True or False: it selects code."""
     return field(default=default, metadata={"kind": "structure", "flag": True})
@@ -144,6 +149,12 @@ def check_length(owner: str, f: dataclasses.Field[Any], value: Any, dim: int) ->
 def checked_structure(owner: str, name: str, value: object, low: int) -> int:
     if not is_whole(value, low):
         fail(owner, name, value, f"a whole number of at least {low}")
+    return int(cast(int, value))
+
+
+def checked_seed(owner: str, name: str, value: object) -> int:
+    if not is_whole(value, 0) or int(cast(int, value)) >= 2**64:
+        fail(owner, name, value, "a whole number from 0 to 2^64 - 1")
     return int(cast(int, value))
 
 

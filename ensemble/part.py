@@ -9,6 +9,7 @@ a CUDA twin, a struct with the same fields in the same order, derived from its m
 * ``data``      numbers of any shape that the part makes an array of: a kernel sees that one;
 * ``structure`` an integer or a name that selects code: a template argument, the same for all configurations;
 * ``scheduled`` a number or a :class:`~ensemble.schedules.Schedule`: a column of the per-step tables, not a struct field;
+* ``seeded``    a whole number that arrays are drawn from, before any step; may be a grid;
 * ``inner``     another part of the same kind that this one wraps;
 * ``outside``   True or False: what the run looks at and no step sees, the same for all configurations (an event's ``stop``).
 
@@ -43,6 +44,7 @@ from .fields import (
     checked_array,
     checked_flag,
     checked_number,
+    checked_seed,
     checked_structure,
     checked_vector,
     data,
@@ -52,6 +54,7 @@ from .fields import (
     inner,
     number,
     scheduled,
+    seeded,
     structure,
     vector,
 )
@@ -82,6 +85,7 @@ __all__ = [
     "plain",
     "put_column",
     "scheduled",
+    "seeded",
     "structure",
     "vector",
 ]
@@ -147,7 +151,7 @@ class Part(Value):
         owner, kind = type(self).__name__, f.metadata.get("kind")
         if kind == "outside":
             fail(owner, f.name, grid, "True or False")
-        if kind in ("number", "vector", "scheduled"):
+        if kind in ("number", "vector", "scheduled", "seed"):
             return grid.each(lambda v: self._checked(f, v))
         raise ValueError(
             f"{owner}({f.name}=grid(...)): {f.name} selects code and cannot be a grid; run the variants side by side "
@@ -167,6 +171,8 @@ class Part(Value):
             return checked_number(owner, name, value, f.metadata["domain"]) if made is None else made
         if kind == "inner":
             return self._checked_inner(f, value)
+        if kind == "seed":
+            return checked_seed(owner, name, value)
         if kind == "outside" or (kind == "structure" and f.metadata.get("flag")):
             return checked_flag(owner, name, value)
         if kind == "structure" and (value is not None or f.default is not None):

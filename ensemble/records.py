@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .landscapes.base import Landscape
 from .plain import array_of_numbers, is_flag, is_whole
+from .sweep import RESERVED, grids_of
 from .words import told
 
 QUANTITIES: dict[str, tuple[str, str]] = {
@@ -64,6 +66,24 @@ def _numbers(given: object) -> NDArray[np.float64] | None:
     return None if values is None else values.astype(np.float64)
 
 
+def _observables(given: Any) -> tuple[tuple[str, Landscape], ...]:
+    """Names and landscapes, checked."""
+    wanted = "give a mapping from names to landscapes, such as {'test_loss': network.on(*data.test)}"
+    pairs = tuple(given.items()) if isinstance(given, Mapping) else given
+    if not isinstance(pairs, (tuple, list)) or not all(isinstance(p, (tuple, list)) and len(p) == 2 for p in pairs):
+        raise ValueError(f"Record(observables={told(given)}): {wanted}.")
+    for name, landscape in pairs:
+        if not isinstance(name, str) or not name.isidentifier() or name in QUANTITIES or name in RESERVED:
+            raise ValueError(
+                f"Record(observables=...): the name {told(name)} is no word, or has a meaning; give another."
+            )
+        if not isinstance(landscape, Landscape):
+            raise ValueError(f"Record(observables={{{name!r}: {told(landscape)}}}): {wanted}.")
+        for path, _ in grids_of(landscape):
+            raise ValueError(f"Record(observables={{{name!r}: ...}}): its {'.'.join(path)} is a grid; give one number.")
+    return tuple((name, landscape) for name, landscape in pairs)
+
+
 def _whole_numbers(given: object) -> tuple[int, ...] | None:
     """``given``, whole numbers of at least 0, sorted and each once; None if it is anything else."""
     values = array_of_numbers(given)
@@ -87,6 +107,9 @@ class Record:
         quantiles: which quantiles a summary keeps.
         survivors: False: after its event an instance repeats its last value; True: it is NaN from then on.
         point: for ``distance``: one number or one for each coordinate.
+        observables: other functions of the iterate, name -> landscape, whose values are recorded under their names: a function of
+            one's own made by :func:`ensemble.landscape`, or a network's ``on(*data.test)`` and ``errors_on(*data.test)``, the loss
+            and the errors on samples that it is not trained on. ``quantities`` may then be empty.
 
     Raises:
         ValueError: an unknown quantity, no step, a quantile outside [0, 1], or a field of another kind.
@@ -99,11 +122,15 @@ class Record:
     quantiles: Sequence[float] = (0.05, 0.25, 0.5, 0.75, 0.95)
     survivors: bool = False
     point: Any = 0.0
+    observables: Any = ()
 
     def __post_init__(self) -> None:
         given = self.quantities
         names = (given,) if isinstance(given, str) else tuple(given) if isinstance(given, (list, tuple)) else ()
-        if not names or not all(isinstance(name, str) and name in QUANTITIES for name in names):
+        object.__setattr__(self, "observables", _observables(self.observables))
+        if not (names or (self.observables and given in ((), []))) or not all(
+            isinstance(name, str) and name in QUANTITIES for name in names
+        ):
             raise ValueError(f"Record(quantities={told(given)}): give names out of {', '.join(QUANTITIES)}.")
         object.__setattr__(self, "quantities", tuple(dict.fromkeys(names)))
         for name in ("summary", "survivors"):
@@ -133,6 +160,11 @@ class Record:
                     f"or a list of places from 0 on."
                 )
             object.__setattr__(self, "instances", places[0] if lone else places)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that is recorded: quantities, then observables."""
+        return (*self.quantities, *(name for name, _ in self.observables))
 
     def steps(self, horizon: int) -> NDArray[np.int64]:
         """The steps to record of a run to ``horizon``.

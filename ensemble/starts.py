@@ -17,11 +17,12 @@ from .arithmetic.random import uniform
 from .arithmetic.vec import directions
 from .grids import Grid
 from .landscapes.base import Landscape, StationaryPoint, listed_points
-from .part import NOT_NEGATIVE, POSITIVE, Part, array, number, structure, vector
+from .part import NOT_NEGATIVE, POSITIVE, Part, array, flag, number, structure, vector
 from .words import told
 
 __all__ = [
     "Ball",
+    "Initialisation",
     "LatinHypercube",
     "NearStationary",
     "NormalCloud",
@@ -101,6 +102,51 @@ class NormalCloud(Start):
 
     def draw(self, source: Source) -> Any:
         return source.placed(source.normals(), self.scale, self.center)
+
+
+@dataclass(frozen=True)
+class Initialisation(Start):
+    """Weights of a network as published: normal, or uniform, around 0, with the standard deviation ``spread`` in each coordinate.
+
+    ``Initialisation.of(network, "glorot")`` knows the spreads.
+    """
+
+    spread: Any = vector(domain=NOT_NEGATIVE)
+    uniform: bool = flag(False)
+
+    @classmethod
+    def of(cls, network: Landscape, law: str) -> Self:
+        """The start of a network with ``layers``, such as TwoLayerNetwork: by how many numbers go in and out of each; biases are 0.
+
+        ``"lecun"`` normal of variance 1/in (LeCun et al. 1998); ``"glorot"`` uniform of variance 2/(in + out) (Glorot and Bengio 2010);
+        ``"he"`` normal of variance 2/in (He et al. 2015); each of the other shape as ``"lecun_uniform"``, ``"glorot_normal"``,
+        ``"he_uniform"``; ``"torch"`` uniform within 1/sqrt(in), biases too, as ``torch.nn.Linear`` has it.
+
+        Raises:
+            ValueError: another name, or a landscape without layers.
+        """
+        layers = getattr(network, "layers", None)
+        if not isinstance(network, Landscape) or layers is None or isinstance(layers, int):
+            raise ValueError(
+                f"Initialisation.of({told(network)}): give a network, such as TwoLayerNetwork(16, X=X, y=y)."
+            )
+        variances = {"lecun": lambda n, m: 1 / n, "glorot": lambda n, m: 2 / (n + m), "he": lambda n, m: 2 / n}
+        shapes = {"lecun": False, "glorot": True, "he": False, "torch": True}
+        shapes |= {f"{name}_uniform": True for name in variances} | {f"{name}_normal": False for name in variances}
+        if not isinstance(law, str) or law not in shapes:
+            raise ValueError(f"Initialisation.of({told(law)}): give one of {', '.join(map(repr, shapes))}.")
+        spread: list[float] = []
+        for fan_in, out in layers:
+            variance = variances.get(law.partition("_")[0], lambda n, m: 1 / (3 * n))(fan_in, out)
+            size = float(np.sqrt(variance))
+            spread += [size] * (fan_in * out) + [size if law == "torch" else 0.0] * out
+        return cls(tuple(spread), shapes[law])
+
+    def draw(self, source: Source) -> Any:
+        spread = np.asarray(self.spread, dtype=np.float64)
+        if self.uniform:
+            return source.placed(source.uniforms(), 2 * np.sqrt(3.0) * spread, -np.sqrt(3.0) * spread)
+        return source.placed(source.normals(), spread, 0.0)
 
 
 @dataclass(frozen=True)

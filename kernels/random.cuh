@@ -16,7 +16,9 @@ enum Stream : unsigned {
     PROBE = 4,
     EVENT = 5,
     NOISE_SECOND = 6,
-    SHUFFLE = 7
+    SHUFFLE = 7,
+    DISORDER = 8,
+    DATA = 9
 };
 
 constexpr unsigned PLACE_STRIDE = 16;

@@ -63,6 +63,20 @@ ROWS = [
       for bad in (0, 1.5, 99)),
     *(row("shares.data", partial(en.statistics.shares, bad), words, "give")
       for bad, words in ((None, "NoneType"), (RESULT.dataset.drop_vars("status"), "lacks status"))),
+    *(row("generalisation.data", partial(en.statistics.generalisation, bad, (POINTS, [0, 1])), words, "give")
+      for bad, words in ((None, "NoneType"), (RESULT.dataset, "Dataset"), (RESULT, "QuarticSaddle"))),
+    *(row("generalisation.test", partial(en.statistics.generalisation, RESULT, bad), "test=", r"give a pair \(X, y\)")
+      for bad in (None, POINTS, (POINTS,), (POINTS, [0, 1, 2]), "test")),
+    *(row("generalisation.sharpness_measure", partial(en.statistics.generalisation, RESULT, (POINTS, [0, 1]), sharpness_measure=bad),
+          "sharpness_measure=", "give one of largest_eigenvalue") for bad in ("flat", 3, ["trace"])),
+    *(row("generalisation.confidence", partial(en.statistics.generalisation, RESULT, (POINTS, [0, 1]), confidence=bad),
+          f"confidence={bad!r}", "give.*between 0 and 1") for bad in (0, 95, "high", None)),
+    row("quenched.values", partial(en.statistics.quenched, RESULT, "lr"), "values=", "give a DataArray"),
+    *(row("quenched.over", partial(en.statistics.quenched, RESULT.dataset["x"], bad), "over=", "give the one of the landscape's seed")
+      for bad in ("seed", "instance", None, 3)),
+    row("quenched.values", partial(en.statistics.quenched, RESULT.dataset["x"], "lr"), "2 landscapes", "give at least 10"),
+    *(row("quenched.confidence", partial(en.statistics.quenched, RESULT.dataset["x"], "lr", confidence=bad), f"confidence={bad!r}",
+          "give.*between 0 and 1") for bad in (0, 95, "high", None)),
     *(row("shares.labels", partial(en.statistics.shares, RESULT, labels=bad), "labels=", "give event labels")
       for bad in ("1", [0], [1.5], [], 1, [1, 1], [2])),
     *(row("shares.confidence", partial(en.statistics.shares, RESULT, confidence=bad), f"confidence={bad!r}", "give.*between 0 and 1")

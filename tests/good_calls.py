@@ -28,6 +28,9 @@ MINIMA = S.nearest_minimum(en.simulate(**RUN | TWO), tolerance=0.5)
 TRACK = np.array([[0.0, 0.0], [0.5, 1.0], [2.0, 1.5]])
 PLANE = plots.Plane.axes(2)
 MAP = xr.Dataset({"median": (("a", "b"), [[1.0, 2.0], [3.0, 4.0]])}, {"a": [1, 2], "b": [0.1, 0.2]})
+PLANES = en.simulate(
+    **RUN | {"landscape": en.LogisticRegression.random(12, 4), "event": None, "noise": en.Minibatch(3)},
+)
 FIGURE = plots.survival(RESULT)
 
 
@@ -49,8 +52,21 @@ RUNNING = {
     "fields": of(en.Result.fields, RESULT, "float64"),
     "log_spaced": of(en.log_spaced, 5),
     "lin_spaced": of(en.lin_spaced, 5),
-    "Record": of(en.Record, ["value"], at=[0, 1], instances=[0, 2], quantiles=[0.5], point=0.0),
+    "Record": of(
+        en.Record, ["value"], at=[0, 1], instances=[0, 2], quantiles=[0.5], point=0.0, observables={"well": HILLS}
+    ),
     "find_stationary_points": of(en.find_stationary_points, HILLS, (-5.0, 5.0), starts=8, seed=0, backend="numpy"),
+    "path_between": of(
+        en.path_between,
+        (3.0, 2.0),
+        (-2.8, 3.1),
+        HILLS,
+        images=5,
+        steps=5,
+        tolerance=0.1,
+        through=(0.0, 3.0),
+        backend="numpy",
+    ),
     "load": of(en.load, "no such file", parts=[en.Adam]),
     "landscape": of(en.landscape, own_functions.chain.function, dim=2, name="Bowl"),
     "from_sympy": of(en.from_sympy, X**2 + sympy.Symbol("a") * X, "x", parameters={"a": 1.0}, name="Bowl"),
@@ -76,6 +92,9 @@ STATISTICS = {
         S.largest_eigenvalue, RUN["landscape"], POINTS, tolerance=1e-3, iterations=50, seed=1, strict=True
     ),
     "log_determinant": of(S.log_determinant, en.Quadratic(1.0, dim=3), POINTS, tolerance=1e-6),
+    "generalisation": of(
+        S.generalisation, PLANES, (np.eye(4), [0, 1, 0, 1]), sharpness_measure="trace", confidence=0.9
+    ),
     "logrank": of(S.logrank, RESULT, "lr", label=1),
     "nearest_minimum": of(S.nearest_minimum, RESULT, tolerance=0.1),
     "noise_covariance": of(S.noise_covariance, en.LeastSquares.random(9, 3), np.zeros(3), 2, order="no_replacement"),
@@ -83,6 +102,7 @@ STATISTICS = {
     "occupancy_against_sharpness": of(S.occupancy_against_sharpness, MINIMA, confidence=0.9),
     "paired_difference": of(S.paired_difference, RUNS, "lr", "value", step=40, reference=0.1, confidence=0.9),
     "quench": of(S.quench, RESULT, lr=0.1, steps=20, gradient_tolerance=0.1, dtype="float64", progress=False),
+    "quenched": of(S.quenched, xr.DataArray(np.eye(12), dims=("seed", "instance")), "seed", confidence=0.9),
     "regret": of(S.regret, LEARNED, LINEAR, [-1.0, -1.0], confidence=0.9),
     "saddle_index": of(S.saddle_index, RESULT, tolerance=1e-6),
     "sam_sharpness": of(S.sam_sharpness, en.Quadratic(1.0, dim=3), POINTS, rho=0.1, starts=1, steps=2, seed=1),

@@ -54,7 +54,9 @@ def _example(kind, dim, per_coordinate):
     given = {}
     for place, field in enumerate(f for f in dataclasses.fields(kind) if f.init):
         what, optional = field.metadata.get("kind"), field.default is not dataclasses.MISSING
-        if field.name == "dim" and not any(f.metadata.get("kind") == "array" for f in dataclasses.fields(kind)):
+        if field.name == "dim" and not any(
+            f.init and f.metadata.get("kind") == "array" for f in dataclasses.fields(kind)
+        ):
             given["dim"] = dim
         elif what == "vector" and (per_coordinate or not optional):
             low = 0.3 + 0.2 * place

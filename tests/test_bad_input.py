@@ -17,6 +17,7 @@ from decimal import Decimal
 from fractions import Fraction
 from functools import partial
 
+import bad_data
 import bad_rates
 import bad_statistics
 import numpy as np
@@ -56,6 +57,7 @@ def of_both(argument, given, *says):
     return rows
 
 
+BETWEEN = partial(en.path_between, a=(0.0, 0.0), b=(1.0, 1.0), landscape=en.Himmelblau(), backend="numpy")
 TABLE = [
     # simulate and compare
     *of_both("landscape", en.QuarticSaddle, "the class QuarticSaddle", r"made like QuarticSaddle\(dim=16\)"),
@@ -133,6 +135,8 @@ TABLE = [
       for bad in (0, -1, 2.5, [], [0.5], [-1], "all", True, [[0]])),
     *(row("Record.quantiles", record(summary=True, quantiles=bad), "quantiles=", "numbers from 0 to 1")
       for bad in ([1.5], [-0.1], "half", [None], 0.5, [float("nan")])),
+    *(row("Record.observables", partial(en.Record, [], [0], observables=bad), "observables=", "give")
+      for bad in (3, "well", {"a": 3}, {"a b": en.Himmelblau()}, {"value": en.Himmelblau()})),
     *(row("Record.point", record("distance", point=bad), "point=", "one finite number, or one for each coordinate")
       for bad in ("origin", [[0.0]], float("nan"), [1, None], True)),
     row("Record.summary", record(summary=1), "summary=1", "True or False"),
@@ -169,6 +173,13 @@ TABLE = [
     *(row("find_stationary_points.seed", partial(en.find_stationary_points, en.Himmelblau(), seed=bad), f"seed={bad!r}", "whole number")
       for bad in (-1, 0.5, None)),
     row("find_stationary_points.backend", partial(en.find_stationary_points, en.Himmelblau(), backend="gpu"), "'gpu'", "give 'auto'"),
+    # paths
+    *(row("path_between.landscape", partial(BETWEEN, landscape=bad), "landscape=", "give the landscape") for bad in (None, 3, en.Adam())),
+    *(row(f"path_between.{a}", partial(BETWEEN, **{a: bad}), f"{a}=", "give a stationary point, or 2 numbers")
+      for a in ("a", "b", "through") for bad in ((1.0,), "x", (0.0, float("nan")))),
+    row("path_between.b", partial(BETWEEN, b=(0.0, 0.0)), "one point", "give two that differ"),
+    *(row(f"path_between.{a}", partial(BETWEEN, **{a: bad}), f"{a}={bad!r}", "give")
+      for a, wrong in (("images", (4, 2.5)), ("steps", (0, "all")), ("tolerance", (0, 1.0, None)), ("backend", ("gpu",))) for bad in wrong),
     # results
     *(row("load.path", partial(en.load, bad), re.escape(repr(bad)), "the path of a file")
       for bad in (None, 5, "", ["a.nc"])),
@@ -200,6 +211,7 @@ TABLE = [
     *(row("Result.fields.dtype", partial(RESULT.fields, bad), f"dtype={bad!r}", "give 'float32' or 'float64'")
       for bad in ("float16", None, 64)),
     row("replay.steps", lambda: en.replay(COMPARED, 0, optimizer="a", steps=31), "steps=31", "from 1 to 30"),
+    *bad_data.ROWS,
     *bad_statistics.ROWS,
     *bad_rates.ROWS,
 ]  # fmt: skip
@@ -231,7 +243,12 @@ def public_arguments():
     }
     functions |= {"check": en.check, "load": en.load, "replay": en.replay, "Record": en.Record}
     functions |= {"Result.save": en.Result.save, "Result.resume": en.Result.resume}
-    functions |= {"Result.fields": en.Result.fields, "find_stationary_points": en.find_stationary_points}
+    functions |= {
+        "path_between": en.path_between,
+        "Result.fields": en.Result.fields,
+        "find_stationary_points": en.find_stationary_points,
+    }
+    functions |= {f"data.{n}": f for n in en.data.__all__ if inspect.isfunction(f := getattr(en.data, n))}
     functions |= {n: f for n in en.statistics.__all__ if inspect.isfunction(f := getattr(en.statistics, n))}
     return {f"{name}.{a}" for name, f in functions.items() for a in inspect.signature(f).parameters if a != "self"}
 
@@ -246,7 +263,10 @@ def test_what_is_public_is_known_to_the_table():
     bases = {"FiniteSum", "Landscape", "Optimizer", "Noise", "Start", "Event", "Schedule", "StationaryPoint"}
     errors = {"UnfinishedError", "UnreadableFileError"}
     algebra = set(en.algebra.__all__)  # functions of arrays, called where a part computes
-    assert set(en.__all__) - known - bases - errors - algebra - {"Result", "Stream", "plots", "statistics"} == set()
+    assert (
+        set(en.__all__) - known - bases - errors - algebra - {"Result", "Stream", "data", "plots", "statistics"}
+        == set()
+    )
 
 
 # ---- parts: every field of every kind, by what the field declares

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,14 +20,17 @@ from emulated import EmulatedEngine
 
 import ensemble as en
 from ensemble import landscapes
+from ensemble.arithmetic.drawn import drawn_normals
 from ensemble.arithmetic.matrices import gram, times
 from ensemble.arithmetic.products import others, others_change, product
+from ensemble.arithmetic.random import Stream
 from ensemble.arithmetic.rotations import random_frame, rotate, rotate_back
 from ensemble.backends import compiler
 from ensemble.backends.cpu import CpuEngine
 from ensemble.backends.numpy import NumpyEngine
 from ensemble.backends.program import Program
 from ensemble.landscapes.base import Landscape
+from ensemble.landscapes.spherical import OnSphere
 from ensemble.part import NOT_NEGATIVE, scheduled
 
 KERNELS = Path(__file__).parent.parent / "kernels"
@@ -43,12 +47,22 @@ CLASSES = en.LogisticRegression.random(12, 4)
 CLASSES = en.LogisticRegression(CLASSES.X, CLASSES.y, l2=0.1)
 SEVERAL = en.LogisticRegression.random(12, 4, 3)
 SEVERAL = en.LogisticRegression(SEVERAL.X, SEVERAL.y, l2=0.1)
+FIELD = en.RandomField(dim=3, features=24, length=0.8, sigma=1.2, confinement=0.3, seed=5)
+GLASS = en.SphericalPSpin(dim=5, disorder_seed=3)
+FOUR_SPIN = en.SphericalPSpin(dim=4, p=4, disorder_seed=1)
+TWO_SPIN = en.SphericalPSpin(dim=4, p=2)
+GLASSY = en.PSpinFeatures(dim=5, features=40, disorder_seed=2)
+NET = en.TwoLayerNetwork.random(samples=9)
 TURNED = en.Rotated(en.Rosenbrock(dim=8, b=3.0), seed=1)
 
 
 def box_of(landscape, rng, n):
     low, high = landscape.box
     return rng.uniform(low, high, size=(n, landscape.dimension))
+
+
+def normal_points(landscape, rng, n):
+    return rng.normal(size=(n, landscape.dimension))
 
 
 def tube(landscape, rng, n):
@@ -150,6 +164,33 @@ def network(x, torch, f):
     for w in x.reshape(-1, f.layers, f.width, f.width).unbind(1):
         whole = w @ whole
     return ((whole - torch.tensor(f.target)) ** 2).sum((1, 2)) / 2
+
+
+def waves(x, torch, f):
+    angles = x / f.length @ torch.tensor(f.frequencies).T + torch.tensor(f.phases)
+    return f.sigma * math.sqrt(2 / f.features) * torch.cos(angles).sum(1) + f.confinement / 2 * (x**2).sum(1)
+
+
+def glass(x, torch, f):
+    n, y = f.dim, x * (math.sqrt(f.dim) / x.norm(dim=1, keepdim=True))
+    monomials = list(itertools.combinations_with_replacement(range(n), f.p))
+    drawn = drawn_normals(f.disorder_seed, Stream.DISORDER, len(monomials)) * n ** (-(f.p - 1) / 2)
+    orders = [len(set(itertools.permutations(m))) for m in monomials]
+    return sum(math.sqrt(k) * z * y[:, list(m)].prod(1) for k, z, m in zip(orders, drawn, monomials, strict=True))
+
+
+def glass_of_features(x, torch, f):
+    z = x / x.norm(dim=1, keepdim=True) @ torch.tensor(f.frequencies).T
+    return math.sqrt(f.dim / (6 * f.features)) * ((z**3 - 3 * z) * torch.tensor(f.weights)).sum(1)
+
+
+def two_layers(x, torch, f):
+    n, p, m = f.hidden, f.inputs, f.outputs
+    w1, b1, w2, b2 = torch.split(x, [n * p, n, m * n, m], dim=1)
+    h = torch.tanh(torch.tensor(f.X) @ w1.reshape(-1, n, p).transpose(1, 2) + b1[:, None])
+    o = h @ w2.reshape(-1, m, n).transpose(1, 2) + b2[:, None]
+    y = torch.tensor(f.y).long().expand(len(x), -1)
+    return -torch.log_softmax(o, 2).gather(2, y[..., None])[..., 0].mean(1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -272,6 +313,12 @@ def _examples():
             en.WuTwoMinima(),
             lambda x, torch: sum((x**2).minimum(c * (x - 1) ** 2) for c in (0.1, 1.9))[:, 0] / 2,
         ),
+        Example(NET, lambda x, torch: two_layers(x, torch, NET), 0.1, normal_points),
+        Example(FIELD, lambda x, torch: waves(x, torch, FIELD)),
+        Example(GLASS, lambda x, torch: glass(x, torch, GLASS)),
+        Example(FOUR_SPIN, lambda x, torch: glass(x, torch, FOUR_SPIN)),
+        Example(TWO_SPIN, lambda x, torch: glass(x, torch, TWO_SPIN)),
+        Example(GLASSY, lambda x, torch: glass_of_features(x, torch, GLASSY)),
         Example(en.Scaled(en.Rosenbrock(dim=4, b=2.0), -0.3), lambda x, torch: -0.3 * rosenbrock(x, b=2.0), 1e-3),
         Example(
             en.Composed(lambda f: np.log(1.0 + f), en.Rosenbrock(dim=4, b=2.0)),
@@ -291,6 +338,7 @@ LARGER = (
     en.MatrixFactorization.random(20, 3), en.MatrixFactorization.random(7, 5, 6), en.PhaseRetrieval.random(9, 20),
     en.DeepLinear(3, 3), en.DeepLinear(12, 1), en.LeastSquares.random(20, 9),
     en.LogisticRegression.random(20, 7, 3), en.LogisticRegression.random(20, 9),
+    en.TwoLayerNetwork.random(9, 9), en.RandomField(9, 20), en.SphericalPSpin(9), en.PSpinFeatures(9, 20, p=4),
 )  # fmt: skip
 """The same kinds in dimensions that the CPU knows at run time alone, and that need several lanes of a device."""
 each_example = pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: type(e.landscape).__name__)
@@ -310,7 +358,8 @@ def test_every_landscape_has_an_example():
         says = {"value", "loss", "summand"}
         return {c for sub in base.__subclasses__() for c in ({sub} if says & set(vars(sub)) else set()) | kinds(sub)}
 
-    ours = {kind for kind in kinds(Landscape) if kind.__module__.startswith("ensemble.landscapes.")} - {en.FiniteSum}
+    ours = {kind for kind in kinds(Landscape) if kind.__module__.startswith("ensemble.landscapes.")}
+    ours -= {en.FiniteSum, OnSphere}
     assert ours <= {type(example.landscape) for example in EXAMPLES}
     assert {kind.__name__ for kind in ours} <= set(landscapes.__all__)
 
@@ -322,6 +371,7 @@ def test_every_landscape_has_an_example():
 def test_derivatives_are_those_of_the_value(example):
     f, x, rng = example.landscape, draw(example), np.random.default_rng(1)
     v = rng.normal(size=x.shape)
+    v = f.tangent(x, v)
     v /= np.linalg.norm(v, axis=1, keepdims=True)
     h = 1e-4 * max(1.0, np.abs(x).max() / 10)
 
@@ -348,7 +398,7 @@ def test_derivatives_are_those_of_the_value(example):
     floor = np.abs(f.value(x, FIRST_STEP)) * 1e-15 / h + 1e-9 * np.linalg.norm(gradient, axis=1, keepdims=True)
     error = np.abs(slope - along(f.value))
     assert (error <= 20 * floor + 1e-7 * (1 + np.abs(slope)))[smooth].all(), "gradient"
-    close(product_[smooth], along(f.gradient)[smooth], 2e-7, "Hessian product")
+    close(product_[smooth], f.tangent(x, along(f.gradient))[smooth], 2e-7, "Hessian product")
 
     some = x[:10]
     columns = np.stack(
@@ -363,7 +413,7 @@ def test_derivatives_are_those_of_the_value(example):
 def test_derivatives_are_those_of_automatic_differentiation(example):
     torch = pytest.importorskip("torch")
     f, x = example.landscape, draw(example)
-    v = np.random.default_rng(1).normal(size=x.shape)
+    v = f.tangent(x, np.random.default_rng(1).normal(size=x.shape))
     points, direction = torch.tensor(x, requires_grad=True), torch.tensor(v)
     value = example.formula(points, torch)
     (gradient,) = torch.autograd.grad(value.sum(), points, create_graph=True)
@@ -375,7 +425,7 @@ def test_derivatives_are_those_of_automatic_differentiation(example):
 
     close(f.value(x, FIRST_STEP), value.detach().numpy()[:, None], 1e-11, "value")
     close(f.gradient(x, FIRST_STEP), gradient.detach().numpy(), 1e-10, "gradient")
-    close(f.hessian_product(x, v, FIRST_STEP), again.numpy(), 1e-9, "Hessian product")
+    close(f.hessian_product(x, v, FIRST_STEP), f.tangent(x, again.numpy()), 1e-9, "Hessian product")
 
 
 # ---- what landscapes declare
@@ -413,6 +463,18 @@ def test_declared_stationary_points_are_what_they_are_said_to_be(f):
         assert np.sum(curvatures < -1e-9 * size) == p.index, p.name
         if p.curvatures is not None:
             np.testing.assert_allclose(curvatures, np.sort(p.curvatures), rtol=1e-9, atol=1e-9 * size, err_msg=p.name)
+
+
+@pytest.mark.parametrize("f", [GLASS, GLASSY], ids=lambda f: type(f).__name__)
+def test_on_a_sphere_gradients_and_hessian_products_are_tangential(f):
+    rng = np.random.default_rng(0)
+    x = f.project(rng.normal(size=(50, f.dim)))
+    np.testing.assert_allclose((x**2).sum(axis=1), f.dim, rtol=1e-14)
+    v = rng.normal(size=x.shape)
+    assert np.abs((f.gradient(x) * x).sum(axis=1)).max() < 1e-12
+    assert np.abs((f.hessian_product(x, v) * x).sum(axis=1)).max() < 1e-11
+    np.testing.assert_allclose(f.hessian_product(x, x), 0.0, atol=1e-12)
+    np.testing.assert_allclose(f.value(3.0 * x), f.value(x), rtol=1e-12)
 
 
 @each_known
@@ -754,6 +816,9 @@ def test_tiles_that_mix_configurations_have_the_same_bits(probed):
         (dataclasses.replace(WELLS, smoothing=s) for s in (0.1, 0.3, 0.5)),
         (en.Octopus(dim=4, gamma=g) for g in (0.5, 0.8, 1.0)),
         (en.OnlineLinear(dim=2, C=c) for c in (3.0, 5.0, 1010.0)),
+        (en.RandomField(dim=3, features=12, length=size) for size in (0.5, 1.0, 2.0)),
+        (en.RandomField(dim=3, features=12, seed=k) for k in range(3)),  # arrays that differ: tiles of their own
+        (en.SphericalPSpin(dim=5, disorder_seed=k) for k in range(3)),
     ]
     for grid in map(list, grids):
         parts = tuple(

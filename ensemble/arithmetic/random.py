@@ -48,6 +48,8 @@ class Stream(IntEnum):
     EVENT = 5
     NOISE_SECOND = 6  # of noises that take two words for each coordinate
     SHUFFLE = 7  # keys of permutations of samples
+    DISORDER = 8  # of landscapes that are drawn, by their own seed
+    DATA = 9  # of sets of data, by theirs
 
 
 def round_keys(seed: int) -> NDArray[np.uint32]:

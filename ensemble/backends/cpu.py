@@ -74,8 +74,9 @@ class CpuEngine(Engine):
         return vectors * vector_bytes // program.dtype.itemsize
 
     def mixed(self, program: Program) -> bool:
-        """Whether tiles may mix configurations: only where a configuration cannot fill one."""
-        return program.instances < self.width(program) and len(program.configurations) > 1
+        """Whether tiles may mix configurations: only where a configuration cannot fill one, and all of them have the same arrays."""
+        few = program.instances < self.width(program) and len(program.configurations) > 1
+        return few and not program.arrays_differ
 
     def _alignment(self, program: Program) -> int:
         vector_bytes = 64 if compiler.has_wide_vectors() else 32

@@ -148,7 +148,8 @@ class NumpyEngine(Engine):
         chunk = max(1, self.chunk_elements // program.dim)
         rows = np.asarray(active)
         groups = [rows]
-        if program.instances >= chunk and len(program.configurations) > 1:
+        whole = program.instances >= chunk or program.arrays_differ
+        if whole and len(program.configurations) > 1:
             edges = np.arange(1, len(program.configurations)) * program.instances
             groups = np.split(rows, np.searchsorted(rows, edges))
         with computed_in(program.dtype):

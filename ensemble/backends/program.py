@@ -121,6 +121,15 @@ class Program:
             if kind == "vector" and any(isinstance(value, tuple) for value in values)
         )
 
+    @cached_property
+    def arrays_differ(self) -> bool:
+        """Whether configurations have different numbers in an array of a part, as where each draws its own."""
+        return any(
+            kind == "array" and not all(v is values[0] or np.array_equal(v, values[0]) for v in values)
+            for role in ROLES
+            for _, kind, values in packed_columns(distinct([c[role] for c in self.configurations])[0])
+        )
+
     def cpp_type(self, role: str) -> str:
         paths = frozenset(p.removeprefix(f"{role}.") for p in self.vector_paths if p.startswith(f"{role}."))
         return cpp_type(self.part(role), paths)

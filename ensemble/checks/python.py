@@ -144,7 +144,10 @@ def _compared(name: str, of: str, found: Array, differences: Array) -> Finding:
 
 
 def derivatives(part: Landscape, dim: int) -> list[Finding]:
-    """Gradient, Hessian product and diagonal against differences, in float64 at a few points; of 32 coordinates at most."""
+    """Gradient, Hessian product and diagonal against differences, in float64 at a few points; of 32 coordinates at most.
+
+    Of a landscape on a set the Hessian's are compared along the set.
+    """
     program = program_of(part, part, "float64", 3)
     x, v = (a[:3] for a in points_of(program, part))
     now, few = SimpleNamespace(t=1), min(dim, 32 if dim <= 1000 else 4)
@@ -161,15 +164,26 @@ def derivatives(part: Landscape, dim: int) -> list[Finding]:
                 slopes = _differences(lambda y: landscape.value(y, now), x, units)[..., 0].transpose(0, 2, 1)
                 found.append(_compared("gradient", "value", gradient(x)[:, :few], slopes))
             if answers(part, "hessian_product"):
-                products = _differences(gradient, x, v[None])[:, 0]
+                v = landscape.tangent(x, v)
+                products = _along(landscape, x, _differences(gradient, x, v[None])[:, 0])
                 found.append(_compared("hessian_product", "gradient", landscape.hessian_product(x, v, now), products))
             if answers(part, "hessian_diagonal"):
-                curvatures = np.einsum("skik->sik", _differences(lambda y: gradient(y)[:, :few], x, units))
+                directions = [landscape.tangent(x, np.broadcast_to(unit, x.shape)) for unit in units]
+                turned = _differences(gradient, x, np.stack(directions))
+                curvatures = np.stack(
+                    [_along(landscape, x, turned[:, k])[..., k] for k in range(few)],
+                    axis=2,
+                )
                 diagonal = np.broadcast_to(landscape.hessian_diagonal(x, now), x.shape)[:, :few]
                 found.append(_compared("hessian_diagonal", "gradient", diagonal, curvatures))
     except Exception as error:  # whatever a user's method raises
         found.append(Finding("derivatives", False, f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"))
     return found
+
+
+def _along(landscape: Landscape, x: Array, differences: Array) -> Array:
+    """What of ``differences`` (sizes of step, points, coordinates) leads along the landscape's set."""
+    return np.stack([landscape.tangent(x, d) for d in differences])
 
 
 # ---- declarations

@@ -7,14 +7,17 @@ from .factorizations import MatrixFactorization, PhaseRetrieval
 from .logistic import LogisticRegression
 from .multimodal import Ackley, Griewank, Levy, Rastrigin, Schwefel, StyblinskiTang
 from .multiwell import MultiWell
+from .network import TwoLayerNetwork
 from .octopus import Octopus
 from .online import OnlineLinear, StochasticLinear
 from .planar import Beale, Booth, Himmelblau
 from .quadratic import Quadratic
+from .random_field import RandomField
 from .regression import Huber, LeastSquares, Wilson, WuTwoMinima
 from .rotated import Rotated
 from .saddles import DegenerateSaddle, MonkeySaddle, QuarticSaddle
 from .slopes import Cliff, Plateau, PolyakLojasiewicz
+from .spherical import PSpinFeatures, SphericalPSpin
 from .valleys import Rosenbrock
 from .wells import DoubleWell, SharpFlat, SmoothSharpFlat
 
@@ -39,11 +42,13 @@ __all__ = [
     "MultiWell",
     "Octopus",
     "OnlineLinear",
+    "PSpinFeatures",
     "PhaseRetrieval",
     "Plateau",
     "PolyakLojasiewicz",
     "Quadratic",
     "QuarticSaddle",
+    "RandomField",
     "Rastrigin",
     "Rosenbrock",
     "Rotated",
@@ -51,9 +56,11 @@ __all__ = [
     "Schwefel",
     "SharpFlat",
     "SmoothSharpFlat",
+    "SphericalPSpin",
     "StationaryPoint",
     "StochasticLinear",
     "StyblinskiTang",
+    "TwoLayerNetwork",
     "Wilson",
     "WuTwoMinima",
 ]

@@ -30,7 +30,7 @@ class StationaryPoint:
     """A point where the gradient is zero.
 
     ``x`` (dim); ``index`` is the number of negative eigenvalues of the Hessian, ``curvatures`` (dim) are the eigenvalues
-    where they are known in closed form.
+    where they are known in closed form; on a sphere (dim - 1), those along it.
     """
 
     name: str
@@ -56,6 +56,9 @@ class Landscape(Part):
     coordinates_per_lane: ClassVar[int] = 16
     """How many float32 coordinates, of double as many registers in float64, a lane of a device has room for beside what the
     kernel twin works with. Landscapes that couple coordinates by many numbers at once say less."""
+
+    normals: ClassVar[int] = 0
+    """Directions at each point that lead off the set that the landscape lives on, 1 on a sphere: the Hessian has as many zeros."""
 
     @property
     def dimension(self) -> int:
@@ -84,6 +87,15 @@ class Landscape(Part):
     def project(self, x: Array, now: Any = None) -> Array:
         """The point of the landscape's domain nearest to x, (instances, dim): x itself where there is no constraint."""
         return x
+
+    def tangent(self, x: Array, v: Array) -> Array:
+        """The part of v that leads along the landscape's domain at x, (instances, dim): v itself where there is no constraint."""
+        return v
+
+    def _known(self, name: str) -> Any:
+        """One of ``constants()``: as a step has it, rounded, or of a part that is called outside of one."""
+        own = self.__dict__
+        return own[name] if name in own else self.constants()[name]
 
     def _derived(self, name: str, *arguments: Any) -> Array:
         """A derivative that the class does not say, from what it says."""

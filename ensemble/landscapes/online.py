@@ -87,17 +87,13 @@ class StochasticLinear(Landscape):
     def constants(self) -> Mapping[str, float]:
         return {"mean": self.probability * self.C - (1 - self.probability) * self.small}
 
-    def _mean(self) -> Any:
-        own = self.__dict__
-        return own["mean"] if "mean" in own else self.constants()["mean"]
-
     def value(self, x: Array, now: Any = None) -> Array:
-        return self._mean() * total(x)
+        return self._known("mean") * total(x)
 
     def gradient(self, x: Array, now: Any = None) -> Array:
         random = getattr(now, "random", None)
         if random is None:
-            return self._mean() * np.ones_like(x)
+            return self._known("mean") * np.ones_like(x)
         large = random.uniform_of_instance(Stream.MINIBATCH) < self.probability
         return np.where(large, self.C, -self.small) * np.ones_like(x)
 

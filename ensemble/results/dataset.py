@@ -179,7 +179,7 @@ def _add_records(
     _add_samples_seen(stack, first.record_steps, coords)
     for name in first.records:
         base, _, kind = name.rpartition("_") if record.summary else (name, "", "")
-        long_name, units = QUANTITIES[base]
+        long_name, units = QUANTITIES.get(base, (base.replace("_", " "), ""))
         arrays = [_extended(o, name, first, 1 if record.summary else 2) for o in found]
         if record.summary:
             each = ("coordinate",) * (base == "x" and kind != "n")

@@ -126,9 +126,19 @@ class Rebuilder:
         _same_names("a setting", {*ROLES, *NUMBERS, "grids"}, set(described) - {"record"})
         swept = _Swept(_mapping(described["grids"], "the grids"))
         parts = {role: self.part(described[role], role, swept) for role in ROLES}
-        record = None if described.get("record") is None else _record(described["record"])
+        record = None if described.get("record") is None else self._record(described["record"])
         given = {name: described[name] for name in NUMBERS}
         return checked_setting(**parts, **given, record=record, schedules=False)  # a function's name is not called
+
+    def _record(self, described: Any) -> Record:
+        given = {"observables": []} | dict(_mapping(described, "the record"))
+        _same_names("the record", {f.name for f in dataclasses.fields(Record)}, set(given))
+        at = given["at"]
+        if isinstance(at, dict):
+            _same_names("the record", {f.name for f in dataclasses.fields(Spaced)}, set(at))
+            at = Spaced(one_of("kind", at["kind"], ("log", "lin")), whole("count", at["count"], 2, 10**7))
+        seen = [(name, self.part(part, f"record.{name}", _Swept({}))) for name, part in given["observables"]]
+        return Record(**given | {"at": at, "observables": seen})
 
     def part(self, described: Any, path: str, swept: _Swept) -> Part:
         """A part, from what its ``describe`` gave."""
@@ -177,16 +187,6 @@ def _configurations(described: Mapping[str, Any]) -> int:
     for role in ROLES:
         count(described.get(role), role)
     return math.prod(sizes.values())
-
-
-def _record(described: Any) -> Record:
-    given = dict(_mapping(described, "the record"))
-    _same_names("the record", {f.name for f in dataclasses.fields(Record)}, set(given))
-    at = given["at"]
-    if isinstance(at, dict):
-        _same_names("the record", {f.name for f in dataclasses.fields(Spaced)}, set(at))
-        at = Spaced(one_of("kind", at["kind"], ("log", "lin")), whole("count", at["count"], 2, 10**7))
-    return Record(**given | {"at": at})
 
 
 def options(text: str) -> dict[str, Any]:

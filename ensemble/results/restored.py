@@ -152,7 +152,7 @@ def _check(dataset: xr.Dataset, settings: Mapping[str, Experiment], outcomes: di
             and places.size
             and record.steps(setting.steps)[0] <= outcome.reached
         ):
-            for quantity in record.quantities:
+            for quantity in record.names:
                 if quantity not in outcome.records and f"{quantity}_n" not in outcome.records:
                     raise UnreadableFileError(f"{quantity} was recorded, and is not there")
         if not 0 <= outcome.reached <= setting.steps:

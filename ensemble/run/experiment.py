@@ -49,7 +49,7 @@ class Experiment:
     @property
     def reserved(self) -> frozenset[str]:
         """Names that the result's own variables and dimensions have."""
-        return RESERVED if self.record is None else RESERVED | set(self.record.quantities)
+        return RESERVED if self.record is None else RESERVED | set(self.record.names)
 
     def sweep(self) -> Sweep:
         return self._sweep

@@ -70,6 +70,11 @@ def checked_setting(
         point = np.asarray(record.point, dtype=np.float64)
         if point.shape not in ((), (dim,)):
             raise ValueError(f"Record(point=...): {point.size} numbers were given; give one or {dim}, the dimension.")
+        for name, observable in record.observables:
+            if observable.dimension != dim:
+                raise ValueError(
+                    f"Record(observables={{{name!r}: ...}}): it has {observable.dimension} coordinates; give one of {dim}, the dimension."
+                )
     setting = Experiment(
         landscape=cast(Part, landscape).at_dim(dim),
         optimizer=cast(Part, optimizer).at_dim(dim),

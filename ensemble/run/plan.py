@@ -112,7 +112,7 @@ class Memory:
         own = (1 + vectors) * program.dim * item + integers * program.integer_dtype.itemsize
         recorded, record = 0.0, setting.record
         if record is not None:
-            width = sum(program.dim if q == "x" else 1 for q in record.quantities) * item
+            width = sum(program.dim if q == "x" else 1 for q in record.names) * item
             recorded = (
                 record.places(setting.instances).size / setting.instances * record.steps(setting.steps).size * width
             )
@@ -159,7 +159,7 @@ class Memory:
         recorded = min(record.places(self.setting.instances).size, instances)
         room = Room.of(record, self.setting.steps, 0, recorded, self.program, self.engine)
         points = room.places * max(room.slots, 1)
-        sizes = [points * (room.shown if q == "x" else item) for q in record.quantities]
+        sizes = [points * (room.shown if q == "x" else item) for q in record.names]
         return self.engine.arrival_bytes([*sizes, room.places * 4] if record.survivors else sizes)
 
     def result(self) -> int:

@@ -31,7 +31,7 @@ class Recorder:
     ) -> None:
         """Records steps: quantities (configurations, instances, steps[, dim]); ``finished``: whose event is over and shall be NaN."""
         began, ended = len(self.taken), len(self.taken) + steps.size
-        for name in self.record.quantities:
+        for name in self.record.names:
             values = found[name]
             if name not in self.values:
                 shape = (*values.shape[:2], self.steps.size, *values.shape[3:])

@@ -27,7 +27,8 @@ class Room:
 
     ``steps``: those recorded; ``places``: rows recorded; ``slots``: recorded steps that a segment may have. It is 0, and each of them
     ends a segment, where they are few, and where two slots would take more than
-    :attr:`~ensemble.backends.program.Engine.ring_bytes`: of such ensembles a segment costs little beside a step.
+    :attr:`~ensemble.backends.program.Engine.ring_bytes`: of such ensembles a segment costs little beside a step; and where there are
+    observables, which a kernel of their own finds.
     """
 
     steps: NDArray[np.int64]
@@ -46,9 +47,9 @@ class Room:
         if record is None:
             return cls(np.empty(0, dtype=np.int64), 0, 0, 0, 0)
         steps, places, item = record.steps(horizon), instances * len(program.configurations), program.dtype.itemsize
-        shown, found = program.dim * item * ("x" in record.quantities), item * sum(q != "x" for q in record.quantities)
+        shown, found = program.dim * item * ("x" in record.quantities), item * sum(q != "x" for q in record.names)
         slots = int(np.count_nonzero(steps > reached))
-        if slots > SEPARATE and places and engine.records_within(program):
+        if slots > SEPARATE and places and not record.observables and engine.records_within(program):
             slots = min(slots, engine.ring_bytes // (places * (shown + found)))
         else:
             slots = 0
@@ -134,11 +135,12 @@ class Recording:
         quantities, xp, dim = self.recorder.record.quantities, self.engine.xp, self.program.dim
         if not self.room.places:  # none of these instances
             empty = {q: xp.empty((0, dim) if q == "x" else 0, dtype=self.program.dtype) for q in quantities}
+            empty |= {name: xp.empty(0, dtype=self.program.dtype) for name, _ in self.recorder.record.observables}
             self._note(steps, empty, state)
             return
         of_all = shown()
         x = self._recorded(of_all)
-        found = self._measured(x, steps)
+        found = self._measured(x, steps) | self._observed(x, steps)
         if "x" in quantities:
             found["x"] = x.copy() if x is of_all and not self.engine.on_host else x
         self._note(steps, found, state)
@@ -160,6 +162,16 @@ class Recording:
             self.program, x, wanted, steps.astype(np.int32), point=self.point, shared=steps.size > 1
         )
         return dict(found)
+
+    def _observed(self, x: Any, steps: NDArray[Any]) -> dict[str, Any]:
+        """The values of observables at points x (rows, dim), each (rows,)."""
+        assert self.recorder is not None
+        found = {}
+        for name, landscape in self.recorder.record.observables:
+            configurations = tuple({**c, "landscape": landscape} for c in self.program.configurations)
+            beside = replace(self.program, configurations=configurations)
+            found[name] = self.engine.observe(beside, x, ("value",), steps.astype(np.int32))["value"]
+        return found
 
     def _freeze(self, ring: Ring, state: State, shown: Callable[[], Any]) -> None:
         """Gives those that have finished or diverged their last from then on."""

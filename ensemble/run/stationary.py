@@ -53,6 +53,7 @@ def find_stationary_points(
     Args:
         landscape: of at most 512 coordinates, with one value for every field.
         box: ``(low, high)``, numbers for all coordinates or one for each; None: the landscape's own ``box``.
+            On a sphere starts are brought there, and points that lie opposite each other are two.
         starts: how many points of a Sobol sequence in the box, or the points themselves (points, dim).
         seed: of the Sobol sequence's scrambling.
         backend: ``"auto"``, ``"cuda"``, ``"cpu"`` or ``"numpy"``.
@@ -77,6 +78,7 @@ def find_stationary_points(
         )
     low, high = _box(landscape, box, dim)
     at = _starts(starts, low, high, seed)
+    at = landscape.project(at) if landscape.normals else at
     if not isinstance(backend, str) or backend not in ("auto", "cuda", "cpu", "numpy"):
         raise ValueError(f"find_stationary_points(backend={told(backend)}): give 'auto', 'cuda', 'cpu' or 'numpy'.")
     engine, _ = choose(backend, None, [*nested(landscape)])
@@ -90,6 +92,16 @@ def find_stationary_points(
     sizes = sizes[np.isfinite(sizes)]
     bend = float(np.median(sizes)) if sizes.size else 0.0
     return _named(field, _apart(field, found[inside], SOFT * bend, width), FLAT * bend, width)
+
+
+def refined(field: Field, x: Real) -> StationaryPoint | None:
+    """The stationary point that Newton's method finds from one point (dim,); None: it ends at none."""
+    width = max(1.0, float(np.abs(x).max()))
+    found = _search(field, x[None].copy(), width)
+    if not len(found):
+        return None
+    bend = float(np.sqrt((_hessians(field, found) ** 2).sum()))
+    return _named(field, found, FLAT * bend, width)[0]
 
 
 # ---- what is given
@@ -171,7 +183,9 @@ def _chunk(field: Field, x: Real, width: float) -> Real:
             scale = np.sqrt((h * h).sum(axis=(1, 2)))
             here, size = g[open_], np.sqrt((g[open_] ** 2).sum(axis=1))
             flat = size <= TOLERANCE * np.maximum(scale, 1e-300) * width
-            tried = x[open_] - _damped(h, here, damping[open_] * scale)
+            tried = x[open_] - _damped(_stiffened(field, x[open_], h, scale), here, damping[open_] * scale)
+            if field.landscape.normals:
+                tried = field.landscape.project(tried)
             there = _gradients(field, tried)
             lower = np.sqrt((there**2).sum(axis=1))
             better = np.isfinite(there).all(axis=1) & (lower < size)
@@ -192,6 +206,25 @@ def _chunk(field: Field, x: Real, width: float) -> Real:
     return x[done]
 
 
+def _stiffened(field: Field, x: Real, h: Real, size: Real) -> Real:
+    """The Hessians of a landscape on a sphere with a curvature of ``size`` (points,) along x, where they are 0: no step leads there."""
+    if not field.landscape.normals:
+        return h
+    out = x / np.sqrt((x * x).sum(axis=1, keepdims=True))
+    return h + size[:, None, None] * out[:, :, None] * out[:, None, :]
+
+
+def _curvatures(field: Field, x: Real) -> tuple[Real, Real]:
+    """Eigenvalues (points, n) and directions (points, dim, n) of Hessians; on a sphere without the one that leads off it."""
+    h = _hessians(field, x)
+    if not field.landscape.normals:
+        found = np.linalg.eigh(h)
+        return found[0], found[1]
+    # far above all others, which it leaves as they are
+    values, vectors = np.linalg.eigh(_stiffened(field, x, h, 2.0 * np.sqrt((h * h).sum(axis=(1, 2))) + 1.0))
+    return values[:, :-1], vectors[:, :, :-1]
+
+
 def _damped(h: Real, g: Real, damping: Real) -> Real:
     """The step that solves ``(H^2 + damping^2) p = H g``: Newton's where nothing is damped, down |grad f| where much is."""
     values, vectors = np.linalg.eigh(np.where(np.isfinite(h), h, 0.0))
@@ -206,7 +239,7 @@ def _apart(field: Field, x: Real, least: float, width: float) -> Real:
     if not len(x):
         return x
     size = max(1, HELD // (8 * 3 * field.dim**2))
-    bends = [np.abs(np.linalg.eigvalsh(_hessians(field, x[a : a + size]))).min(axis=1) for a in range(0, len(x), size)]
+    bends = [np.abs(_curvatures(field, x[a : a + size])[0]).min(axis=1) for a in range(0, len(x), size)]
     soft = np.concatenate(bends) <= least
     slopes = np.sqrt((_gradients(field, x[soft]) ** 2).sum(axis=1)) if soft.any() else np.empty(0)
     return np.concatenate([x[~soft], _distinct(x[soft][np.argsort(slopes)], NEAR_SOFT * width)])
@@ -235,10 +268,10 @@ def _named(field: Field, x: Real, least: float, width: float) -> tuple[Stationar
     points: list[StationaryPoint] = []
     counted: dict[str, int] = {}
     for k in np.lexsort((*np.round(x, 9).T[::-1], np.round(values, 9))):
-        curvatures, vectors = np.linalg.eigh(_hessians(field, x[k : k + 1])[0])
+        curvatures, vectors = (found[0] for found in _curvatures(field, x[k : k + 1]))
         index = int((curvatures < -least).sum())
         flat = np.abs(curvatures) <= least
-        kind = "minimum" if index == 0 else "maximum" if index == field.dim else "saddle"
+        kind = "minimum" if index == 0 else "maximum" if index == len(curvatures) else "saddle"
         if (
             kind == "minimum"
             and flat.any()

@@ -7,12 +7,14 @@ from .comparison import compare_survival, logrank
 from .convergence import convergence_rate
 from .eigenvalues import largest_eigenvalue, smallest_eigenvalue, spectrum
 from .escape import escape_rate
+from .generalisation import generalisation
 from .gradient_noise import noise_covariance
 from .hazards import hazard
 from .minima import nearest_minimum, quench
 from .occupancy import occupancy_against_sharpness
 from .online import regret
 from .pairs import paired_difference
+from .quenched import quenched
 from .running_time import time_to_tolerance
 from .saddles import index_against_loss, saddle_index, second_order_stationarity
 from .shares import shares
@@ -27,6 +29,7 @@ __all__ = [
     "compare_survival",
     "convergence_rate",
     "escape_rate",
+    "generalisation",
     "hazard",
     "index_against_loss",
     "keskar",
@@ -40,6 +43,7 @@ __all__ = [
     "occupancy_against_sharpness",
     "paired_difference",
     "quench",
+    "quenched",
     "regret",
     "saddle_index",
     "sam_sharpness",

@@ -34,6 +34,14 @@ from .exit_laws import (
     require_positive,
     saddle_exit,
 )
+from .field_laws import (
+    gaussian_field_points,
+    pspin_complexity,
+    pspin_ground_state,
+    pspin_index,
+    pspin_points,
+    pspin_threshold,
+)
 from .momentum_laws import (
     averaged_momentum_saddle_mean_asymptotic,
     heavy_ball_saddle_mean_asymptotic,
@@ -67,6 +75,7 @@ __all__ = [
     "double_well_mean_kramers",
     "exit_law",
     "first_direction_exit",
+    "gaussian_field_points",
     "gradient_descent_edge",
     "gradient_descent_tuning",
     "heavy_ball_edge",
@@ -83,6 +92,11 @@ __all__ = [
     "nesterov_variance",
     "octopus_stage_growth",
     "polyak_lojasiewicz_bound",
+    "pspin_complexity",
+    "pspin_ground_state",
+    "pspin_index",
+    "pspin_points",
+    "pspin_threshold",
     "random_start_exit",
     "saddle_exit",
     "saddle_exit_mean_asymptotic",
