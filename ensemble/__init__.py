@@ -27,31 +27,46 @@ from .run.stationary import find_stationary_points
 from .schedules import *
 from .simulate import compare, simulate
 from .starts import *
+from .stores.clients import ShardsFailedError
+from .stores.description import OtherExperimentError
+from .stores.locks import StoreInUseError
+from .stores.merging import merge
+from .stores.opened import Store
+from .stores.opened import open as open  # not among those of import *, which would hide Python's own
+from .stores.stored import Stopped
 from .version import __version__ as __version__
 
 if _typing.TYPE_CHECKING:
-    from . import plots, statistics
+    from . import cluster, plots, statistics
 
 
 def __getattr__(name: str) -> _typing.Any:
-    """``statistics`` and ``plots`` when they are first asked for: SciPy and matplotlib come with them, and a run needs neither."""
-    if name in ("plots", "statistics"):
+    """``statistics``, ``plots`` and ``cluster`` when they are first asked for: SciPy, matplotlib and Dask come with them, and a run
+    needs none of these.
+    """
+    if name in ("cluster", "plots", "statistics"):
         return _importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}{_names.instead(name, __all__)}")
 
 
 def __dir__() -> list[str]:
-    return sorted((*__all__, "__version__"))
+    return sorted((*__all__, "__version__", "open"))
 
 
 __all__ = [
     "FiniteSum",
+    "OtherExperimentError",
     "Record",
     "Result",
+    "ShardsFailedError",
+    "Stopped",
+    "Store",
+    "StoreInUseError",
     "Stream",
     "UnfinishedError",
     "UnreadableFileError",
     "check",
+    "cluster",
     "compare",
     "data",
     "find_stationary_points",
@@ -62,6 +77,7 @@ __all__ = [
     "lin_spaced",
     "load",
     "log_spaced",
+    "merge",
     "path_between",
     "plots",
     "replay",

@@ -1,5 +1,5 @@
 """What was found on this machine, and a self-check: ``python -m ensemble``. With ``parts``: every part there is; with ``gpu-check``:
-all that there is to find out about a GPU.
+all that there is to find out about a GPU; with ``store`` and ``work``: runs in folders.
 
 ``--help`` says this. The exit status is 1 if a check fails, 2 if the argument is not understood.
 """
@@ -34,12 +34,15 @@ from .part import Part
 from .schedules import Schedule
 from .self_check import CHECKS
 from .starts import Start
+from .stores.command import main as store_command
 
-USAGE = """Usage: python -m ensemble [parts | source NAME | gpu-check --out DIR | --help]
+USAGE = """Usage: python -m ensemble [parts | source NAME | store COMMAND DIR | work DIR | gpu-check --out DIR | --help]
 
   without argument  what was found on this machine, and a self-check of a few seconds; exit status 1 if a check fails
   parts             every landscape, optimizer, noise, start, event and schedule, with its formula
   source NAME       the CUDA C++ that a landscape, optimizer, noise or event runs: source Adam
+  store COMMAND DIR status, verify, repair or merge of a folder that simulate(..., store=DIR) made; store alone says more
+  work DIR          runs what is missing of such a folder, with any number of other processes
   gpu-check         everything about a GPU, in half an hour or less, and a report to send back; gpu-check --help says more"""
 KINDS: tuple[type[Part], ...] = (Landscape, Optimizer, Noise, Start, Event, Schedule)
 
@@ -153,9 +156,12 @@ def main(arguments: list[str]) -> int:
         return show_source(console, arguments[1:])
     if arguments[:1] == ["gpu-check"]:
         return gpu_check(arguments[1:])
+    if arguments[:1] in (["store"], ["work"]):
+        return store_command(arguments)
     if arguments:
         console.print(
-            f"python -m ensemble was given {' '.join(arguments)!r}; give nothing, 'parts', 'source NAME', 'gpu-check' or '--help'."
+            f"python -m ensemble was given {' '.join(arguments)!r}; give nothing, 'parts', 'source NAME', 'store', 'work', 'gpu-check' "
+            f"or '--help'."
         )
         return 2
     engines = show_found(console)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from .events import Event, Never
 from .landscapes.base import Landscape
@@ -18,6 +19,9 @@ from .run.experiment import Experiment
 from .run.given import MOST_STEPS, checked_setting, horizon
 from .run.plan import Plan, plan_runs
 from .starts import Start
+from .stores.clients import checked_client
+from .stores.stored import checked_part, checked_store, stored
+from .stores.working import seconds
 from .words import told
 
 
@@ -43,6 +47,12 @@ def simulate(
     plan_only: bool = False,
     first_instance: int = 0,
     epochs: int | None = None,
+    store: str | os.PathLike[str] | None = None,
+    checkpoint: float | str = 60.0,
+    shard: tuple[int, int] | None = None,
+    limit: float | str | None = None,
+    client: Any = None,
+    devices: str | None = None,
 ) -> Result | Any:
     """Runs an ensemble: every instance is one optimizer on one landscape from its own start with its own noise.
 
@@ -71,15 +81,29 @@ def simulate(
         first_instance: id of the first instance: shards of one ensemble run on several machines.
         epochs: in place of ``steps``, with :class:`~ensemble.Minibatch` as the noise: as many steps as these passes through the
             samples take.
+        store: a folder in which the run outlives whatever ends it. The same call again does only what is missing there, and returns
+            the same result, bit for bit. ``instances`` and ``steps`` are totals: more of them add to what is there; another setting is
+            refused. :func:`ensemble.open` reads it at any moment; ``python -m ensemble work FOLDER`` joins in.
+        checkpoint: of a stored run: seconds between two checkpoints, at least; or a text such as ``"5min"``.
+        shard: ``(i, n)``: of a stored run only part i of n, for job arrays; the result is that of the part.
+        limit: of a stored run: ends it after so many seconds, or ``"3h"``, as SIGTERM and SIGUSR1 do: with a checkpoint, exit status
+            75 and the command that goes on.
+        client: of a stored run: a ``distributed.Client``, whose workers run the shards.
+        devices: of a stored run: ``"all"`` takes every GPU of this machine.
 
     Returns:
         A :class:`Result`, or a :class:`~ensemble.run.plan.Plan` where ``plan_only``. A run that Ctrl-C ended is a valid result to
-        the step reached, its ``interrupted`` attribute 1.
+        the step reached, its ``interrupted`` attribute 1; of a stored run it is what is finished.
 
     Raises:
         ValueError, TypeError: an argument cannot be used; the message says what was given and what to give.
         RuntimeError: an absent backend was asked for.
         MemoryError: the ensemble cannot fit, even in batches.
+        OSError: ``store`` cannot be written, or is a folder of other things.
+        OtherExperimentError (a ValueError): ``store`` holds another experiment; the difference is named field by field.
+        StoreInUseError (a RuntimeError): another process works on ``store``; its number and machine are named.
+        ShardsFailedError (a RuntimeError): some shards failed three times on workers; the others are there.
+        Stopped (a SystemExit with status 75): a stored run was told to end.
     """
     setting = checked_setting(
         landscape,
@@ -97,7 +121,15 @@ def simulate(
         paired,
         first_instance,
     )
-    return _run({"": setting}, backend, keep_x, threads, progress, plan_only)
+    return _run(
+        {"": setting},
+        backend,
+        keep_x,
+        threads,
+        progress,
+        plan_only,
+        _Stored(store, checkpoint, shard, limit, client, devices),
+    )
 
 
 def compare(
@@ -122,6 +154,12 @@ def compare(
     plan_only: bool = False,
     first_instance: int = 0,
     epochs: int | None = None,
+    store: str | os.PathLike[str] | None = None,
+    checkpoint: float | str = 60.0,
+    shard: tuple[int, int] | None = None,
+    limit: float | str | None = None,
+    client: Any = None,
+    devices: str | None = None,
 ) -> Result | Any:
     """Runs several optimizers on the same landscape, starts, noise and seed: ``compare({"Adam": Adam(...), ...}, ...)``.
 
@@ -175,24 +213,62 @@ def compare(
         )
         for name, o in optimizers.items()
     }
-    return _run(settings, backend, keep_x, threads, progress, plan_only)
+    return _run(
+        settings,
+        backend,
+        keep_x,
+        threads,
+        progress,
+        plan_only,
+        _Stored(store, checkpoint, shard, limit, client, devices),
+    )
 
 
 # ---- running
 
 
+class _Stored(NamedTuple):
+    """What was given for a stored run, unchecked."""
+
+    store: object
+    checkpoint: object
+    shard: object
+    limit: object
+    client: object
+    devices: object
+
+
 def _run(
-    settings: dict[str, Experiment], backend: str, keep_x: object, threads: object, progress: object, plan_only: object
+    settings: dict[str, Experiment],
+    backend: str,
+    keep_x: object,
+    threads: object,
+    progress: object,
+    plan_only: object,
+    given: _Stored,
 ) -> Result | Any:
     keep = flag("keep_x", keep_x)
     count = None if threads is None else whole("threads", threads, 1, 4096)
     show = None if progress is None else flag("progress", progress)
+    every, part = seconds("checkpoint", given.checkpoint), checked_part(given.shard)
+    limit = None if given.limit is None else seconds("limit", given.limit)
+    store = None if given.store is None else checked_store(given.store)
+    client = checked_client(given.client)
+    devices = None if given.devices is None else one_of("devices", given.devices, ("all",))
+    for name in ("shard", "limit", "client", "devices"):
+        if store is None and getattr(given, name) is not None:
+            raise ValueError(
+                f"{name}={told(getattr(given, name))}: this is of a stored run; give store= a folder, too."
+            )
     engine, reason = engine_for(one_of("backend", backend, ("auto", "cuda", "cpu", "numpy")), count, settings.values())
+    options = {"backend": engine.name, "backend_reason": reason, "keep_x": keep, "threads": count}
+    only = flag("plan_only", plan_only)
+    if store is not None and not only:
+        return stored(store, settings, engine, options, show, every, limit, part, client, devices)
     plans = plan_runs(settings, engine, keep)
-    if flag("plan_only", plan_only):
+    if only:
         plans = {name: estimated(plan, settings[name], engine) for name, plan in plans.items()}
         return plans.get("", plans)
-    options = {"backend": engine.name, "backend_reason": reason, "keep_x": keep, "threads": count}
     return carry_out(settings, settings, engine, plans, options, show, {})
 
 

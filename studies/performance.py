@@ -42,6 +42,7 @@ PARTS = (
     "escapes",
     "records",
     "saving",
+    "stores",
     "derivatives",
     "cold",
     "memory",
@@ -162,6 +163,11 @@ def main(
     if "saving" in parts:
         data["saving"] = [costs.saving(usable[0], quick, say)]
         text.append(report.plain_table("Saving, times writing and flushing the same bytes", data["saving"]))
+    if "stores" in parts:
+        data["stores"] = costs.stores(usable[0], quick, say)
+        text.append(
+            report.plain_table("In a store, with checkpoints and checksums, times the run alone", data["stores"])
+        )
     if "derivatives" in parts:
         rows = [
             row

@@ -92,6 +92,14 @@ TABLE = [
     *(r for bad in (1, "yes") for r in of_both("progress", bad, f"progress={bad!r}", "True or False")),
     *(r for bad in (1, None) for r in of_both("plan_only", bad, f"plan_only={bad!r}", "True or False")),
     *(r for bad in (-1, 2**32, 0.0) for r in of_both("first_instance", bad, f"first_instance={bad!r}", "whole number from 0")),
+    *(r for bad in (3, "", "a\0b") for r in of_both("store", bad, "store=", "the path of a folder, new or a store's")),
+    *(r for bad in (0, -1, "soon", None, True) for r in of_both("checkpoint", bad, "checkpoint=", "give seconds above 0")),
+    *(r for bad in ("3 years", 0) for r in of_both("limit", bad, "limit=", "give seconds above 0, or a text such as '90s'")),
+    *(r for bad in ((3, 3), 2, (0, 1, 2), (-1, 2), "0/2") for r in of_both("shard", bad, "shard=", r"give \(i, n\), part i of n")),
+    *(r for bad in (3, "tcp://host") for r in of_both("client", bad, "client=", "give a distributed.Client or a cluster")),
+    *(r for bad in (2, [0, 1], "both") for r in of_both("devices", bad, "devices=", "give one of 'all'")),
+    *of_both("devices", "all", r"devices='all': this is of a stored run", "give store= a folder"),
+    *of_both("shard", (0, 2), r"shard=\(0, 2\): this is of a stored run", "give store= a folder"),
     *of_both("instances", 4_000_000_000, "4000000000 instances", "GiB", "Take fewer instances"),
     row("simulate.landscape", simulate(landscape=en.DoubleWell(stiffness=1e300)), "stiffness.*1e[+]300", "dtype='float64'"),
     row("simulate.event", simulate(event=en.LeftBall(1e-45)), "radius", "float32", "another number, or dtype="),
@@ -186,6 +194,13 @@ TABLE = [
     *(row("load.parts", partial(en.load, "x.nc", bad), "parts=", r"give classes of parts, such as \[valley\]")
       for bad in (3, "valley", [3], [en.Adam(0.1)], None)),
     row("load.path", lambda: en.load("/nowhere/at/all.nc"), "'/nowhere/at/all.nc'", "no such file"),
+    *(row("open.store", partial(en.open, bad), "store", "'runs/escape'") for bad in (3, None, b"x")),
+    row("open.store", lambda: en.open("/nowhere/at/all"), "'/nowhere/at/all' is no store", "give the folder of one"),
+    row("open.parts", partial(en.open, "/nowhere", [3]), "parts=", r"give classes of parts, such as \[valley\]"),
+    row("merge.sources", lambda: en.merge("runs/a", "c"), "'runs/a'", "give a list of folders, files or results"),
+    row("merge.sources", lambda: en.merge([], "c"), r"sources=\[\]", "give at least one"),
+    row("merge.sources", lambda: en.merge([3], "c"), r"sources\[0\]", "'runs/a'"),
+    row("merge.store", lambda: en.merge([RESULT], 3), "store=3", "the path of a folder"),
     row("load.path", lambda: en.load("/"), "'/'", "not a file; give one that Result.save wrote"),
     *(row("Result.save.path", partial(RESULT.save, bad), re.escape(repr(bad)), "the path of a file") for bad in (None, "", 3)),
     row("Result.save.path", lambda: RESULT.save("/nowhere/run.nc"), "'/nowhere/run.nc'", "does not exist; make it first"),
@@ -239,6 +254,8 @@ def public_arguments():
             en.zipped,
             en.log_spaced,
             en.lin_spaced,
+            en.open,
+            en.merge,
         )
     }
     functions |= {"check": en.check, "load": en.load, "replay": en.replay, "Record": en.Record}
@@ -261,12 +278,11 @@ def test_what_is_public_is_known_to_the_table():
     """A new public name is either a part, found by itself, or needs rows here."""
     known = {a.split(".")[0] for a in public_arguments()} | {kind.__name__ for kind in all_kinds()} | {"Minibatch"}
     bases = {"FiniteSum", "Landscape", "Optimizer", "Noise", "Start", "Event", "Schedule", "StationaryPoint"}
-    errors = {"UnfinishedError", "UnreadableFileError"}
+    errors = {"UnfinishedError", "UnreadableFileError", "OtherExperimentError"}
+    errors |= {"ShardsFailedError", "StoreInUseError", "Stopped"}
     algebra = set(en.algebra.__all__)  # functions of arrays, called where a part computes
-    assert (
-        set(en.__all__) - known - bases - errors - algebra - {"Result", "Stream", "data", "plots", "statistics"}
-        == set()
-    )
+    others = {"Result", "Store", "Stream", "cluster", "data", "plots", "statistics"}
+    assert set(en.__all__) - known - bases - errors - algebra - others == set()
 
 
 # ---- parts: every field of every kind, by what the field declares

@@ -19,8 +19,9 @@ STOREYS = (
     ("checks",),
     ("run",),
     ("results",),
+    ("stores",),
     ("simulate",),
-    ("statistics", "plots"),
+    ("statistics", "plots", "cluster"),
     ("__init__", "__main__", "gpu_check", "self_check"),
 )
 """Files and folders of the package: each imports those of its own storey and of those above it in this list, and no others."""

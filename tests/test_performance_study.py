@@ -130,8 +130,9 @@ def test_what_recording_and_saving_cost_are_ratios_inside_a_round(monkeypatch):
     assert [row["recorded"] for row in rows] == list(costs.RECORDED)
     saved = costs.saving("numpy", True, said.append, instances=20)
     assert saved["bytes"] > 20 * 64 * 4 * 3
-    assert all(np.isfinite(row["times"]) for row in [*rows, saved])
-    assert len(said) == 5
+    stored = costs.stores("numpy", True, said.append, [(0.01, 0.001)], instances=2)
+    assert all(np.isfinite(row["times"]) for row in [*rows, saved, *stored])
+    assert len(said) == 6
     shown = report.plain_table("a title", rows)
     assert "| numpy | 2 | 4 | 12 | value |" in shown
 

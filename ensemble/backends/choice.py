@@ -34,6 +34,15 @@ def _engine(name: str, threads: int | None) -> Engine:
     return _made(name, threads, current_device())
 
 
+def every_engine(engine: Engine) -> list[Engine]:
+    """An engine of the same kind for every device of this machine; where it is the processor, that one."""
+    if engine.name != "cuda":
+        return [engine]
+    from .cuda import each_device
+
+    return [_made("cuda", None, number) for number in each_device()]
+
+
 def check_python_goes_on() -> None:
     """Raises RuntimeError where Python takes itself down: then nothing can be imported or started."""
     if sys.is_finalizing():

@@ -6,7 +6,7 @@ import contextlib
 import ctypes
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,15 @@ def current_device() -> int:
 
         _device_seen = int(cupy.cuda.Device().id)
     return _device_seen
+
+
+def each_device() -> Iterator[int]:
+    """The numbers of all devices, each the thread's current one while it is looked at."""
+    import cupy
+
+    for number in range(cupy.cuda.runtime.getDeviceCount()):
+        with cupy.cuda.Device(number):
+            yield number
 
 
 class CudaMissingError(RuntimeError):

@@ -47,7 +47,7 @@ def status_of(outcome: Outcome) -> NDArray[np.int8]:
     return status
 
 
-class _Stack:
+class Stack:
     """Puts the runs' arrays (configurations, ...) together under the right leading dimensions."""
 
     def __init__(self, settings: dict[str, Experiment]) -> None:
@@ -103,7 +103,7 @@ class _Stack:
 def assemble(settings: dict[str, Experiment], outcomes: dict[str, Outcome], keep_x: bool) -> xr.Dataset:
     """The dataset of one run, or of several that are compared: of those of which there are outcomes."""
     settings = {name: settings[name] for name in outcomes}
-    stack = _Stack(settings)
+    stack = Stack(settings)
     found = list(outcomes.values())
     first_setting, instances = next(iter(settings.values())), found[0].instances
     dims = (*stack.dims, "instance")
@@ -164,7 +164,7 @@ def assemble(settings: dict[str, Experiment], outcomes: dict[str, Outcome], keep
 
 
 def _add_records(
-    stack: _Stack, found: list[Outcome], setting: Experiment, coords: dict[str, Any], variables: dict[str, Any]
+    stack: Stack, found: list[Outcome], setting: Experiment, coords: dict[str, Any], variables: dict[str, Any]
 ) -> None:
     record = setting.record
     assert record is not None
@@ -193,7 +193,7 @@ def _add_records(
         coords["quantile"] = ("quantile", np.asarray(record.quantiles, dtype=np.float64))
 
 
-def _add_samples_seen(stack: _Stack, steps: NDArray[Any], coords: dict[str, Any]) -> None:
+def _add_samples_seen(stack: Stack, steps: NDArray[Any], coords: dict[str, Any]) -> None:
     """How many samples each recorded step comes after, where the noise draws batches: over the configurations where they differ."""
     seen = []
     for setting in stack.settings.values():
@@ -236,7 +236,7 @@ def disassemble(dataset: xr.Dataset, settings: dict[str, Experiment]) -> dict[st
     if "optimizer" in dataset.coords:  # those that had begun
         begun = set(dataset["optimizer"].to_numpy().tolist())
         settings = {name: setting for name, setting in settings.items() if name in begun}
-    stack = _Stack(settings)
+    stack = Stack(settings)
     instances = dataset.sizes["instance"]
 
     def parts(name: str) -> list[NDArray[Any]]:

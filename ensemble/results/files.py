@@ -1,9 +1,15 @@
-"""Files on the disk: whole or not at all, with the digest of their bytes at the end, which netCDF readers do not look at."""
+"""Files on the disk: whole or not at all, with digests at the end, which netCDF readers do not look at.
+
+The last line is the digest of all bytes before it, the line before that the checksums of what is in the file: of every variable and of
+the attributes by which a run is made again, each with the place of its bytes. So damage has a name, and nobody needs to trust the
+structure of a damaged file to find it.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import secrets
@@ -11,6 +17,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,6 +30,9 @@ from ..words import told
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _SEAL = b"descent-ensemble sha256 "
 _SEAL_SIZE = len(_SEAL) + 64 + 1
+_TABLE = b"descent-ensemble checksums "
+_TABLE_END = 1 + 64 + 1 + 16 + 1
+"""After the table: its digest, how long it is, and a line's end."""
 _BLOCK = 1 << 22
 
 
@@ -52,12 +62,47 @@ def reason(error: BaseException, most: int = 120) -> str:
 # ---- writing
 
 
-def write_whole(path: Path, size: int, blocks: Callable[[], Iterable[Any]]) -> None:
-    """Puts a file of ``size`` bytes in its place, sealed, or leaves what is there.
+@dataclass(frozen=True)
+class Named:
+    """What has a name in a file: a stretch of its bytes."""
 
-    ``blocks()`` are the bytes, in order; asked twice, and gone through side by side: their digest takes about as long as writing
-    them, and neither waits for the other. The file is written under a temporary name, flushed to the disk and renamed. A link is
-    followed; a file that is replaced keeps its permissions. Temporary files of writers that were killed are swept.
+    name: str
+    offset: int
+    size: int
+    blocks: Callable[[], Iterable[Any]]
+
+
+def write_whole(
+    path: Path, size: int, blocks: Callable[[], Iterable[Any]], named: Iterable[Named] = (), keep: str = ""
+) -> None:
+    """Puts a file of ``size`` bytes in its place, with its checksums and sealed, or leaves what is there.
+
+    ``blocks()`` are the bytes, in order; gone through side by side by what writes them and by what takes their digest, which takes
+    about as long, and neither waits for the other; so are those of what is ``named``. ``keep``: what an error says of what was not
+    written.
+
+    Raises:
+        OSError: the place cannot be written.
+    """
+
+    def write(file: BinaryIO) -> None:
+        total = hashlib.sha256()
+        with _beside(
+            lambda given_up: _update(total, blocks(), given_up), lambda given_up: _table(named, given_up)
+        ) as done:
+            for block in blocks():
+                write_all(file, block)
+            table = done()[1]
+        total.update(table)
+        write_all(file, table + _SEAL + total.hexdigest().encode() + b"\n")
+
+    put_whole(path, write, size + _SEAL_SIZE, keep or "the result is still in memory")
+
+
+def put_whole(path: Path, write: Callable[[BinaryIO], None], size: int, keep: str) -> None:
+    """Puts a file of about ``size`` bytes in its place, or leaves what is there. It is written under a temporary name, flushed to the
+    disk and renamed. A link is followed; a file that is replaced keeps its permissions. Temporary files of writers that were killed are
+    swept.
 
     Raises:
         OSError: the place cannot be written.
@@ -69,11 +114,7 @@ def write_whole(path: Path, size: int, blocks: Callable[[], Iterable[Any]]) -> N
         file, part = _claimed(path, before)
         try:
             with file:
-                with _digest_of(blocks()) as digest:
-                    for block in blocks():
-                        _write(file, block)
-                    seal = digest().encode()
-                _write(file, _SEAL + seal + b"\n")
+                write(file)
                 if before is not None:
                     _like(file, part, before)
                 os.fsync(file.fileno())
@@ -89,30 +130,41 @@ def write_whole(path: Path, size: int, blocks: Callable[[], Iterable[Any]]) -> N
         if error.errno is None:  # ours
             raise
         failed = OSError(
-            f"save({shown(asked)}): {size + _SEAL_SIZE:,} bytes cannot be written there ({reason(error)}); give another place, "
-            f"the result is still in memory."
+            f"save({shown(asked)}): {size:,} bytes cannot be written there ({reason(error)}); give another place, {keep}."
         )
         failed.errno = error.errno
         raise failed from error
     _flush_folder(path.parent)
 
 
-@contextlib.contextmanager
-def _digest_of(blocks: Iterable[Any]) -> Iterator[Callable[[], str]]:
-    """What waits for their digest, which another thread begins to take; where this is left early, it is given up."""
-    given_up = threading.Event()
+def _update(total: Any, blocks: Iterable[Any], given_up: threading.Event) -> None:
+    for block in blocks:
+        if given_up.is_set():
+            break
+        total.update(block)
 
-    def taken() -> str:
+
+def _table(named: Iterable[Named], given_up: threading.Event) -> bytes:
+    """The line of checksums; empty where nothing has a name."""
+    found = []
+    for one in named:
         total = hashlib.sha256()
-        for block in blocks:
-            if given_up.is_set():
-                break
-            total.update(block)
-        return total.hexdigest()
+        _update(total, one.blocks(), given_up)
+        found.append([one.name, one.offset, one.size, total.hexdigest()])
+    if not found:
+        return b""
+    text = json.dumps(found).encode()
+    return _TABLE + text + b" " + hashlib.sha256(text).hexdigest().encode() + b" %016d\n" % len(text)
 
-    with ThreadPoolExecutor(1) as beside:
+
+@contextlib.contextmanager
+def _beside(*works: Callable[[threading.Event], Any]) -> Iterator[Callable[[], list[Any]]]:
+    """What waits for works that other threads do meanwhile; where this is left early, they are given up."""
+    given_up = threading.Event()
+    with ThreadPoolExecutor(len(works)) as beside:
+        futures = [beside.submit(work, given_up) for work in works]
         try:
-            yield beside.submit(taken).result
+            yield lambda: [future.result() for future in futures]
         finally:
             given_up.set()
 
@@ -134,7 +186,7 @@ def _replaced(asked: Path, path: Path) -> os.stat_result | None:
     return before
 
 
-def _write(file: BinaryIO, block: Any) -> None:
+def write_all(file: BinaryIO, block: Any) -> None:
     rest = memoryview(block)
     while len(rest):
         rest = rest[file.write(rest) :]
@@ -259,12 +311,51 @@ def _check_seal(path: Path, file: BinaryIO, size: int) -> None:
             f"load({shown(path)}): the seal at its end is missing: it was cut short, or another program wrote it. "
             f"{remedy} Other netCDF files open with xarray.open_dataset."
         )
-    total, left = hashlib.sha256(), size - _SEAL_SIZE
-    file.seek(0)
-    while left > 0 and (block := file.read(min(left, _BLOCK))):
-        total.update(block)
-        left -= len(block)
-    if found[len(_SEAL) : -1] != total.hexdigest().encode():
+    if found[len(_SEAL) : -1] != _digest(file, 0, size - _SEAL_SIZE).encode():
         raise UnreadableFileError(
-            f"load({shown(path)}): the file is damaged: its bytes do not match their digest. {remedy}"
+            f"load({shown(path)}): the file is damaged: {_damaged(file, size)} not match their checksum. {remedy}"
         )
+
+
+def _digest(file: BinaryIO, offset: int, size: int) -> str:
+    total = hashlib.sha256()
+    file.seek(offset)
+    while size > 0 and (block := file.read(min(size, _BLOCK))):
+        total.update(block)
+        size -= len(block)
+    return total.hexdigest()
+
+
+def seal_of(path: Path) -> str:
+    """The digest that the end of a sealed file says; its bytes are not looked at.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _SEAL_SIZE))
+        return file.read()[len(_SEAL) : -1].decode(errors="replace")
+
+
+def checksums(file: BinaryIO, size: int) -> list[tuple[str, int, int, str]] | None:
+    """(name, offset, size, SHA-256) of what has a name in a sealed file; None: it keeps none, or they are damaged."""
+    end = size - _SEAL_SIZE
+    with contextlib.suppress(ValueError, OSError):
+        file.seek(end - _TABLE_END)
+        digest, length = file.read(_TABLE_END).split()
+        file.seek(end - _TABLE_END - int(length) - len(_TABLE))
+        begin, text = file.read(len(_TABLE)), file.read(int(length))
+        if begin == _TABLE and hashlib.sha256(text).hexdigest().encode() == digest:
+            return [(name, offset, count, said) for name, offset, count, said in json.loads(text)]
+    return None
+
+
+def _damaged(file: BinaryIO, size: int) -> str:
+    """What in a damaged file is not what was written, in words that "do not" follows."""
+    known = checksums(file, size)
+    if known is None:
+        return "its bytes do"
+    wrong = [name for name, offset, count, digest in known if _digest(file, offset, count) != digest]
+    if not wrong:
+        return "the bytes of its structure, or of its seal, do"
+    return f"the bytes of {', '.join(map(repr, wrong[:3]))}{f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''} do"

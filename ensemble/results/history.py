@@ -19,8 +19,8 @@ from ..run.outcome import Outcome
 from ..version import __version__
 from .provenance import described
 
-NOT_IN_NUMBERS = {"plots", "statistics", "results"}
-"""Folders of the package that decide no number of a run."""
+NOT_IN_NUMBERS = {"plots", "statistics", "results", "stores", "cluster.py"}
+"""Folders and files of the package that decide no number of a run."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,11 @@ def pieces(text: str) -> tuple[Piece, ...]:
     Raises:
         ValueError: it is another text.
     """
-    found = json.loads(text)
+    return pieces_of(json.loads(text))
+
+
+def pieces_of(found: Any) -> tuple[Piece, ...]:
+    """The same of what JSON has read."""
     kinds = {f.name: {"int": int, "float": float, "str": str}[str(f.type)] for f in dataclasses.fields(Piece)}
     if not isinstance(found, list) or not found:
         raise ValueError("its history is empty")
@@ -179,9 +183,9 @@ def unchanged(what: str, result: Ran, force: object, landscape_alone: bool = Fal
         result.undefined.refuse(what)
     allowed, now = flag(f"{what}(force)", force), decided(result.settings, result.options)
     if landscape_alone:
-        found = list(_differences(_landscapes(result.ran), _landscapes(now), ""))
+        found = list(differences(_landscapes(result.ran), _landscapes(now), ""))
     else:
-        found = list(_differences(result.ran, now, "")) or _other_code(result.history[-1])
+        found = list(differences(result.ran, now, "")) or _other_code(result.history[-1])
     said = "; ".join(found[:2]) + (f"; and {len(found) - 2} more" if len(found) > 2 else "")
     if found and not allowed:
         raise ValueError(f"{what}: since the run {said}. Undo that, or give force=True to go on all the same.")
@@ -221,13 +225,17 @@ def _other_code(last: Piece) -> list[str]:
     return [f"descent-ensemble has changed from {then} to {__version__} (code {code()[:8]})"]
 
 
-def _differences(then: Any, now: Any, path: str) -> Iterator[str]:
+def differences(then: Any, now: Any, path: str) -> Iterator[str]:
+    """What differs between two of what :func:`decided` returns, field by field, in words."""
     if isinstance(then, dict) and isinstance(now, dict):
         if path.endswith(".class"):
             yield from _classes(then, now, path)
             return
+        if then.get("part") != now.get("part") or ("grid" in then and "grid" in now and then != now):
+            yield f"{path.removeprefix('settings.')} has changed from {_short(then)} to {_short(now)}"
+            return
         for name in sorted(then.keys() | now.keys()):
-            yield from _differences(then.get(name), now.get(name), f"{path}.{name}" if path else name)
+            yield from differences(then.get(name), now.get(name), f"{path}.{name}" if path else name)
     elif then != now:
         yield f"{path.removeprefix('settings.')} has changed from {_short(then)} to {_short(now)}"
 
@@ -246,5 +254,8 @@ def _classes(then: Mapping[str, str], now: Mapping[str, str], path: str) -> Iter
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value) if not isinstance(value, dict) else str(value.get("part", "..."))
+    if isinstance(value, dict):
+        text = f"grid({', '.join(map(_short, value['grid']))})" if "grid" in value else str(value.get("part", "..."))
+    else:
+        text = json.dumps(value)
     return text if len(text) <= 40 else f"{text[:37]}..."

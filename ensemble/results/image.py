@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import h5netcdf
@@ -18,12 +19,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from .files import reason
+from .files import Named, reason
 from .reading import looked_at
 
 BLOCK = 1 << 22
 """Bytes handed on at once."""
 _PAGE = 1 << 12
+REBUILDING = ("format", "settings", "options", "outcomes", "history", "definitions")
+"""Attributes by which a run is made again: they have checksums of their own."""
 
 
 class _Sparse:
@@ -79,6 +82,20 @@ class _Sparse:
             yield page, slice(begin, begin + take), slice(done, done + take)
             done += take
 
+    def find(self, wanted: bytes) -> int:
+        """Where some bytes lie that were written; -1: nowhere."""
+        pages = sorted(self.pages)
+        first = 0
+        while first < len(pages):
+            last = first
+            while last + 1 < len(pages) and pages[last + 1] == pages[last] + 1:
+                last += 1
+            found = b"".join(self.pages[page] for page in pages[first : last + 1]).find(wanted)
+            if found >= 0:
+                return pages[first] * _PAGE + found
+            first = last + 1
+        return -1
+
     def truncate(self, size: int | None = None) -> int:
         self.size = self.place if size is None else size
         return self.size
@@ -93,6 +110,8 @@ class Image:
 
     structures: _Sparse
     arrays: list[tuple[int, NDArray[Any]]]
+    places: list[tuple[str, int, int]] = field(default_factory=list)
+    """(name, offset, size) of every variable and attribute that has bytes of its own."""
 
     @property
     def size(self) -> int:
@@ -108,6 +127,15 @@ class Image:
                 yield found
             yield from _bytes(array)
             place = offset + array.nbytes
+
+    def named(self) -> list[Named]:
+        """What has a name, each with its bytes."""
+        arrays = dict(self.arrays)
+
+        def blocks(offset: int, size: int) -> Iterator[Any]:
+            return _bytes(arrays[offset]) if offset in arrays else iter([self.structures.at(offset, size)])
+
+        return [Named(name, offset, size, partial(blocks, offset, size)) for name, offset, size in self.places]
 
 
 def _bytes(array: NDArray[Any]) -> Iterator[Any]:
@@ -155,15 +183,22 @@ def _laid_out(dataset: xr.Dataset) -> Image:
                 made = file.create_variable(name, variable.dims, h5py.string_dtype(), data=values.astype(object))
             elif not values.ndim:
                 made = file.create_variable(name, (), values.dtype, data=values, fillvalue=fill)
+                if (offset := made._h5ds.id.get_offset()) is not None:
+                    found.places.append((name, offset, values.nbytes))
             else:
                 made = file.create_variable(name, variable.dims, values.dtype, fillvalue=fill, dcpl=in_place)
                 offset = made._h5ds.id.get_offset()
                 if values.size:
                     found.arrays.append((offset, values))
+                    found.places.append((name, offset, values.nbytes))
             for key, value in attrs.items():
                 made.attrs[key] = value
         for key, value in attributes.items():
             file.attrs[key] = value
+    for key in REBUILDING:
+        text = str(attributes.get(key, "")).encode()
+        if text and (offset := found.structures.find(text)) >= 0:
+            found.places.append((f"attribute {key}", offset, len(text)))
     found.structures.seek(0)
     looked_at(found.structures, found.size)  # what was added to it may have a form in netCDF that load refuses
     return found

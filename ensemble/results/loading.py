@@ -13,14 +13,20 @@ import xarray as xr
 from ..classes import MOST_TEXT, full_name, short_name, source_text
 from ..part import Part
 from ..version import __version__
+from ..warned import warn_with
 from ..words import told
 from . import rebuild
-from .files import UnreadableFileError, checked_path, opened, reason, shown
+from .files import UnreadableFileError, checked_path, checksums, opened, reason, shown
 from .history import Undefined, pieces
 from .provenance import FORMAT
 from .reading import read
 from .restored import STATE, format_number, restored
 from .result import Result
+
+OLD = (
+    "it is of a version that keeps no checksum of each variable: damage would be found and have no name. Save it again "
+    "to have them."
+)
 
 
 def load(path: str | os.PathLike[str], parts: Sequence[type[Part]] = ()) -> Result:
@@ -42,12 +48,13 @@ def load(path: str | os.PathLike[str], parts: Sequence[type[Part]] = ()) -> Resu
         OSError: it cannot be opened.
     """
     source = checked_path("load", path)
-    given = _classes(parts)
+    given = checked_classes("load", parts)
     with opened(source) as file:
         dataset = read(source, file)
+        summed = checksums(file, os.fstat(file.fileno()).st_size) is not None
     number = _format(dataset, source)
     try:
-        return _result(dataset, number, given, source)
+        result = _result(dataset, number, given, source)
     except OtherDefinitionError:
         raise
     except (
@@ -56,6 +63,9 @@ def load(path: str | os.PathLike[str], parts: Sequence[type[Part]] = ()) -> Resu
         raise UnreadableFileError(
             f"load({shown(source)}): {reason(error, 150)}. Give a file that Result.save wrote and nothing changed."
         ) from error
+    if not summed:
+        warn_with(result, f"load({shown(source)}): its bytes match their seal, and {OLD}", stacklevel=2)
+    return result
 
 
 def _format(dataset: xr.Dataset, source: Path) -> int:
@@ -74,10 +84,10 @@ def _format(dataset: xr.Dataset, source: Path) -> int:
     return number
 
 
-def _classes(parts: Any) -> tuple[type[Part], ...]:
+def checked_classes(function: str, parts: Any) -> tuple[type[Part], ...]:
     if isinstance(parts, (list, tuple)) and all(isinstance(kind, type) and issubclass(kind, Part) for kind in parts):
         return tuple(parts)
-    raise ValueError(f"load(parts={told(parts)}): give classes of parts, such as [valley].")
+    raise ValueError(f"{function}(parts={told(parts)}): give classes of parts, such as [valley].")
 
 
 class OtherDefinitionError(ValueError):

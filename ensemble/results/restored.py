@@ -58,7 +58,7 @@ def restored(
             ),
         )
     else:
-        _add_facts(outcomes, json.loads(attrs["outcomes"]))
+        add_facts(outcomes, json.loads(attrs["outcomes"]))
         then, history = decided_of(json.loads(attrs["settings"]), options), pieces(attrs["history"])
         if digest(then) != history[-1].settings:
             raise UnreadableFileError("its settings are not those that its history names")
@@ -87,7 +87,7 @@ def check_restorable(dataset: xr.Dataset, settings: dict[str, Experiment]) -> No
         ) from error
 
 
-def _add_facts(outcomes: Mapping[str, Outcome], found: Any) -> None:
+def add_facts(outcomes: Mapping[str, Outcome], found: Any) -> None:
     """What outcomes hold beside arrays."""
     if not isinstance(found, dict) or list(found) != list(outcomes):
         raise UnreadableFileError("its outcomes are not those of its arrays")

@@ -98,7 +98,7 @@ class Result:
                         dataset[f"_{name}_{k}"] = (dims, array)
         check_restorable(dataset, self.settings)
         made = image(dataset)
-        write_whole(target, made.size, made.blocks)
+        write_whole(target, made.size, made.blocks, made.named())
         return target
 
     def resume(self, steps: int | None = None, *, progress: bool | None = None, force: bool = False) -> Result:
@@ -155,15 +155,16 @@ def make_result(
     ended_by: str,
     before: tuple[Piece, ...] = (),
     forced: str = "",
+    history: tuple[Piece, ...] = (),
 ) -> Result:
     """Assembles the dataset and its provenance.
 
     ``ended_by``: the signal or the error that ended the run early, if one did. ``before``: what ran that this goes on from;
-    ``forced``: what had changed since.
+    ``forced``: what had changed since; or ``history``: all that ran.
     """
     dataset = assemble(settings, outcomes, keep_x=options["keep_x"])
     ran = decided(settings, options)
-    history = (*before, piece(outcomes, options, ran, before, forced))
+    history = history or (*before, piece(outcomes, options, ran, before, forced))
     dataset.attrs |= provenance(settings, outcomes, options, ended_by) | {"history": as_text(history)}
     if not options["keep_x"]:
         empty = {"x": np.empty(0), "reported": None, "vectors": np.empty(0), "integers": np.empty(0)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -152,11 +153,16 @@ class Batch:
         return active
 
     def run(
-        self, reporter: Reporter, interrupt: Interrupt, segment_steps: int | None, until: int | None = None
+        self,
+        reporter: Reporter,
+        interrupt: Interrupt,
+        segment_steps: int | None,
+        until: int | None = None,
+        between: Callable[[], None] | None = None,
     ) -> None:
-        """Takes all to the horizon, to step ``until``, or to where an interrupt ends it."""
+        """Takes all to the horizon, to step ``until``, or to where an interrupt ends it; ``between`` is called after every segment."""
         try:
-            self._run(reporter, interrupt, segment_steps, self.setting.steps if until is None else until)
+            self._run(reporter, interrupt, segment_steps, self.setting.steps if until is None else until, between)
         except Exception as error:
             frames = (frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__))
             self.torn = (
@@ -164,7 +170,14 @@ class Batch:
             )  # which are made before a segment
             raise
 
-    def _run(self, reporter: Reporter, interrupt: Interrupt, segment_steps: int | None, horizon: int) -> None:
+    def _run(
+        self,
+        reporter: Reporter,
+        interrupt: Interrupt,
+        segment_steps: int | None,
+        horizon: int,
+        between: Callable[[], None] | None,
+    ) -> None:
         state, engine, xp, program = self.state, self.engine, self.engine.xp, self.program
         recording, pace = self.recording, paces(program, engine)
         while self.reached < horizon and not interrupt.asked:
@@ -193,6 +206,8 @@ class Batch:
             reporter.update(last, int(active.size), finished, diverged)
             recording.take(state, self._shown, first, last, ring)
             self.sound = last
+            if between is not None:
+                between()
 
     # ---- end
 

@@ -8,7 +8,7 @@ import threading
 import time
 import traceback
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, Self
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -111,7 +111,7 @@ class Interrupt:
             signal.signal(number, self._before.pop(signal.Signals(number)))
             signal.raise_signal(number)
 
-    def __enter__(self) -> Interrupt:
+    def __enter__(self) -> Self:
         if threading.current_thread() is not threading.main_thread():
             return self
         own = watch()

@@ -51,9 +51,9 @@ def taken(
     ``found``: what earlier runs found.
     """
     before = {
-        name: found[name] for name, setting in settings.items() if name in found and _goes_on(found[name], setting)
+        name: found[name] for name, setting in settings.items() if name in found and goes_on(found[name], setting)
     }
-    _prepare(settings, engine, plans, before)
+    prepare(settings, engine, plans, before)
     runs = {}
     for name, setting in settings.items():
         label = name or type(setting.optimizer).__name__
@@ -77,18 +77,25 @@ def taken(
     count = min(outcome.instances for outcome in outcomes.values())
     outcomes = {name: o if o.instances == count else o.first_only(count) for name, o in outcomes.items()}
     by = interrupt.by if late is None else type(late).__name__
-    words = tuple(filter(None, (_of_starts_inside(outcomes, found), _of_underflow(settings, outcomes))))
+    words = warnings_of(settings, outcomes, found)
     return Ended(outcomes, by, late, any(run.before is not None for run in runs.values()), words)
 
 
-def _goes_on(found: Outcome, setting: Experiment) -> bool:
+def warnings_of(
+    settings: Mapping[str, Experiment], outcomes: Mapping[str, Outcome], found: Mapping[str, Outcome]
+) -> tuple[str, ...]:
+    """What to warn of that was found and is not in what earlier runs ``found``."""
+    return tuple(filter(None, (_of_starts_inside(outcomes, found), _of_underflow(settings, outcomes))))
+
+
+def goes_on(found: Outcome, setting: Experiment) -> bool:
     """Whether a run can go on from ``found``: what was not kept is computed again, the same bits."""
     vectors, integers = setting.optimizer.state_slots()
     kept = found.x.size and (found.vectors.size or not vectors) and (found.integers.size or not integers)
     return bool(kept) and not (found.summarised and found.instances < setting.instances)  # moments are of all, or none
 
 
-def _prepare(
+def prepare(
     settings: Mapping[str, Experiment], engine: Engine, plans: Mapping[str, Plan], earlier: Mapping[str, Outcome]
 ) -> None:
     """Compiles everything that will run, several programs at once: the last batch, too, which may be small."""

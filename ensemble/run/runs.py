@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -46,6 +47,9 @@ class Run:
     leaves is the instances that have reached the horizon or, where the first batch has not, that batch at the step it came to: an
     ensemble is its instances' sum, and fewer of them are an ensemble too. Where an error struck some instances and not others, what
     all had done before is done again.
+
+    ``between``: called after every segment and every batch, and may take :meth:`parts`. ``begun``: what those were; they go on, each
+    from its own step.
     """
 
     def __init__(
@@ -57,12 +61,23 @@ class Run:
         before: Outcome | None = None,
         keep_x: bool = True,
         segment_steps: int | None = None,
+        begun: Sequence[Outcome] = (),
+        between: Callable[[], None] | None = None,
     ) -> None:
         self.setting, self.engine, self.label, self.before, self.keep_x = setting, engine, label, before, keep_x
-        self.segment_steps = segment_steps
+        self.segment_steps, self.between = segment_steps, between
         self.configurations = setting.sweep().parts
         self.planned = self.size = plan.instances_per_batch
         self._gathered = _Gathered(setting)
+        self._at_work: tuple[Batch, Outcome | None] | None = None
+        while begun and begun[0].reached == setting.steps:
+            self._gathered.add(begun[0])
+            begun = begun[1:]
+        self._begun: list[tuple[int, Outcome]] = []
+        self._begun_end = self.done
+        for outcome in begun:
+            self._begun.append((self._begun_end, outcome))
+            self._begun_end += outcome.instances
 
     @property
     def done(self) -> int:
@@ -79,13 +94,14 @@ class Run:
         Raises:
             MemoryError: it suffices for hardly any, with the numbers.
         """
-        first, old = self.done, 0 if self.before is None else self.before.instances
-        edge = old if first < old else self.setting.instances
+        edge = self._earlier(self.done, 0)[1]
         while True:
-            count = min(self.size, edge - first)
-            fewer, why = self._tried(first, count, first < old, show, interrupt)
+            first, count = self.done, min(self.size, edge - self.done)
+            fewer, why = self._tried(first, count, show, interrupt)
             self.engine.release_host()
             if not fewer:
+                if self.between is not None and self._at_work is None and self._gathered.reached == self.setting.steps:
+                    self.between()
                 return
             if why:
                 self.engine.release()  # here nothing holds on to the batch any longer
@@ -93,47 +109,79 @@ class Run:
                     raise self._too_little(count, why)
             self.size = fewer
 
-    def _tried(self, first: int, count: int, goes_on: bool, show: bool | None, interrupt: Interrupt) -> tuple[int, str]:
+    def _earlier(self, first: int, count: int) -> tuple[Outcome | None, int]:
+        """What was found before of some instances, and where what was found of the first of them ends."""
+        for start, outcome in self._begun:
+            if start <= first < start + outcome.instances:
+                return outcome.part(first - start, count), start + outcome.instances
+        if self.before is not None and first < self.before.instances:
+            return self.before.part(first, count), self.before.instances
+        return None, self.setting.instances
+
+    def _tried(self, first: int, count: int, show: bool | None, interrupt: Interrupt) -> tuple[int, str]:
         """Runs a batch and keeps what it found; or says how many instances to try instead, and what there was no memory for."""
         try:
             with self.engine.here():
-                found = self._ran(first, count, goes_on, show, interrupt)
+                found = self._ran(first, count, show, interrupt)
             if found.reached == self.setting.steps or not first:
                 self._gathered.add(found)
+                self._at_work = None
         except MemoryError as error:
+            self._at_work = None
             return -(-count // 2), (str(error).splitlines() or ["no memory"])[0]
         except TooLongError as error:
+            self._at_work = None
             return max(1, min(count // 2, int(error.share * count))), ""
         return 0, ""
 
-    def _ran(self, first: int, count: int, goes_on: bool, show: bool | None, interrupt: Interrupt) -> Outcome:
+    def parts(self) -> list[Outcome]:
+        """What there is, to go on from: of instances that have reached the horizon, and of those under way, with their state."""
+        found = [self._gathered.outcome()] if self.done else []
+        if self._at_work is not None:
+            batch, earlier = self._at_work
+            found.append(self._outcome(batch, earlier, True))
+        left = sum(outcome.instances for outcome in found)
+        for start, outcome in self._begun:
+            if start + outcome.instances > left:
+                found.append(outcome.part(max(left - start, 0), outcome.instances))
+        return found
+
+    def _ran(self, first: int, count: int, show: bool | None, interrupt: Interrupt) -> Outcome:
         setting = self.setting
-        earlier = self.before.part(first, count) if self.before is not None and goes_on else None
+        earlier, _ = self._earlier(first, count)
         program = setting.program(self.configurations, first, count)
         shares = (first / setting.instances, count / setting.instances)
         with Reporter(show, self.label, setting.steps, *shares) as reporter:
             batch = Batch(setting, program, self.configurations, self.engine, earlier)
+            self._at_work = (batch, earlier)
             try:
-                batch.run(reporter, interrupt, self.segment_steps)
+                batch.run(reporter, interrupt, self.segment_steps, between=self.between)
+                if self.between is not None and batch.reached < setting.steps:
+                    self.between()
             except (MemoryError, TooLongError):
                 raise
             except Exception as error:
                 begun = 0 if earlier is None else earlier.reached
-                if not first and batch.sound > begun and not raised_by_handler(error):
+                if self.between is None and not first and batch.sound > begun and not raised_by_handler(error):
                     with contextlib.suppress(Exception):  # the error that there is says what is wrong
                         if batch.torn:  # the same again, and no further
                             sound = batch.sound
                             batch = Batch(setting, program, self.configurations, self.engine, earlier)
                             batch.run(reporter, interrupt, self.segment_steps, sound)
                         if batch.reached > begun:
-                            self._gathered.add(self._outcome(batch, earlier))
+                            self._gathered.add(self._outcome(batch, earlier, self.keep_x))
                 raise
-        return self._outcome(batch, earlier)
+        return self._outcome(batch, earlier, self.keep_x)
 
-    def _outcome(self, batch: Batch, earlier: Outcome | None) -> Outcome:
-        found = batch.outcome(self.keep_x)
+    def _outcome(self, batch: Batch, earlier: Outcome | None, keep_x: bool) -> Outcome:
+        found = batch.outcome(keep_x)
         if earlier is not None and not earlier.summarised:
             found = _with_earlier_records(found, earlier)
+        first = batch.program.first_instance - self.setting.first_instance
+        if earlier is not None and first < self._begun_end:  # this run's own, and not an earlier one's
+            found.wall_time += earlier.wall_time
+            found.segments += earlier.segments
+            found.inside = earlier.inside
         return found
 
     def _too_little(self, count: int, why: str) -> MemoryError:
@@ -147,7 +195,7 @@ class Run:
 
     def outcome(self) -> Outcome:
         """What was found so far: of the first :attr:`done` instances."""
-        return _finished(self._gathered.outcome(), self.setting, self.before)
+        return finished(self._gathered.outcome(), self.setting, self.before)
 
 
 class _Gathered:
@@ -161,6 +209,10 @@ class _Gathered:
         self.recorded = 0 if setting.record is None else setting.record.places(setting.instances).size
         self.done = self.done_recorded = self.parts = 0
         self.found: Outcome | None = None
+
+    @property
+    def reached(self) -> int:
+        return -1 if self.found is None else self.found.reached
 
     def add(self, part: Outcome) -> None:
         """The next instances."""
@@ -208,8 +260,8 @@ def _wide(array: NDArray[Any] | None, axis: int, size: int) -> NDArray[Any] | No
     return np.empty((*array.shape[:axis], size, *array.shape[axis + 1 :]), dtype=array.dtype)
 
 
-def _finished(found: Outcome, setting: Experiment, before: Outcome | None) -> Outcome:
-    """With summaries in place of what they are of, and with what an earlier run took."""
+def finished(found: Outcome, setting: Experiment, before: Outcome | None) -> Outcome:
+    """What was gathered, with summaries in place of what they are of, and with what an earlier run took."""
     record = setting.record
     if record is not None:
         places = record.places(setting.instances)

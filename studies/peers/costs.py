@@ -1,9 +1,13 @@
-"""What recording at every step costs beside the run, and saving beside writing the same bytes: ratios taken inside a round."""
+"""What recording at every step costs beside the run, saving beside writing the same bytes, and a store beside the run: ratios taken
+inside a round.
+"""
 
+import itertools
 import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +18,24 @@ Call = Callable[[], Any]
 ROUNDS = 7
 RUNS = ((4096, 64, 200), (1000, 16, 1000), (1, 16, 30_000))
 """(instances, dimension, steps) of runs of which every step is recorded."""
+STORED = ((5.0, 60.0), (5.0, 1.0), (60.0, 60.0), (60.0, 10.0))
+"""(seconds of a run alone, seconds between its checkpoints) of runs in stores."""
 RECORDED = ("value", "gradient_norm", "distance", "x")
 
 
-def rounds(calls: Sequence[Call], count: int = ROUNDS) -> np.ndarray:
-    """Wall seconds (round, call), interleaved, after one call of each that is not counted."""
-    found = np.empty((count + 1, len(calls)))
-    for row in found:
-        for k, call in enumerate(calls):
-            begin = time.perf_counter()
+def rounds(
+    calls: Sequence[Call], count: int = ROUNDS, clock: Callable[[], Any] = lambda: time.perf_counter()
+) -> np.ndarray:
+    """What passes on a clock, by default wall seconds (round, call), interleaved, after one call of each that is not counted."""
+    found = []
+    for _ in range(count + 1):
+        row = []
+        for call in calls:
+            begin = clock()
             call()
-            row[k] = time.perf_counter() - begin
-    return found[1:]
+            row.append(clock() - begin)
+        found.append(row)
+    return np.array(found[1:])
 
 
 def of_rounds(ratios: np.ndarray) -> dict[str, float]:
@@ -99,3 +109,58 @@ def saving(backend: str, quick: bool, say: Progress, instances: int = 200_000) -
     row = {"bytes": len(content), "seconds": float(np.median(saved))} | of_rounds(saved / written)
     say(f"saving {len(content) / 1e6:,.0f} MB: {row['times']:.2f} times writing them")
     return row
+
+
+def stores(
+    backend: str, quick: bool, say: Progress, lengths: Sequence[tuple[float, float]] = STORED, instances: int = 20_000
+) -> list[dict[str, Any]]:
+    """How many times as long a run takes in a store, with its checkpoints and checksums, as alone: each time a new store.
+
+    ``lengths``: (seconds that the run takes alone, seconds between its checkpoints).
+    """
+    import ensemble as en
+
+    found = []
+    for seconds, checkpoint in lengths[: 1 if quick else None]:
+        common: dict[str, Any] = {
+            "landscape": en.QuarticSaddle(dim=64),
+            "optimizer": en.Adam(lr=1e-3),
+            "noise": en.Gaussian(sigma=0.1),
+            "start": en.NormalCloud(scale=0.1),
+            "instances": instances,
+            "backend": backend,
+        }
+        steps = 50
+        en.simulate(**common, steps=steps)
+        while (took := _seconds(partial(en.simulate, **common, steps=steps))) < min(1.0, seconds):
+            steps *= 2
+        steps = max(1, round(steps * seconds / took))
+        with tempfile.TemporaryDirectory() as folder:
+            places = (Path(folder) / str(k) for k in itertools.count())
+            run = partial(en.simulate, **common, steps=steps)
+            stored = partial(_stored, run, places, checkpoint)
+            found_here = rounds([run, stored], 2 if quick else 5 if seconds < 30 else 3, _clocks)
+        alone, kept = found_here[:, 0], found_here[:, 1]  # (round, clock)
+        row = {"backend": backend, "seconds": float(np.median(alone[:, 0])), "checkpoint": checkpoint, "steps": steps}
+        row |= of_rounds(kept[:, 0] / alone[:, 0]) | {"processor": float(np.median(kept[:, 1] / alone[:, 1]))}
+        say(
+            f"a run of {row['seconds']:.1f} s in a store, checkpoints every {checkpoint:g} s: {row['times']:.3f} times, "
+            f"{row['processor']:.3f} of the processors' time"
+        )
+        found.append(row)
+    return found
+
+
+def _clocks() -> np.ndarray:
+    """The wall's, and that of the processors at work for this process: other processes' work is in the first alone."""
+    return np.array([time.perf_counter(), time.process_time()])
+
+
+def _stored(run: Callable[..., Any], places: Iterator[Path], checkpoint: float) -> None:
+    run(store=next(places), checkpoint=checkpoint)
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began

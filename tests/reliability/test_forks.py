@@ -193,6 +193,8 @@ MADE_ANEW = {
     "results/files.py": "a pool of one call, which waits for it",
     "results/image.py": "likewise",
     "results/reading.py": "likewise",
+    "stores/clients.py": "held by a task of a worker, which is not forked",
+    "stores/locks.py": "a thread of one call, which waits for it",
 }
 
 
