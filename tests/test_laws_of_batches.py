@@ -288,3 +288,20 @@ def test_the_covariance_of_a_batch_is_that_of_its_gradients(cpu):
         h = ROWS.T @ ROWS / 11
         assert z_scores(np.einsum("ni,ij,nj->n", off, h, off), float(found["trace_hessian"])) < MOST
         np.testing.assert_allclose(found["eigenvalues"].sum(), found["trace"])
+
+
+def test_the_ratio_of_a_batch_s_noise_to_the_gradient_is_that_of_its_covariance():
+    f, noise = en.LeastSquares(ROWS, TARGETS), en.Minibatch(2)
+    given = {
+        "landscape": f,
+        "optimizer": en.GradientDescent(0.1),
+        "noise": noise,
+        "start": en.Point(FROM),
+        "instances": 200,
+    }
+    ran = en.simulate(steps=1, dtype="float64", backend="numpy", record=en.Record(["x"], at=[0, 1]), **given)
+    found = en.statistics.noise_to_signal(ran, f, noise, draws=50)["ratio"].sel(step=0).to_numpy()
+    at_start = en.statistics.noise_covariance(f, FROM, 2)
+    assert z_scores(found, float(at_start["trace"] / at_start["gradient_norm"] ** 2)) < MOST
+    with pytest.raises(ValueError, match="no_replacement"):
+        en.statistics.noise_to_signal(ran, f, en.Minibatch(2, "reshuffle"))

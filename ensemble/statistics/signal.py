@@ -61,6 +61,7 @@ def noise_to_signal(
 
 def _ratio(landscape: Any, noise: Any, found: Recorded, members: list[int], draws: int, seed: int) -> FloatArray:
     """Return the ratio (members, instances, steps) in the groups of one configuration of landscape and noise."""
+    noise = noise.on(landscape)
     for part in nested(noise):
         if (isinstance(part, AlphaStable) and part.alpha < 2) or (isinstance(part, StudentT) and part.df <= 2):
             raise ValueError(f"{told(part)} has no finite variance, so there is no such ratio; give noise that has one")
