@@ -26,12 +26,15 @@ __all__ = ["Minibatch"]
 ORDERS = ("replacement", "no_replacement", "reshuffle", "once", "cyclic", "full")
 SIZE = Domain(lambda v: v >= 1 and v == math.floor(v), "a whole number of at least 1")
 
+MOST_EPOCHS = 1 << 24
+"""Epochs that a table of float32 tells apart."""
+
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Minibatch(Noise):
-    """The gradient of a batch of a :class:`~ensemble.FiniteSum`'s samples in place of that of all: real minibatch noise.
+    """Real minibatch noise: the gradient of a batch of the samples of a finite sum, such as ``LeastSquares``, in place of that of all.
 
     Every gradient within a step is of one batch (Nesterov's and SAM's too); Hessians, values, events and records are of all samples.
     Batches are a function of seed, instance and step, whatever the optimizer and its numbers: runs are paired, and with
@@ -84,12 +87,18 @@ class Minibatch(Noise):
             self._check_size(size, n)
         return replace(self, samples=n)
 
-    def check_before(self, last: int) -> None:
-        """Refuses schedules that say beforehand that they come to more samples than there are by step ``last``."""
+    def check_before(self, last: int, dtype: str) -> None:
+        """Refuses what step ``last`` would bring: more samples than there are, where a schedule says so, and epochs beyond counting."""
         for size in self.batch.values if isinstance(self.batch, Grid) else (self.batch,):
             within = size.range(1, last) if isinstance(size, Schedule) else None
             if within is not None:
                 self._refuse_more(size, within[1])
+            steps = 1 if isinstance(size, Part) else replace(self, batch=size).steps_of(1)
+            if self.in_epochs and dtype == "float32" and last / steps > MOST_EPOCHS:
+                raise ValueError(
+                    f"Minibatch(order={self.order!r}): {last:,} steps are more than the {MOST_EPOCHS:,} epochs that float32 can count; "
+                    f"give dtype='float64'."
+                )
 
     def _refuse_more(self, size: Any, most: float) -> None:
         if most > self._samples():

@@ -232,6 +232,7 @@ BAD = [
     (lambda: simulate(noise=en.Minibatch(en.grid(4, 8)), steps=None, epochs=2), "20 steps with batch=4.0, 10 steps"),
     (lambda: simulate(en.LeastSquares(LINES.A + 1e8, LINES.y)), "in float32 number 0 of the samples loses its digits"),
     (lambda: simulate(en.LeastSquares(LINES.A * 1e40, LINES.y)), "float32"),
+    (lambda: simulate(noise=en.Minibatch(40, "reshuffle"), steps=2**25), "more than the 16,777,216 epochs that float32 can count"),
     (lambda: en.Minibatch(8, "shuffled"), "give one of 'replacement'"),
     (lambda: en.Minibatch(2.5), "a whole number of at least 1"),
     (lambda: en.Minibatch(8, drop_last=True), "its batches are all whole"),

@@ -93,7 +93,7 @@ def checked_setting(
     )
     for part in nested(setting.noise):
         if isinstance(part, Minibatch):
-            part.check_before(last)
+            part.check_before(last, setting.dtype)
     if schedules:
         check_schedules(setting)
     for parts in setting.sweep().parts:
