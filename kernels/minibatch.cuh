@@ -1,4 +1,5 @@
-// The gradient of a batch in place of that of all samples: the twin of ensemble/minibatches.py.
+// The gradient of a batch in place of that of all samples: the twin of ensemble/minibatches.py. By hand, since it draws whole
+// numbers and goes through samples.
 #pragma once
 #include "landscapes/finite_sum.cuh"
 #include "permutations.cuh"
