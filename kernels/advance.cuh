@@ -24,6 +24,7 @@ struct Parts {
     static constexpr int event_at = landscape_at + int(Landscape::columns);
     static constexpr int columns = event_at + int(Event::columns);
     static constexpr int places = places_of<Noise>;
+    static constexpr int draws = 2 * places + 6;  // that are kept for a team: what the library's parts may ask for
     static constexpr int table_row = columns <= 2 ? columns : (columns + 3) / 4 * 4;  // in whole loads
 };
 
@@ -32,7 +33,7 @@ struct Parts {
 struct Launch {
     const void* parameters;  // Parts, one per configuration; on the CPU with ENSEMBLE_MIXED one per tile
     const real* tables;      // (configuration, step, column), rows of Parts::table_row columns
-    const int* active;       // rows to advance; CPU: whole tiles, -1 where a tile is not full
+    const int* active;       // rows to advance; CPU: whole teams of whole tiles, -1 where they are not full
     real* x;                 // (row, dim)
     real* vectors;           // (slot, row, dim): the optimizers' vectors
     int_of_real* integers;   // (slot, row): its per-instance numbers
@@ -42,10 +43,11 @@ struct Launch {
     long long rows;
     long long table_stride;  // rows of the table from one configuration to the next; 0: all share one
     int count;               // entries of active
+    int team;                // tiles that advance together and draw once: of the same ids, lane for lane
+    int together;            // steps that each of them takes before the next: a power of two
     int instances;           // per configuration
     unsigned first_instance;
     unsigned stream_stride;  // 0: paired; 256: every configuration draws for itself
-    unsigned first_configuration;
     int first, last;
     int check_every;
     int dim;
@@ -205,7 +207,7 @@ template <class P>
 HD void open_clock(Clock<P::columns>& clock, const Launch& launch, long long row, unsigned configuration) {
     clock.random.keys = &launch.keys;
     clock.random.instance = launch.first_instance + unsigned(row % launch.instances);
-    clock.random.stream_offset = launch.stream_stride * (launch.first_configuration + configuration);
+    clock.random.stream_offset = launch.stream_stride * configuration;
 }
 template <class P>
 HD const real* table_of(const Launch& launch, unsigned configuration) {
@@ -245,6 +247,8 @@ HD void advance_group(const Launch& launch) {
     state.each(Saver{launch, row});
     if (bad <= launch.last) atomicMin((unsigned*)&launch.diverged_step[row], unsigned(bad));  // -1 is the largest
 }
+#elif ENSEMBLE_TEAM > 1
+#include "advance_team.cuh"
 #else
 // Where doubles fill the registers and there are no more lanes to take, what all lanes need is read again in every step.
 constexpr bool crowded = ENSEMBLE_DOUBLE && (lanes >= 512 || 2 * lanes > static_blocks);

@@ -54,126 +54,200 @@ private:
 #endif
 };
 
+// What changes in the steps of a tile: where Vecs lie inside of it, the steps work on a copy, which may be in registers.
 template <class P>
-void advance_tile(const Launch& launch, int tile) {
-    const Rows rows(launch.active + (long long)tile * width);
+struct Moving {
+    Vec x;
+    typename decltype(P::optimizer)::State state;
+    mask fine = as_mask(true);  // of each lane: all steps so far were within the bound
+    integer good = integer_of(0);
+};
+#if ENSEMBLE_ARENA
+template <class T>
+using WorkedOn = T&;
+#else
+template <class T>
+using WorkedOn = T;
+#endif
+
+// A tile of one configuration, or of several where it is mixed: a member of a team, whose tiles hold the same ids lane for lane.
+template <class P>
+struct Member {
+    const Launch& launch;
+    const counter& ids;
+    Drawn* drawn;
+    const Rows rows;
     bool running[width];
     int left = 0;
-    for (int w = 0; w < width; ++w) left += running[w] = rows.present[w];
 #if ENSEMBLE_MIXED
-    const P& parts = ((const P*)launch.parameters)[tile];
+    const P& parts;
     const real* tables[width];
-    for (int w = 0; w < width; ++w)
-        tables[w] = launch.tables + rows.row[w] / launch.instances * launch.table_stride * P::table_row;
+    counter stream_offset;
 #else
-    long long configuration = rows.row[0] / launch.instances;
-    const P parts = ((const P*)launch.parameters)[configuration];
-    const real* table = launch.tables + configuration * launch.table_stride * P::table_row;
+    const P* parts;
+    const real* table;
+    unsigned stream_offset;
 #endif
-
-    word ids;
-    for (int w = 0; w < width; ++w) {
-#if ENSEMBLE_MIXED
-        long long place = rows.row[w] % launch.instances;
-#else
-        long long place = rows.row[w] - configuration * launch.instances;
-#endif
-        ids.set(w, launch.first_instance + unsigned(place));
-    }
-    Clock<P::columns> clock;
-    clock.random.keys = &launch.keys;
-    clock.random.instance = split(ids);
-#if ENSEMBLE_MIXED
-    word offsets;
-    for (int w = 0; w < width; ++w)
-        offsets.set(w, launch.stream_stride * unsigned(launch.first_configuration + rows.row[w] / launch.instances));
-    clock.random.stream_offset = split(offsets);
-#else
-    clock.random.stream_offset = launch.stream_stride * unsigned(launch.first_configuration + configuration);
-#endif
-#if ENSEMBLE_DIM == 1 || ENSEMBLE_DIM == 2
-    Random::Kept kept[P::places];
-    for (Random::Kept& one : kept) one.filled = false;
-    clock.random.kept = kept;
-#endif
-
-    Vec x;
-    typename decltype(parts.optimizer)::State state;
-    {
-        load_rows(x, rows, launch.x);
-        state.each(Loader{launch, rows});
-    }
     int event_step[width], event[width];
-    for (int w = 0; w < width; ++w)
-        event_step[w] = launch.event_step[rows.row[w]], event[w] = launch.event[rows.row[w]];
+    Recording recording;
+    int until_check;
+    Moving<P> moving;
 
-    auto write_out = [&](const bool* which) {
-        save_rows(x, rows, which, launch.x);
-        state.each(Saver{launch, rows, which});
+    Member(const Launch& launch_, int tile, const counter& ids_, Drawn* drawn_)
+        : launch(launch_),
+          ids(ids_),
+          drawn(drawn_),
+          rows(launch.active + (long long)tile * width),
+#if ENSEMBLE_MIXED
+          parts(((const P*)launch.parameters)[tile]),
+#endif
+          recording(launch, rows),
+          until_check(launch.check_every - (launch.first - 1) % launch.check_every) {
+        for (int w = 0; w < width; ++w) left += running[w] = rows.present[w];
+        if (left == 0) return;
+#if ENSEMBLE_MIXED
+        word offsets;
+        for (int w = 0; w < width; ++w) {
+            long long configuration = rows.row[w] / launch.instances;
+            tables[w] = launch.tables + configuration * launch.table_stride * P::table_row;
+            offsets.set(w, launch.stream_stride * unsigned(configuration));
+        }
+        stream_offset = split(offsets);
+#else
+        long long configuration = rows.row[0] / launch.instances;
+        parts = (const P*)launch.parameters + configuration;
+        table = launch.tables + configuration * launch.table_stride * P::table_row;
+        stream_offset = launch.stream_stride * unsigned(configuration);
+#endif
+        load_rows(moving.x, rows, launch.x);
+        moving.state.each(Loader{launch, rows});
+        for (int w = 0; w < width; ++w)
+            event_step[w] = launch.event_step[rows.row[w]], event[w] = launch.event[rows.row[w]];
+    }
+
+    void write_out(Moving<P>& at, const bool* which) {
+        save_rows(at.x, rows, which, launch.x);
+        at.state.each(Saver{launch, rows, which});
         for (int w = 0; w < width; ++w) {
             if (!which[w]) continue;
             launch.event_step[rows.row[w]] = event_step[w];
             launch.event[rows.row[w]] = event[w];
         }
-    };
+    }
+    // The event has label `label` in some lanes: those that it is news to, and that have not diverged, finish.
+    void finish(int t, const integer& label, Moving<P>& at) {
+        bool finished[width];
+        int now_finished = 0;
+        for (int w = 0; w < width; ++w) {
+            finished[w] = false;
+            if (!running[w] || event_step[w] >= 0 || !at.fine.get(w) || label.get(w) == 0) continue;
+            event_step[w] = t;
+            event[w] = int(label.get(w));
+            if (!launch.stop) continue;
+            finished[w] = true;
+            running[w] = false;
+            ++now_finished;
+        }
+        if (now_finished) write_out(at, finished);
+        left -= now_finished;
+    }
 
-    char* mark = workspace_top();
-    mask fine = as_mask(true);
-    integer good = integer_of(0);
-    Recording recording(launch, rows);
-    int until_check = launch.check_every - (launch.first - 1) % launch.check_every;
-    for (int t = launch.first; t <= launch.last && left > 0; ++t) {
-        clock.t = t;
-        clock.random.step = unsigned(t);
-#if ENSEMBLE_MIXED
-        for (int k = 0; k < P::columns; ++k)
-            for (int w = 0; w < width; ++w)
-                clock.column[k].set(w, tables[w][(long long)(t - launch.first) * P::table_row + k]);
-#else
-        for (int k = 0; k < P::columns; ++k) clock.column[k] = table[k];
-        table += P::table_row;
+    // Steps first ... last of the launch, which follow those taken before.
+    void advance(int first, int last) {
+#if !ENSEMBLE_MIXED
+        const P parts = *this->parts;
 #endif
-        fine = fine & take_step(parts, x, state, clock, launch.bound);
-        good = where(fine, good + 1, good);
-        workspace_reset(mark);
-        recording.after(t, reported(state, x), running, parts.landscape);
-        if constexpr (!same_type<decltype(parts.event), Never>) {
-            if (--until_check == 0) {
-                until_check = launch.check_every;
-                EventNow<P::event_at, P::columns> now(clock, reported(state, x));
-                integer label = parts.event.check(x, parts.landscape, now);
-                workspace_reset(mark);
-                if (any((label != 0) & fine)) {
-                    bool finished[width];
-                    int now_finished = 0;
-                    for (int w = 0; w < width; ++w) {
-                        finished[w] = false;
-                        if (!running[w] || event_step[w] >= 0 || !fine.get(w) || label.get(w) == 0) continue;
-                        event_step[w] = t;
-                        event[w] = int(label.get(w));
-                        if (!launch.stop) continue;
-                        finished[w] = true;
-                        running[w] = false;
-                        ++now_finished;
-                    }
-                    if (now_finished) write_out(finished);
-                    left -= now_finished;
+        WorkedOn<Moving<P>> at = moving;
+        Clock<P::columns> clock;
+        clock.random.keys = &launch.keys;
+        clock.random.instance = ids;
+        clock.random.stream_offset = stream_offset;
+        clock.random.drawn = drawn;
+#if ENSEMBLE_DIM == 1 || ENSEMBLE_DIM == 2
+        Random::Kept kept[P::places];
+        for (Random::Kept& one : kept) one.filled = false;
+        clock.random.kept = kept;
+#endif
+        char* mark = workspace_top();
+        for (int t = first; t <= last && left > 0; ++t) {
+            clock.t = t;
+            clock.random.step = unsigned(t);
+#if ENSEMBLE_MIXED
+            for (int k = 0; k < P::columns; ++k)
+                for (int w = 0; w < width; ++w)
+                    clock.column[k].set(w, tables[w][(long long)(t - launch.first) * P::table_row + k]);
+#else
+            const real* columns = table + (long long)(t - launch.first) * P::table_row;
+            for (int k = 0; k < P::columns; ++k) clock.column[k] = columns[k];
+#endif
+            at.fine = at.fine & take_step(parts, at.x, at.state, clock, launch.bound);
+            at.good = where(at.fine, at.good + 1, at.good);
+            workspace_reset(mark);
+            recording.after(t, reported(at.state, at.x), running, parts.landscape);
+            if constexpr (!same_type<decltype(P::event), Never>) {
+                if (--until_check == 0) {
+                    until_check = launch.check_every;
+                    EventNow<P::event_at, P::columns> now(clock, reported(at.state, at.x));
+                    integer label = parts.event.check(at.x, parts.landscape, now);
+                    workspace_reset(mark);
+                    if (any((label != 0) & at.fine)) finish(t, label, at);
                 }
             }
         }
+#if !ENSEMBLE_ARENA
+        moving = at;
+#endif
     }
-    if (left == 0) return;
-    // Those still running: a lane that was ever not fine has diverged and holds nothing worth keeping.
-    for (int w = 0; w < width; ++w) {
-        if (!running[w] || fine.get(w)) continue;
-        launch.diverged_step[rows.row[w]] = launch.first + int(good.get(w));
-        EACH_BLOCK(j) EACH_COORDINATE {
-            scalar v = x.block[j].c[c];
-            v.set(w, real(__builtin_nanf("")));
-            x.block[j].c[c] = v;
+    // Of those still running: a lane that was ever not fine has diverged and holds nothing worth keeping.
+    void close() {
+        if (left == 0) return;
+        for (int w = 0; w < width; ++w) {
+            if (!running[w] || moving.fine.get(w)) continue;
+            launch.diverged_step[rows.row[w]] = launch.first + int(moving.good.get(w));
+            EACH_BLOCK(j) EACH_COORDINATE {
+                scalar v = moving.x.block[j].c[c];
+                v.set(w, real(__builtin_nanf("")));
+                moving.x.block[j].c[c] = v;
+            }
         }
+        write_out(moving, running);
     }
-    write_out(running);
+};
+
+struct Room {};  // made where there is room for it
+inline void* operator new(size_t, Room, void* at) { return at; }
+inline void operator delete(void*, Room, void*) {}
+
+// Members `first` ... of a team in turn, each as many steps as are kept of what the first of them draws.
+constexpr int most_members = 8;
+template <class P>
+void advance_team(const Launch& launch, int team) {
+    char* mark = workspace_top();
+    const int size = launch.team, first_tile = team * size;
+    const int* active = launch.active + (long long)first_tile * width;
+    word of_lanes;
+    for (int w = 0; w < width; ++w) {
+        int row = active[w];
+        for (int k = 1; k < size && row < 0; ++k) row = active[k * width + w];
+        of_lanes.set(w, launch.first_instance + unsigned(row < 0 ? 0 : row % launch.instances));
+    }
+    const counter ids = split(of_lanes);
+    const bool alone = size == 1;
+    Drawn drawn(P::draws, launch.together, launch.last, alone);
+    alignas(Member<P>) char room[most_members][sizeof(Member<P>)];
+    auto member = [&](int k) -> Member<P>& { return *(Member<P>*)room[k]; };
+    int members = 0;
+    for (int k = 0; k < size; ++k) {
+        if (first_row(active + k * width) < 0) continue;
+        new (Room{}, room[members++]) Member<P>(launch, first_tile + k, ids, &drawn);
+    }
+    const int steps = alone ? launch.last - launch.first + 1 : launch.together;
+    for (long long first = launch.first; first <= launch.last; first += steps) {
+        const int last = launch.last - first < steps ? launch.last : int(first) + steps - 1;
+        for (int k = 0; k < members; ++k) member(k).advance(int(first), last);
+    }
+    for (int k = 0; k < members; ++k) member(k).close();
+    workspace_reset(mark);  // what Vecs took as well
 }
 
 // How many vectors and whole numbers a state visits: as many as Python has made room for.
@@ -190,15 +264,15 @@ void count_state(int dim, char* arena, long long bytes, int* counts) {
 }
 
 template <class P>
-int advance_tiles(const Launch& launch, int first_tile, int last_tile, char* arena, long long arena_bytes) {
+int advance_tiles(const Launch& launch, int first_team, int last_team, char* arena, long long arena_bytes) {
     FlushSubnormals flush;
     open_workspace(launch.dim, arena, arena_bytes);
-    for (int tile = first_tile; tile < last_tile; ++tile) advance_tile<P>(launch, tile);
+    for (int team = first_team; team < last_team; ++team) advance_team<P>(launch, team);
     return workspace_overflowed();
 }
 #define ENSEMBLE_ADVANCE(...)                                                                                   \
-    extern "C" int advance(const Launch* launch, int first_tile, int last_tile, char* arena, long long bytes) { \
-        return advance_tiles<Parts<__VA_ARGS__>>(*launch, first_tile, last_tile, arena, bytes);                 \
+    extern "C" int advance(const Launch* launch, int first_team, int last_team, char* arena, long long bytes) { \
+        return advance_tiles<Parts<__VA_ARGS__>>(*launch, first_team, last_team, arena, bytes);                 \
     }                                                                                                           \
     extern "C" void state_slots(int dim, char* arena, long long bytes, int* counts) {                           \
         count_state<typename decltype(Parts<__VA_ARGS__>::optimizer)::State>(dim, arena, bytes, counts);        \

@@ -11,6 +11,7 @@
 //   ENSEMBLE_WINDOW   device: blocks of a lane where the windows of an instance are advanced each by itself; 0: instances whole
 //   ENSEMBLE_REPORTS  device: 1: the optimizer reports another point than the iterate, and events of it ask for its state (check.cuh)
 //   ENSEMBLE_NO_EPSILON 1: an optimizer's eps is 0 in some configuration, and 0/0 is to be seen to
+//   ENSEMBLE_TEAM     device: configurations of an instance that a group advances together, drawing their normals once
 //   ENSEMBLE_RECORDED 1: what is shown after some of a launch's steps is written to memory; 0: nothing is
 //   ENSEMBLE_EMULATED the device path executed on the CPU, one thread per lane (tests only)
 //
@@ -36,6 +37,9 @@
 #endif
 #ifndef ENSEMBLE_NO_EPSILON
 #define ENSEMBLE_NO_EPSILON 0
+#endif
+#ifndef ENSEMBLE_TEAM
+#define ENSEMBLE_TEAM 1
 #endif
 #ifndef ENSEMBLE_RECORDED
 #define ENSEMBLE_RECORDED 0
@@ -73,6 +77,9 @@
 #define UNROLL _Pragma("GCC unroll 8")
 #define ROLLED
 #endif
+
+// On the CPU: once in a program, not wherever it is called. Inlined, it would take as long to compile as all else.
+#define ONCE static __attribute__((noinline, unused))
 
 #if ENSEMBLE_DOUBLE
 using real = double;

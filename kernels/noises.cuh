@@ -8,19 +8,21 @@
 template <class Law>
 struct Deviates : Expression {
     static constexpr bool pointwise = true;
-    const Random& random;
+    Draws<MakesWords> first_words, second_words;
     const Law& law;
-    HD Deviates(const Random& random_, const Law& law_) : random(random_), law(law_) {}
+    const int of_dim;
+    HD Deviates(const Random& random, const Law& law_)
+        : first_words(random, NOISE), second_words(random, NOISE_SECOND), law(law_), of_dim(dim()) {}
     HD Quad<scalar> at(int j) const {
         Quad<scalar> r;
-        Words first = random.words(NOISE, unsigned(block_of(j)));
+        const Words& first = first_words.at(j);
         if constexpr (Law::words == 2) {
-            Words second = random.words(NOISE_SECOND, unsigned(block_of(j)));
+            const Words& second = second_words.at(j);
             EACH_COORDINATE r.c[c] = law.deviate(first.w[c], second.w[c]);
         } else {
             EACH_COORDINATE r.c[c] = law.deviate(first.w[c]);
         }
-        zero_padding(r, j);
+        zero_padding(r, j, of_dim);
         return r;
     }
 };

@@ -111,6 +111,7 @@ HD Pair box_muller(const word& w0, const word& w1) {
 #endif
 }
 
+struct Drawn;
 // What one instance may draw from at one step.
 struct Random {
     const RoundKeys* keys;
@@ -121,85 +122,158 @@ struct Random {
     unsigned stream_offset;
 #endif
     unsigned step;
+#if !ENSEMBLE_DEVICE
+    Drawn* drawn;  // where draws are kept
+    unsigned place = 0;
+#endif
+#if ENSEMBLE_TEAM > 1
+    const Vec* shared;  // the normals of stream NOISE of a noise alone
+    bool fresh;         // they are being drawn; or this is another noise's
+#endif
 #if ENSEMBLE_DIM == 1 || ENSEMBLE_DIM == 2
     // The block that serves several steps, kept while it does; one for each noise.
     struct Kept {
+#if ENSEMBLE_DEVICE
         scalar normal[4];
+#else
+        const scalar* normal;
+#endif
         unsigned step_block;
         bool filled;
     };
     Kept* kept;
 #endif
     // What the noise at another place in a sum draws from.
-    HD Random of_place(int place) const {
+    HD Random of_place(int other) const {
         Random r = *this;
-        r.stream_offset = stream_offset ^ (PLACE_STRIDE * unsigned(place));
+        r.stream_offset = stream_offset ^ (PLACE_STRIDE * unsigned(other));
+#if !ENSEMBLE_DEVICE
+        r.place = unsigned(other);
+#endif
+#if ENSEMBLE_TEAM > 1
+        r.fresh = true;
+#endif
 #if ENSEMBLE_DIM == 1 || ENSEMBLE_DIM == 2
-        r.kept = kept + place;
+        r.kept = kept + other;
 #endif
         return r;
     }
-    HD Words words(Stream stream, unsigned block) const {
-        return philox(step, block, instance, stream_offset ^ unsigned(stream), *keys);
+    HD Words words(Stream stream, unsigned block) const { return words_at(stream, step, block, *keys); }
+    // The same of any step, or of those that share a block, by their number.
+    HD Words words_at(Stream stream, unsigned at, unsigned block, const RoundKeys& of_rounds) const {
+        return philox(at, block, instance, stream_offset ^ unsigned(stream), of_rounds);
     }
 };
+
+// What can be made of a block's words: its name, how many steps a block serves, which block it is, and what is made of it.
+struct Four {
+    scalar c[4];
+};
+template <class Made>
+HD void zero_padding(Made&, int) {}
+HD void zero_padding(Four& four, int j) {
+    if (padded && !windowed)
+        UNROLL for (int c = 0; c < block_width; ++c) four.c[c] = is_coordinate(j, c) ? four.c[c] : broadcast(real(0));
+}
+struct MakesNormals {
+    using Made = Four;
+    static constexpr unsigned name = 0, steps = static_dim == 1 ? 4 : static_dim == 2 ? 2 : 1;
+    static HD unsigned block(int j) { return unsigned(block_of(j)); }
+    static HD Made make(const Words& w, int j) {
+        Pair a = box_muller(w.w[0], w.w[1]), b = box_muller(w.w[2], w.w[3]);
+        Made four = {{a.first, a.second, b.first, b.second}};
+        if (ENSEMBLE_DEVICE && steps == 1) zero_padding(four, j);
+        return four;
+    }
+};
+struct MakesUniforms {
+    using Made = Four;
+    static constexpr unsigned name = 1, steps = 1;
+    static HD unsigned block(int j) { return unsigned(block_of(j)); }
+    static HD Made make(const Words& w, int j) {
+        Made four = {{uniform(w.w[0]), uniform(w.w[1]), uniform(w.w[2]), uniform(w.w[3])}};
+        if (ENSEMBLE_DEVICE) zero_padding(four, j);
+        return four;
+    }
+};
+struct MakesWords {
+    using Made = Words;
+    static constexpr unsigned name = 2, steps = 1;
+    static HD unsigned block(int j) { return unsigned(block_of(j)); }
+    static HD Made make(const Words& w, int) { return w; }
+};
+// Draws of an instance and not of its coordinates have a block of words of their own: past every block of coordinates.
+constexpr unsigned INSTANCE_BLOCK = 0xffffffffu;
+struct MakesOneUniform {
+    using Made = scalar;
+    static constexpr unsigned name = 3, steps = 1;
+    static HD unsigned block(int) { return INSTANCE_BLOCK; }
+    static HD Made make(const Words& w, int) { return uniform(w.w[0]); }
+};
+
+#include "drawn.cuh"
 
 // Independent standard normals, one per coordinate.
 struct Normals : Expression {
     static constexpr bool pointwise = true;
+#if ENSEMBLE_DIM == 1 || ENSEMBLE_DIM == 2
     const Random& random;
     Stream stream;
     HD Normals(const Random& random_, Stream stream_) : random(random_), stream(stream_) {}
     HD Quad<scalar> at(int j) const {
-        Quad<scalar> r;
-#if ENSEMBLE_DIM == 1 || ENSEMBLE_DIM == 2
-        constexpr unsigned steps_per_block = 4 / ENSEMBLE_DIM;
-        unsigned step_block = random.step / steps_per_block, turn = random.step % steps_per_block;
+        constexpr unsigned steps = MakesNormals::steps;
+        unsigned step_block = random.step / steps, turn = random.step % steps;
         Random::Kept fresh;
         Random::Kept& kept = stream == NOISE ? *random.kept : fresh;
         if (stream != NOISE || !kept.filled || kept.step_block != step_block) {
-            Words w = philox(step_block, 0, random.instance, random.stream_offset ^ unsigned(stream), *random.keys);
-            Pair a = box_muller(w.w[0], w.w[1]), b = box_muller(w.w[2], w.w[3]);
-            kept.normal[0] = a.first, kept.normal[1] = a.second, kept.normal[2] = b.first, kept.normal[3] = b.second;
+            Draws<MakesNormals> draws(random, stream);
+            const Four& drawn = draws.at(j);
+#if ENSEMBLE_DEVICE
+            UNROLL for (int c = 0; c < 4; ++c) kept.normal[c] = drawn.c[c];
+#else
+            kept.normal = drawn.c;
+#endif
             kept.step_block = step_block;
             kept.filled = true;
         }
+        Quad<scalar> r;
         EACH_COORDINATE {
+#if ENSEMBLE_DEVICE
             scalar v = kept.normal[c];
-            UNROLL for (unsigned k = 1; k < steps_per_block; ++k) v = turn == k ? kept.normal[k * ENSEMBLE_DIM + c] : v;
+            UNROLL for (unsigned k = 1; k < steps; ++k) v = turn == k ? kept.normal[k * ENSEMBLE_DIM + c] : v;
+#else
+            scalar v = kept.normal[turn * ENSEMBLE_DIM + c];
+#endif
             r.c[c] = v;
         }
-#else
-        Words w = random.words(stream, unsigned(block_of(j)));
-        Pair a = box_muller(w.w[0], w.w[1]);
-        r.c[0] = a.first;
-        r.c[1 % block_width] = a.second;
-        if constexpr (block_width > 2) {
-            Pair b = box_muller(w.w[2], w.w[3]);
-            r.c[2 % block_width] = b.first;
-            if constexpr (block_width > 3) r.c[3 % block_width] = b.second;
-        }
-        zero_padding(r, j);
-#endif
         return r;
     }
+#else
+    Draws<MakesNormals> four;
+    HD Normals(const Random& random, Stream stream) : four(random, stream) {}
+    HD Quad<scalar> at(int j) const {
+#if ENSEMBLE_TEAM > 1
+        if (four.stream == NOISE && !four.random.fresh) return four.random.shared->block[j];
+#endif
+        const Four& drawn = four.at(j);
+        Quad<scalar> r;
+        EACH_COORDINATE r.c[c] = drawn.c[c];
+        return r;
+    }
+#endif
 };
 // Independent uniforms on (0, 1], one per coordinate.
 struct Uniforms : Expression {
     static constexpr bool pointwise = true;
-    const Random& random;
-    Stream stream;
-    HD Uniforms(const Random& random_, Stream stream_) : random(random_), stream(stream_) {}
+    Draws<MakesUniforms> four;
+    HD Uniforms(const Random& random, Stream stream) : four(random, stream) {}
     HD Quad<scalar> at(int j) const {
-        Words w = random.words(stream, unsigned(block_of(j)));
+        const Four& drawn = four.at(j);
         Quad<scalar> r;
-        EACH_COORDINATE r.c[c] = uniform(w.w[c]);
-        zero_padding(r, j);
+        EACH_COORDINATE r.c[c] = drawn.c[c];
         return r;
     }
 };
-// A word block of its own for per-instance draws: past every block of coordinates.
-constexpr unsigned INSTANCE_BLOCK = 0xffffffffu;
 HD scalar uniform_of_instance(const Random& random, Stream stream) {
-    return uniform(random.words(stream, INSTANCE_BLOCK).w[0]);
+    return Draws<MakesOneUniform>(random, stream).at(0);
 }

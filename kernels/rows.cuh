@@ -44,14 +44,21 @@ HD void save_row(const Vec& v, real* to) {
     }
 }
 #else
+// The first row of a tile, -1 where it has none.
+HD int first_row(const int* active) {
+    int w = 0;
+    while (w < width - 1 && active[w] < 0) ++w;
+    return active[w];
+}
 // The rows of a tile; a lane without a row of its own follows the tile's first and is never written.
 struct Rows {
     long long row[width];
     bool present[width];
     explicit Rows(const int* active) {
+        const int first = first_row(active);
         for (int w = 0; w < width; ++w) {
             present[w] = active[w] >= 0;
-            row[w] = active[w] >= 0 ? active[w] : active[0];
+            row[w] = active[w] >= 0 ? active[w] : first;
         }
     }
 };
@@ -100,8 +107,6 @@ HD void turn_from(native_real (&row)[native_width]) {
         turn_from<2 * S>(row);
     }
 }
-// Once in a program, not wherever rows are read or written: inlined, it takes as long to compile as all else.
-#define ONCE static __attribute__((noinline, unused))
 ONCE void turn(native_real (&row)[native_width]) { turn_from(row); }
 // Calls f(first coordinate, how many of them there are, the pack's number) for every square of a tile.
 template <class F>

@@ -70,8 +70,9 @@ class EmulatedEngine(DeviceEngine):
         compiler: str | None = None,
         streamed: bool | None = None,
         window: int | None = None,
+        team: int | None = None,
     ) -> None:
-        super().__init__(lanes, processors, streamed, window)
+        super().__init__(lanes, processors, streamed, window, team)
         self.threads = threads
         self.compiler = compiler or COMPILERS[0]
 

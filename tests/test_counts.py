@@ -30,14 +30,15 @@ from counting import (
     share_of_threads,
     special,
 )
-from cubin import CompilationError, compile_cubin, report
+from cubin import CompilationError, Report, compile_cubin, report
 from device_runs import program
 from emulated import EmulatedEngine
 from parts import covering, example, kinds
 
 from ensemble.backends import sources
-from ensemble.backends.cost import counts, named
+from ensemble.backends.cost import ceiling, counts, named
 from ensemble.backends.cost import instructions as from_table
+from ensemble.backends.groups import Group
 from ensemble.backends.program import Program
 from ensemble.events import Below, Crossed, LeftBall, Never
 from ensemble.landscapes import DeepLinear, Landscape, MatrixFactorization, Quadratic, QuarticSaddle, Rosenbrock
@@ -268,6 +269,47 @@ def test_in_float64_an_instance_takes_at_most_512_lanes(instances: int) -> None:
 
 def test_the_engine_chooses_the_lanes_that_the_table_is_about() -> None:
     assert [Counted(row.lanes).group(row.program()).lanes for row in LIMITED[:4]] == [1, 4, 16, 64]
+
+
+# ---- teams: configurations that draw once
+
+
+def of_team(optimizer: Optimizer, dim: int, event: Part) -> tuple[Group, Report, float]:
+    """The lanes, the report, and the instructions for a coordinate, a step and a configuration of eight."""
+    parts = (QuarticSaddle(dim=dim), optimizer, event)
+    p = program(*parts, others=[{"optimizer": optimizer}] * 7, instances=LARGE, dtype="float32", math="fast")
+    group = Counted().group(p)
+    found = report(compile_cubin(Counted().source(p, "advance"), sources.kernels()), cold=RARE)
+    return group, found, found.step.total * group.lanes / dim / group.team
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "team", "limit"), [(GradientDescent(0.1), 4, 10.0), (HeavyBall(0.1), 3, 13.5), (Adam(), 2, 24.0)]
+)
+def test_a_team_stays_in_registers_and_its_members_take_fewer_instructions(
+    optimizer: Optimizer, team: int, limit: float, printed: Callable[[str], None]
+) -> None:
+    group, found, each = of_team(optimizer, 64, Never())
+    printed(f"{named(optimizer)} in teams of {group.team}: {each:.2f} instructions, {found.registers} registers")
+    assert group.team == team
+    assert found.local_memory == found.spill_stores == found.inner_loops == 0
+    assert share_of_threads(group.threads, found.registers) >= 0.25
+    assert each <= limit
+    stated = 1e12 / (ceiling(optimizer, 64, 1e12, team) or 0)
+    assert stated == pytest.approx(each, rel=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dim", [16, 64])
+@pytest.mark.parametrize("event", [Never(), LeftBall(1.0)], ids=lambda e: type(e).__name__)
+def test_no_team_spills_and_a_quarter_of_the_threads_fits(dim: int, event: Part) -> None:
+    teams = 0
+    for optimizer in optimizers(dim):
+        group, found, _ = of_team(optimizer, dim, event)
+        teams += group.team > 1
+        assert found.local_memory == found.spill_stores == found.spill_loads == 0, optimizer
+        assert share_of_threads(group.threads, found.registers) >= 0.25, optimizer
+    assert teams > 20
 
 
 # ---- the committed table of every optimizer

@@ -131,8 +131,10 @@ def test_what_recording_and_saving_cost_are_ratios_inside_a_round(monkeypatch):
     saved = costs.saving("numpy", True, said.append, instances=20)
     assert saved["bytes"] > 20 * 64 * 4 * 3
     stored = costs.stores("numpy", True, said.append, [(0.01, 0.001)], instances=2)
-    assert all(np.isfinite(row["times"]) for row in [*rows, saved, *stored])
-    assert len(said) == 6
+    swept = costs.teams("numpy", True, said.append, (2, 4), 2)
+    assert [row["optimizer"] for row in swept] == ["GradientDescent", "HeavyBall", "Adam"]
+    assert all(np.isfinite(row["times"]) for row in [*rows, saved, *stored, *swept])
+    assert len(said) == 9
     shown = report.plain_table("a title", rows)
     assert "| numpy | 2 | 4 | 12 | value |" in shown
 

@@ -49,7 +49,7 @@ void setup(const void* parameters, const int* active, real* x, real* vectors, in
     launch.event = event;
     launch.diverged_step = diverged_step;
     launch.rows = launch.instances = launch.count = count;
-    launch.check_every = 1;
+    launch.team = launch.together = launch.check_every = 1;
     launch.dim = ENSEMBLE_DIM;
     launch.stop = stop;
     launch.bound = real(1e18);

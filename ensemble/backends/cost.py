@@ -18,6 +18,10 @@ from ..part import Part
 INSTRUCTIONS_PER_CLOCK = 128
 """Thread-instructions that a multiprocessor issues in a clock: four schedulers, a warp each. One H200: 3.35e13 a second."""
 
+NORMAL, OF_TEAM = 15.4, 1.5
+"""Of the instructions for a coordinate and a step those that draw its normal, and what a team takes beside, since a lane holds fewer of
+its coordinates: counted, within a tenth (``tests/test_counts.py``)."""
+
 
 def named(part: Part) -> str:
     """A part and those it wraps, without their numbers: ``Clip(Adam)``. A class that is not the library's has its module's name."""
@@ -53,7 +57,12 @@ def instructions(optimizer: Part, dim: int) -> float | None:
     return base + around - table["GradientDescent", near]
 
 
-def ceiling(optimizer: Part, dim: int, thread_instructions: float) -> float | None:
-    """Coordinate-steps/s of a device that issues so many thread-instructions/s, if it did nothing else."""
+def ceiling(optimizer: Part, dim: int, thread_instructions: float, team: int = 1) -> float | None:
+    """Coordinate-steps/s of a device that issues so many thread-instructions/s, if it did nothing else.
+
+    ``team``: configurations that draw once for all.
+    """
     each = instructions(optimizer, dim)
+    if each is not None and team > 1:
+        each += OF_TEAM - NORMAL * (1 - 1 / team)
     return None if each is None else thread_instructions / each

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..noises import Noise, places
 from ..part import nested
 from . import compiler
 from .complaints import explained
@@ -30,6 +31,7 @@ from .launch import (
 from .layout import Layout, tiles_of, values_of
 from .memory import available_memory
 from .program import ROLES, Engine, Meanwhile, Program, Ring, State, Steps
+from .teams import team_size, teams_of
 
 STATIC_DIM = 8
 """Up to here the dimension is compiled in, above it is a run-time bound: one library for all larger dimensions."""
@@ -39,6 +41,12 @@ each part, wrapped ones too, as if all held theirs together; memory that is neve
 
 SUMS_AT_ONCE = 4
 """Trees of sums that are taken together (kernels/landscapes/finite_sum.cuh)."""
+PIECE_BLOCKS = 16
+"""Blocks of a draw that are drawn at once (``kernels/drawn.cuh``)."""
+TOGETHER_BYTES = 1 << 14
+"""Of what is drawn while a member of a team advances, about: half of the nearest cache."""
+MOST_TOGETHER_BYTES = 1 << 20
+"""The same, at most, where four steps take more than that: of the next cache."""
 
 Call = Callable[[int, int, int, int], int]
 """The kernel for items ``a`` to before ``b`` with an arena's address and size: other than 0 where the arena is too small."""
@@ -77,6 +85,18 @@ class CpuEngine(Engine):
         """Whether tiles may mix configurations: only where a configuration cannot fill one, and all of them have the same arrays."""
         few = program.instances < self.width(program) and len(program.configurations) > 1
         return few and not program.arrays_differ
+
+    def team(self, program: Program) -> int:
+        return team_size(program, program.rows, self.width(program), self.threads)
+
+    def _teams(self, program: Program, active: NDArray[Any]) -> NDArray[np.int32]:
+        """Those of the rows; of all rows, made once."""
+        made: NDArray[np.int32] | None = program.kept.pop((self, "teams"), None)
+        if made is None or len(active) < program.rows:
+            made = teams_of(program, active, self.width(program), self.threads, self.mixed(program))
+        if len(active) == program.rows:
+            program.kept[self, "teams"] = made
+        return made
 
     def _alignment(self, program: Program) -> int:
         vector_bytes = 64 if compiler.has_wide_vectors() else 32
@@ -126,23 +146,49 @@ class CpuEngine(Engine):
 
     # ---- memory
 
-    def _arena_bytes(self, program: Program) -> int:
+    def _arena_bytes(self, program: Program, members: int = 1) -> int:
+        """What a thread works in: the vectors of its team's members and of their parts, and what they draw."""
+        kept = self._kept_bytes(program, members)
         if program.dim <= STATIC_DIM:
-            return 64
+            return 64 + kept
         blocks = -(-program.dim // 4)
         vec = blocks * 4 * self.width(program) * program.dtype.itemsize
         tree = (1 << (blocks - 1).bit_length()) * self.width(program) * program.dtype.itemsize
         parts = sum(sum(1 for _ in nested(program.part(role))) for role in ROLES)
-        return (1 + program.slots[0] + VECS_PER_PART * parts) * vec + SUMS_AT_ONCE * tree
+        own = members * (1 + program.slots[0]) + VECS_PER_PART * parts
+        return own * vec + SUMS_AT_ONCE * tree + kept
+
+    def _together(self, program: Program, members: int) -> int:
+        """Steps that a member takes before the next, a power of two: what they draw should stay in cache beside the member's state.
+
+        Of one that is alone: steps whose noise is drawn at once.
+        """
+        blocks = -(-program.dim // 4)
+        if members == 1:
+            return power_of_two_below(2 * PIECE_BLOCKS // blocks) if blocks < PIECE_BLOCKS else 1
+        of_step = blocks * 4 * self.width(program) * program.dtype.itemsize
+        return max(4 if 4 * of_step <= MOST_TOGETHER_BYTES else 1, power_of_two_below(TOGETHER_BYTES // of_step))
+
+    def _kept_bytes(self, program: Program, members: int) -> int:
+        """Room for what is drawn: ``Drawn`` of ``kernels/drawn.cuh``."""
+        blocks, alone, noise = -(-program.dim // 4), members == 1, program.part("noise")
+        assert isinstance(noise, Noise)
+        steps = self._together(program, members)
+        kept = steps * (min(blocks, PIECE_BLOCKS) if alone else blocks)
+        marks = steps * (1 if alone else -(-blocks // PIECE_BLOCKS))
+        each = kept * 4 * self.width(program) * program.dtype.itemsize + (marks * 8 + 63) // 64 * 64
+        return (2 * places(noise) + 6) * each
 
     def working_bytes(self, program: Program) -> int:
-        return super().working_bytes(program) + 4  # the tiles
+        return super().working_bytes(program) + (8 if self.team(program) > 1 else 4)  # the tiles, and what makes them
 
     def looking_bytes(self, program: Program) -> int:
         return super().looking_bytes(program) + 4
 
     def other_bytes(self, program: Program, rows: int, looks: bool = True) -> int:
-        return min(self.threads, -(-rows // self.width(program))) * self._arena_bytes(program)
+        members = team_size(program, rows, self.width(program), self.threads)
+        teams = -(-rows // (self.width(program) * members))
+        return min(self.threads, teams) * self._arena_bytes(program, members)
 
     def memory_available(self) -> int:
         return available_memory()
@@ -199,7 +245,7 @@ class CpuEngine(Engine):
         if before is not None and (before[0] is None or np.array_equal(before[0], tiles)):
             return before[1], arrays, layout
         if mixed:
-            owner = np.where(tiles >= 0, tiles, tiles[:, :1]) // instances
+            owner = np.where(tiles >= 0, tiles, tiles.max(axis=1, keepdims=True)).clip(0) // instances
         else:
             owner = np.arange(len(program.configurations))
         filled = layout.fill(values, owner)
@@ -221,7 +267,8 @@ class CpuEngine(Engine):
         if not len(active):
             return
         library = self._library(program, "advance")
-        tiles = tiles_of(active, program.instances, self.width(program), self.mixed(program))
+        teams = self._teams(program, active)
+        tiles, members = teams.reshape(-1, teams.shape[2]), teams.shape[1]
         structs, kept, layout = self._structs(program, "advance", tiles, program.instances)
         tables = table_rows(program, first, last)
         arrays = {"parameters": structs, "tables": tables, "active": tiles, **state.arrays()}
@@ -233,8 +280,9 @@ class CpuEngine(Engine):
             }
             arrays |= {"ring" if name == "x" else name: array for name, array in ring.found.items()}
         launch = advance_launch(program, _addresses(arrays), tables, tiles.size, first, last, ring)
+        launch["team"], launch["together"] = members, self._together(program, members)
         self._check(library, launch, layout)
-        self._run(len(tiles), self._arena_bytes(program), _tile_call(library.advance, launch), (arrays, kept))
+        self._run(len(teams), self._arena_bytes(program, members), _tile_call(library.advance, launch), (arrays, kept))
 
     def observe(
         self,
@@ -291,6 +339,7 @@ class CpuEngine(Engine):
             "compiler": compiler.compiler_version(),
             "threads": self.threads,
             "tile_width": self.width(program),
+            "team": self.team(program),
             "mixed_tiles": self.mixed(program),
         }
 
@@ -309,6 +358,11 @@ def aligned(size: int) -> NDArray[np.uint8]:
     raw = np.zeros(size + 64, dtype=np.uint8)
     start = -raw.ctypes.data % 64
     return raw[start : start + size]
+
+
+def power_of_two_below(n: int) -> int:
+    """The largest power of two that is at most n, or 1."""
+    return 1 << max(n, 1).bit_length() - 1
 
 
 def available_threads() -> int:

@@ -229,6 +229,7 @@ class CudaEngine(DeviceEngine):
             "cupy": self.xp.__version__,
             "cuda_runtime": int(self.xp.cuda.runtime.runtimeGetVersion()),
             "lanes": group.lanes,
+            "team": group.team,
             "threads": group.threads,
             "streamed": group.streamed,
             "windows": group.windows(program.dim),

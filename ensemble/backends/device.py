@@ -30,6 +30,7 @@ from .launch import (
 )
 from .layout import Layout, draw_dtype, launch_dtype, look_dtype, values_of
 from .program import ROLES, Engine, Meanwhile, Program, Ring, State, Steps
+from .teams import shares_normals, teams_of_ids
 
 SLICE_END = 16
 """Bytes at the end of a group's slice, where it says that the slice was too small (``kernels/base/streamed.cuh``)."""
@@ -70,11 +71,17 @@ class DeviceEngine(Engine):
     ``lanes``: threads for one instance, a power of two (None: as many as suit the program). ``processors``: how many
     multiprocessors there are to fill. ``streamed``: whether instances lie in memory and not in registers (None: where registers
     do not suffice). ``window``: blocks of a lane, for programs whose instances may be cut into windows (0: none are; None: where
-    registers do not suffice). Results depend on none of them.
+    registers do not suffice). ``team``: paired configurations that a group of ``lanes`` advances together (None: one, or where lanes are
+    not given as many as suit the program). Results depend on none of them.
     """
 
     def __init__(
-        self, lanes: int | None, processors: int, streamed: bool | None = None, window: int | None = None
+        self,
+        lanes: int | None,
+        processors: int,
+        streamed: bool | None = None,
+        window: int | None = None,
+        team: int | None = None,
     ) -> None:
         if lanes is not None and (lanes < 1 or lanes > MOST_LANES or lanes & (lanes - 1)):
             raise ValueError(f"lanes={lanes} was given; give a power of two from 1 to {MOST_LANES}, or None.")
@@ -88,6 +95,7 @@ class DeviceEngine(Engine):
         self._processors = processors
         self._streamed = streamed
         self._window = window
+        self._team = team
 
     # ---- what a device adds
 
@@ -114,9 +122,11 @@ class DeviceEngine(Engine):
         streamed = self._streamed if self._streamed is not None else not window and (group.streamed or group.window > 0)
         if self._lanes is not None:
             group = self._of_lanes(program, self._lanes)
+            if self._team and not program.recorded and program.dim > 2 and shares_normals(program):
+                group = replace(group, team=self._team)
         elif streamed and group.window:
             group = streamed_group(program)
-        return replace(group, streamed=streamed, window=window)
+        return replace(group, streamed=streamed, window=window, team=1 if streamed or window else group.team)
 
     def _of_lanes(self, program: Program, most: int) -> Group:
         lanes = min(most, power_of_two(-(-program.dim // 4)))
@@ -166,7 +176,12 @@ class DeviceEngine(Engine):
             macros["STREAMED"] = 1
         if group.window:
             macros["WINDOW"] = group.window
+        if group.team > 1 and entry == "advance":
+            macros["TEAM"] = group.team
         return program_source(types_of(program, entry), macros, entry, twins_of(program, entry))
+
+    def team(self, program: Program) -> int:
+        return self.group(program).team
 
     # ---- instances in memory
 
@@ -240,6 +255,9 @@ class DeviceEngine(Engine):
             return
         kept = Kept(self)
         active = self.xp.ascontiguousarray(self.to_device(active), dtype=np.int32)
+        if self.team(program) > 1:
+            teams = teams_of_ids(program, active, self.team(program), self.xp)
+            active, count = teams.reshape(-1), teams.size
         tables = table_rows(program, first, last)
         addresses = {
             "parameters": self._structs(program, "advance"),
@@ -339,9 +357,10 @@ class Rows:
         group = engine.group_of_entry(program, entry)
         self.engine, self.entry, self.threads = engine, entry, group.threads
         self.source = engine.source(program, entry)
+        team = group.team if entry == "advance" else 1
         most = engine.at_once(program) if group.streamed else len(active)
         self.rounds = [active[first : first + most] for first in range(0, len(active), most)]
-        self.blocks = [group.blocks(len(rows) * group.windows(program.dim)) for rows in self.rounds]
+        self.blocks = [group.blocks(len(rows) * group.windows(program.dim) // team) for rows in self.rounds]
         self.slice_bytes = engine.slice_bytes(program) if group.streamed else 0
         self.scratch: Any = None
         if group.streamed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .program import Program
+from .teams import shares_normals
 
 COORDINATES_PER_LANE = 16
 """Four blocks: enough independent work to hide latencies, few enough for their state to stay in registers. Landscapes may want
@@ -32,17 +33,29 @@ STREAMED_PER_PROCESSOR = 1024
 enough instances for the caches to hold what they can."""
 
 
+TEAM_COORDINATES = 8
+"""Coordinates of a lane that holds a team: fewer than of one alone, since all members' lie in its registers."""
+TEAM_KEPT = 48
+"""Registers of a lane that the members' x and optimizers' vectors may fill, so that a quarter of a multiprocessor's threads fit and
+nothing spills: gradient descent in teams of 4, with one vector of 3, Adam of 2 (``tests/test_counts.py``)."""
+MOST_ON_DEVICE = 4
+TEAM_LANES = 512
+"""Lanes of a team, at most: they have 128 registers each."""
+
+
 @dataclass(frozen=True)
 class Group:
     """The threads that hold one instance (``lanes``), those of a block, and whether its state lies in memory (``streamed``).
 
-    ``window``: blocks of four coordinates that a lane holds where the group takes a window of an instance; 0: all of it.
+    ``window``: blocks of four coordinates that a lane holds where the group takes a window of an instance; 0: all of it. ``team``:
+    configurations of the instance that the group advances together, drawing their normals once.
     """
 
     lanes: int
     threads: int
     streamed: bool = False
     window: int = 0
+    team: int = 1
 
     def blocks(self, groups: int) -> int:
         """Thread blocks for so many groups."""
@@ -57,6 +70,23 @@ class Group:
         return -(-dim // (4 * self.lanes * self.window)) if self.window else 1
 
 
+def team_of(program: Program, processors: int) -> Group | None:
+    """The lanes of a team of paired configurations; None where one draws for itself: where there is nothing to share, where registers
+    hold no second member, where steps are recorded within launches, and where teams would leave a device's threads idle.
+    """
+    if program.dim <= 2 or program.dtype.itemsize > 4 or program.recorded or not shares_normals(program):
+        return None
+    per_lane = min(TEAM_COORDINATES, max(4, program.landscape.coordinates_per_lane))
+    kept = program.registers_held
+    if per_lane * kept * 2 > TEAM_KEPT:
+        per_lane = 4
+    team = min(TEAM_KEPT // (per_lane * kept), MOST_ON_DEVICE, len(program.configurations))
+    lanes = power_of_two(-(-program.dim // per_lane))
+    if team < 2 or lanes > TEAM_LANES or program.rows // team * lanes < processors * THREADS_PER_PROCESSOR:
+        return None
+    return Group(lanes, max(lanes, THREADS), team=team)
+
+
 def group_of(program: Program, processors: int) -> Group:
     """How many lanes an instance takes on a device of so many multiprocessors. Results do not depend on it.
 
@@ -65,6 +95,9 @@ def group_of(program: Program, processors: int) -> Group:
     registers, each by itself, where the step treats every coordinate by itself; else it lies in memory, and streams through the
     lanes once for every expression of a step.
     """
+    team = team_of(program, processors)
+    if team is not None:
+        return team
     blocks = -(-program.dim // 4)
     most = MOST_LANES // (program.dtype.itemsize // 4)
     kept = program.registers_held

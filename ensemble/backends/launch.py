@@ -78,6 +78,7 @@ def advance_launch(
     launch = np.zeros((), dtype=launch_dtype(program.dtype, program.recorded))
     launch["rows"], launch["instances"], launch["count"] = program.rows, program.instances, count
     launch["table_stride"] = 0 if tables.shape[0] == 1 else tables.shape[1]
+    launch["team"] = launch["together"] = 1
     launch["first_instance"], launch["stream_stride"] = program.first_instance, program.stream_stride
     launch["first"], launch["last"], launch["check_every"] = first, last, program.check_every
     launch["dim"], launch["stop"], launch["bound"] = program.dim, program.stop, DIVERGED_BEYOND

@@ -34,8 +34,9 @@ def launch_dtype(real: np.dtype[Any], recorded: bool = False) -> np.dtype[Any]:
     pointers = ["parameters", "tables", "active", "x", "vectors", "integers", "event_step", "event", "diverged_step"]
     return np.dtype(
         [(name, POINTER) for name in pointers]
-        + [("rows", np.int64), ("table_stride", np.int64), ("count", np.int32), ("instances", np.int32)]
-        + [("first_instance", np.uint32), ("stream_stride", np.uint32), ("first_configuration", np.uint32)]
+        + [("rows", np.int64), ("table_stride", np.int64), ("count", np.int32)]
+        + [("team", np.int32), ("together", np.int32), ("instances", np.int32)]
+        + [("first_instance", np.uint32), ("stream_stride", np.uint32)]
         + [(name, np.int32) for name in ("first", "last", "check_every", "dim", "stop")]
         + [("bound", real), ("keys", np.uint32, (2 * ROUNDS,)), *SCRATCH, *(RECORDED if recorded else [])],
         align=True,

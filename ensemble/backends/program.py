@@ -352,6 +352,10 @@ class Engine(ABC):
         """Launches that it takes to ask the event once, beside those of segments."""
         return 0
 
+    def team(self, program: Program) -> int:
+        """Configurations that advance together, so that what they all see is drawn once."""
+        return 1
+
     def thread_instructions(self) -> float | None:
         """Thread-instructions/s that a GPU can issue; None elsewhere."""
         return None

@@ -40,6 +40,12 @@ def headers() -> dict[str, str]:
 
 
 @cache
+def text_of(header: str) -> str:
+    """The text of a header."""
+    return (kernels() / header).read_text()
+
+
+@cache
 def digest(roots: tuple[str, ...]) -> str:
     """A digest of the headers ``roots`` and everything they include: compiled programs are kept under it."""
     total, waiting, seen = hashlib.sha256(), [kernels() / r for r in roots], set()

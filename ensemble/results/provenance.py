@@ -118,7 +118,7 @@ def _at_ceiling(setting: Experiment, outcome: Outcome, coordinate_steps: int) ->
     allowed = outcome.device.get("thread_instructions_per_second")
     if allowed is None or setting.dtype != "float32":
         return math.nan
-    most = ceiling(setting.optimizer, setting.landscape.dimension, allowed)  # type: ignore[attr-defined]
+    most = ceiling(setting.optimizer, setting.landscape.dimension, allowed, outcome.device.get("team", 1))  # type: ignore[attr-defined]
     return math.nan if most is None else coordinate_steps / most
 
 

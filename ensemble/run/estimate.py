@@ -49,7 +49,7 @@ def estimated(plan: Plan, setting: Experiment, engine: Engine) -> Plan:
 def _of_instructions(program: Program, engine: Engine, allowed: float) -> tuple[float | None, bool, str]:
     """Coordinate-steps/s of a GPU, whether that is the most there can be, and what it rests on; None where nothing says."""
     optimizer = program.part("optimizer")
-    most = ceiling(optimizer, program.dim, allowed)
+    most = ceiling(optimizer, program.dim, allowed, engine.team(program))
     if most is None:
         return None, False, ""
     found = share(engine.device_name, optimizer, program.dim, program.dtype.name)

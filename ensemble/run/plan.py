@@ -33,8 +33,9 @@ class Plan:
     the seconds rest on. ``at_least``: on a GPU whose rates nobody has measured (``python -m ensemble gpu-check`` does), the seconds
     are what its instructions take, and launches come on top. ``streamed``: registers of a GPU do not suffice for an instance, whose
     state every step reads from memory and writes back: as fast as memory is, not as the instructions. Where every coordinate is
-    treated by itself, only the steps at which the event is asked do; with :class:`~ensemble.events.Never`, none. Only
-    ``plan_only=True`` estimates the last four.
+    treated by itself, only the steps at which the event is asked do; with :class:`~ensemble.events.Never`, none. ``team``: paired
+    configurations that advance together, so that what they all see is drawn once; 1: each draws for itself. Only ``plan_only=True``
+    estimates the last four.
     """
 
     backend: str
@@ -49,6 +50,7 @@ class Plan:
     bytes_available: int
     coordinate_steps: int
     streamed: bool = False
+    team: int = 1
     launches: int = 0
     seconds: float = field(default=math.nan, compare=False)  # NaN equals nothing, itself included
     basis: str = ""
@@ -61,6 +63,8 @@ class Plan:
             f"memory    {_bytes(self.bytes_needed)} of {_bytes(self.bytes_available)}, {_bytes(self.bytes_of_results)} of results",
             f"batches   {self.batches} of {self.instances_per_batch:,} instances",
         ]
+        if self.team > 1:
+            lines.append(f"teams     {self.team} configurations of an instance advance together and draw once")
         if self.streamed:
             lines.append("state     in memory, through which steps stream: registers do not suffice")
         if self.basis:
@@ -223,6 +227,7 @@ def plan_run(
         bytes_available=room,
         coordinate_steps=program.rows * program.dim * setting.steps,
         streamed=engine.streams(program),
+        team=engine.team(setting.program(configurations, 0, per_batch)),
     )
 
 

@@ -5,11 +5,12 @@
 // ---- evaluation
 template <class E>
 HD void store(Vec& to, const E& from) {
+    const int of_dim = dim();
     EACH_BLOCK(j) {
         auto q = from.at(j);
         Quad<scalar> r;
         EACH_COORDINATE r.c[c] = broadcast(q.c[c]);
-        zero_padding(r, j);
+        zero_padding(r, j, of_dim);
         to.block[j] = r;
     }
 }
@@ -21,11 +22,12 @@ HD mask store_within(Vec& to, const E& from, real bound) {
         Vec whole(from);
         return store_within(to, whole, bound);
     } else {
+        const int of_dim = dim();
         EACH_BLOCK(j) {
             auto q = from.at(j);
             Quad<scalar> r;
             EACH_COORDINATE r.c[c] = broadcast(q.c[c]);
-            zero_padding(r, j);
+            zero_padding(r, j, of_dim);
 #if ENSEMBLE_WINDOW
             EACH_COORDINATE ok = ok & (absolute(r.c[c]) <= bound || !is_coordinate(j, c));
 #else
@@ -64,20 +66,20 @@ struct Minimum {
     }
 };
 template <class Op, class E>
-HD scalar reduce_block(const E& e, int j, Op op) {
+HD scalar reduce_block(const E& e, int j, Op op, int of_dim = dim()) {
     scalar r = broadcast(Op::neutral());
     if constexpr (Op::is_sum && is_product<E>) {
         auto p = e.a.at(j);
         auto q = e.b.at(j);
         EACH_COORDINATE {
             scalar next = c == 0 ? broadcast(p.c[c] * q.c[c]) : muladd(p.c[c], q.c[c], r);
-            r = is_coordinate(j, c) ? next : r;
+            r = is_coordinate(j, c, of_dim) ? next : r;
         }
     } else {
         auto p = e.at(j);
         EACH_COORDINATE {
             scalar next = c == 0 ? broadcast(p.c[c]) : op(r, broadcast(p.c[c]));
-            r = is_coordinate(j, c) ? next : r;
+            r = is_coordinate(j, c, of_dim) ? next : r;
         }
     }
     return r;
@@ -127,8 +129,8 @@ template <class Op, class E>
 HD scalar reduce(const E& e, Op op) {
     int n = tree_blocks();
     scalar* part = (scalar*)workspace_room(long(sizeof(scalar)) * n);
-    int have = held();
-    for (int j = 0; j < have; ++j) part[j] = reduce_block(e, j, op);
+    const int have = held(), of_dim = dim();
+    for (int j = 0; j < have; ++j) part[j] = reduce_block(e, j, op, of_dim);
     for (int j = have; j < n; ++j) part[j] = broadcast(Op::neutral());
     for (int s = n / 2; s >= 1; s /= 2)
         for (int j = 0; j < s; ++j) part[j] = op(part[j], part[j + s]);

@@ -68,12 +68,13 @@ HD T from_lane(T value, int) {
     return value;
 }
 #endif
-// Is coordinate c of held block j a coordinate at all, and not padding?
-HD bool is_coordinate(int j, int c) {
+// Is coordinate c of held block j a coordinate at all, and not padding? Loops ask for the dimension before they begin: on the CPU
+// it is the thread's own, and found by a call.
+HD bool is_coordinate(int j, int c, int of_dim = dim()) {
     if (!padded) return true;
     if (windowed && static_dim % block_width == 0) return block_of(j) < (static_dim + 3) / 4;
     if (static_shape && !windowed && j != held_blocks - 1) return true;
-    return block_width * block_of(j) + c < dim();
+    return block_width * block_of(j) + c < of_dim;
 }
 
 #if ENSEMBLE_STREAMED || ENSEMBLE_WINDOW
@@ -103,7 +104,8 @@ HD void open_workspace(char*, long long) {}  // registers are all there is
 // One block a multiprocessor is enough: without saying so the compiler spills some registers for the sake of more.
 #define ENSEMBLE_BOUNDS __launch_bounds__(ENSEMBLE_THREADS, 1)
 #else
-#define ENSEMBLE_BOUNDS __launch_bounds__(ENSEMBLE_THREADS)
+// A team's members would else be taken side by side, in twice the registers: a quarter of all threads is to fit.
+#define ENSEMBLE_BOUNDS __launch_bounds__(ENSEMBLE_THREADS, ENSEMBLE_TEAM > 1 ? 512 / ENSEMBLE_THREADS : 1)
 #endif
 #else
 // One entry for each block, somewhere in the arena.
@@ -187,8 +189,8 @@ struct Scope {
 #endif
 };
 
-HD void zero_padding(Quad<scalar>& q, int j) {
-    if (padded && !windowed) EACH_COORDINATE q.c[c] = is_coordinate(j, c) ? q.c[c] : broadcast(real(0));
+HD void zero_padding(Quad<scalar>& q, int j, int of_dim = dim()) {
+    if (padded && !windowed) EACH_COORDINATE q.c[c] = is_coordinate(j, c, of_dim) ? q.c[c] : broadcast(real(0));
 }
 
 #include "lengths.cuh"

@@ -76,6 +76,48 @@ def records(
     return found
 
 
+def teams(
+    backend: str, quick: bool, say: Progress, size: tuple[int, int] = (4096, 64), configurations: int = 8
+) -> list[dict[str, Any]]:
+    """How many times as fast a sweep of paired configurations is as one configuration of as many instances as all of them.
+
+    The same work, Gaussian noise.
+    """
+    import ensemble as en
+
+    instances, dim = size
+    steps = 300 if quick else 1500
+    rates = np.linspace(1e-3, 2e-3, configurations)
+    optimizers: dict[str, Callable[[Any], Any]] = {
+        "GradientDescent": lambda lr: en.GradientDescent(lr),
+        "HeavyBall": lambda lr: en.HeavyBall(lr, beta=0.9),
+        "Adam": lambda lr: en.Adam(lr),
+    }
+    found = []
+    for name, made in optimizers.items():
+
+        def run(count: int, lr: Any, made: Callable[[Any], Any] = made) -> Call:
+            return lambda: en.simulate(
+                landscape=en.QuarticSaddle(dim=dim),
+                optimizer=made(lr),
+                noise=en.Gaussian(sigma=0.1),
+                start=en.NormalCloud(scale=1e-3),
+                instances=count,
+                steps=steps,
+                backend=backend,
+                progress=False,
+            )
+
+        one, swept = run(configurations * instances, 1e-3), run(instances, en.grid(*rates))
+        seconds = rounds([one, swept], 3 if quick else ROUNDS)
+        row = {"backend": backend, "instances": instances, "dim": dim, "optimizer": name}
+        row |= {"configurations": configurations} | of_rounds(seconds[:, 0] / seconds[:, 1])
+        row["coordinate-steps/s"] = float(np.median(configurations * instances * dim * steps / seconds[:, 1]))
+        say(f"{configurations} paired configurations, {name}, {backend}: {row['times']:.2f} times as fast as one")
+        found.append(row)
+    return found
+
+
 def saving(backend: str, quick: bool, say: Progress, instances: int = 200_000) -> dict[str, Any]:
     """How many times as long ``save`` takes as writing and flushing as many bytes: each time a new file."""
     import ensemble as en

@@ -125,11 +125,12 @@ class PtxEngine(DeviceEngine):
         processors: int = 1,
         streamed: bool | None = None,
         window: int | None = None,
+        team: int | None = None,
         arch: str = "compute_90",
         extra: tuple[str, ...] = (),
         approximation: Approximation = NEAREST,
     ) -> None:
-        super().__init__(lanes, processors, streamed, window)
+        super().__init__(lanes, processors, streamed, window, team)
         self.xp: Any = Arrays()
         self.arch, self.extra, self.approximation = arch, extra, approximation
         self.patience = 10**7

@@ -125,6 +125,18 @@ def test_windows_have_the_bits_of_the_specification(name: str) -> None:
     assert differences(found, run(NumpyEngine(), p, case.steps, segment=11, scale=case.scale)) == []
 
 
+def test_a_team_has_the_bits_of_the_specification() -> None:
+    """Four rates, of which one diverges; events at steps of their own, and teams formed again of what is left."""
+    case = CASES["saddle"].program
+    rates = [{"optimizer": GradientDescent(rate)} for rate in (0.3, 1.9, 40.0)]
+    parts = case.configurations[0] | {"optimizer": GradientDescent(0.1)}
+    p = dataclasses.replace(case, configurations=(parts, *(parts | other for other in rates)))
+    one = engine(4, team=4)
+    assert one.team(p) == 4
+    found = run(one, p, STEPS, segment=6)
+    assert differences(found, run(NumpyEngine(), p, STEPS, segment=6)) == []
+
+
 def observed(one: Engine, p: Program) -> dict[str, Any]:
     x, v = np.random.default_rng(0).normal(size=(2, p.rows, p.dim)).astype(p.dtype)
     return one.observe(p, x, ("value", "gradient_norm", "gradient", "product"), 0, v)
