@@ -20,6 +20,7 @@ KINDS: dict[str, type[Part]] = {
     "start": en.Start,
     "event, the first step at which": en.Event,
     "schedule": en.Schedule,
+    "law of a drawn number": en.Law,
 }
 
 

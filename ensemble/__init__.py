@@ -3,12 +3,24 @@
 import importlib as _importlib
 import typing as _typing
 
-from . import algebra, data, events, landscapes, minibatches, noises, optimizers, schedules, starts
+from . import (
+    algebra,
+    data,
+    distributions,
+    events,
+    landscapes,
+    minibatches,
+    noises,
+    optimizers,
+    schedules,
+    starts,
+)
 from . import names as _names
 from .algebra import *
 from .arithmetic.random import Stream
 from .backends.written import source
 from .checks.check import check
+from .distributions import *
 from .events import *
 from .functions import finite_sum, from_sympy, landscape
 from .grids import grid, zipped
@@ -87,6 +99,7 @@ __all__ = [
     "zipped",
 ]
 __all__ += algebra.__all__
+__all__ += distributions.__all__
 __all__ += events.__all__
 __all__ += landscapes.__all__
 __all__ += minibatches.__all__

@@ -25,6 +25,7 @@ from .backends.choice import choose
 from .backends.cpu import available_threads
 from .backends.memory import available_memory
 from .backends.program import Engine
+from .distributions import Law
 from .events import Event
 from .gpu_check.command import main as gpu_check
 from .landscapes import Landscape
@@ -44,7 +45,7 @@ USAGE = """Usage: python -m ensemble [parts | source NAME | store COMMAND DIR | 
   store COMMAND DIR status, verify, repair or merge of a folder that simulate(..., store=DIR) made; store alone says more
   work DIR          runs what is missing of such a folder, with any number of other processes
   gpu-check         everything about a GPU, in half an hour or less, and a report to send back; gpu-check --help says more"""
-KINDS: tuple[type[Part], ...] = (Landscape, Optimizer, Noise, Start, Event, Schedule)
+KINDS: tuple[type[Part], ...] = (Landscape, Optimizer, Noise, Start, Event, Schedule, Law)
 
 
 def versions(*names: str) -> str:

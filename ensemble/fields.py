@@ -100,7 +100,8 @@ def checked_number(owner: str, name: str, value: object, domain: Domain) -> floa
     if several:
         fail(owner, name, value, f"{domain.words}, not several; to sweep over them give en.grid(...)")
     if not is_real(value):
-        fail(owner, name, value, f"{domain.words}, not {type(value).__name__}")
+        more = "; to draw one for each instance give en.drawn(...)" if hasattr(value, "quantile") else ""
+        fail(owner, name, value, f"{domain.words}, not {type(value).__name__}{more}")
     result = math.inf
     with contextlib.suppress(OverflowError):  # a whole number of hundreds of digits
         result = float(cast(float, value))

@@ -1,4 +1,4 @@
-"""grid and zipped: values that fields of parts take in turn."""
+"""grid and zipped: values that fields of parts take in turn; and what stands in a field whose number every instance draws."""
 
 from __future__ import annotations
 
@@ -16,7 +16,46 @@ SAID = 12
 """Values of a grid that its ``repr`` says, at most."""
 
 
-class Grid:
+MANY = 64
+"""Numbers of a grid whose text is made once, wherever it is asked for."""
+
+
+class Listed(list[float]):
+    """Finite numbers, with their text in JSON."""
+
+    def __init__(self, values: Iterable[float]) -> None:
+        super().__init__(values)
+        pieces = (", ".join(map(repr, self[k : k + 1024])) for k in range(0, len(self), 1024))
+        self.text = f"[{', '.join(pieces)}]"
+
+
+class Varied:
+    """What stands in a field that is not one value: checks that relate several fields wait until each has its own."""
+
+
+class Drawn(Varied):
+    """A number drawn for each instance from ``law``; made by :func:`~ensemble.drawn`. It never changes."""
+
+    def __init__(self, law: Any) -> None:
+        self.law = law
+
+    def __repr__(self) -> str:
+        return f"drawn({self.law!r})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Drawn) and self.law == other.law
+
+    def __hash__(self) -> int:
+        return hash((Drawn, self.law))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+
+class Grid(Varied):
     """Values that a field takes in turn; made by :func:`grid` or :func:`zipped`. It never changes.
 
     ``group``: fields whose grids have the same one are swept together. It is a word that no other grid has, so that copies, and
@@ -25,13 +64,20 @@ class Grid:
     """
 
     def __init__(self, values: Iterable[Any], group: str | None = None, order: int | None = None) -> None:
-        self.values = tuple(_hashable(v) for v in values)
+        self.values = tuple(v if type(v) is float else _hashable(v) for v in values)
         self.group = uuid.uuid4().hex if group is None else group
         self.order = next(_written) if order is None else order
+        self._listed: Listed | None = None
 
     def each(self, check: Callable[[Any], Any]) -> Grid:
         """The grid of what ``check`` makes of every value, swept together with this one."""
         return Grid((check(v) for v in self.values), self.group, self.order)
+
+    def listed(self) -> Listed | None:
+        """The values as a list with its text, where they are many plain numbers."""
+        if self._listed is None and len(self.values) >= MANY and all(type(v) is float for v in self.values):
+            self._listed = Listed(self.values)
+        return self._listed
 
     def __repr__(self) -> str:
         if len(self.values) <= SAID:
@@ -69,7 +115,7 @@ def grid(*values: Any) -> Any:
         ValueError: no value is given.
     """
     if len(values) == 1 and isinstance(values[0], (list, tuple, np.ndarray, range)):
-        values = tuple(values[0])
+        values = tuple(values[0].tolist() if isinstance(values[0], np.ndarray) else values[0])
     if not values:
         raise ValueError("grid() was given no value; give at least one: grid(1e-3, 1e-2).")
     return Grid(values)
@@ -115,7 +161,12 @@ def zipped(**values: Any) -> Zipped:
     """
     if len(values) < 2:
         raise ValueError(f"zipped() was given {len(values)} field(s); give at least two, or use grid.")
-    lists = {name: tuple(v) if isinstance(v, (list, tuple, np.ndarray, range)) else (v,) for name, v in values.items()}
+    lists = {
+        name: tuple(v.tolist() if isinstance(v, np.ndarray) else v)
+        if isinstance(v, (list, tuple, np.ndarray, range))
+        else (v,)
+        for name, v in values.items()
+    }
     lengths = {name: len(v) for name, v in lists.items()}
     if len(set(lengths.values())) != 1 or not next(iter(lengths.values())):
         raise ValueError(f"zipped() was given lists of lengths {lengths}; give lists of one and the same length.")

@@ -38,7 +38,10 @@ def values_at(owner: str, path: str, schedule: Any, domain: Domain, t: NDArray[n
 def _evaluated(owner: str, path: str, schedule: Any, t: NDArray[np.float64]) -> NDArray[np.float64]:
     with np.errstate(all="ignore"):
         values = np.asarray(schedule(t))
-    if values.shape != t.shape or values.dtype.kind not in "iuf":
+    one_for_each = (
+        values.ndim == t.ndim and values.shape[-1:] == t.shape[-1:]
+    )  # of many schedules at once t is (1, steps)
+    if not one_for_each or (t.ndim == 1 and values.shape != t.shape) or values.dtype.kind not in "iuf":
         given = f"{values.dtype} of shape {values.shape}"
         raise ValueError(
             f"{owner}({path}={told(schedule)}): gives {given} for {t.size} steps; return a number for each."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import lru_cache
 from typing import Any
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .arithmetic.permutations import below, keys_of, permuted
 from .arithmetic.random import Stream
 from .arithmetic.vec import Array
-from .grids import Grid
+from .grids import Drawn, Grid
 from .landscapes.base import Landscape
 from .landscapes.finite_sum import FiniteSum
 from .noises import Noise
@@ -83,13 +83,19 @@ class Minibatch(Noise):
                 f"Minibatch on {type(landscape).__name__}, which is no mean over samples; give a FiniteSum, such as LeastSquares(A, y)."
             )
         n = landscape.samples
-        for size in self.batch.values if isinstance(self.batch, Grid) else (self.batch,):
+        for size in self._sizes():
             self._check_size(size, n)
         return replace(self, samples=n)
 
+    def _sizes(self) -> Sequence[Any]:
+        """Of batches: all of a grid, the least and the greatest of a law."""
+        if isinstance(self.batch, Drawn):
+            return tuple(self.batch.law.extremes())
+        return self.batch.values if isinstance(self.batch, Grid) else (self.batch,)
+
     def check_before(self, last: int, dtype: str) -> None:
         """Refuses what step ``last`` would bring: more samples than there are, where a schedule says so, and epochs beyond counting."""
-        for size in self.batch.values if isinstance(self.batch, Grid) else (self.batch,):
+        for size in self._sizes():
             within = size.range(1, last) if isinstance(size, Schedule) else None
             if within is not None:
                 self._refuse_more(size, within[1])
@@ -132,6 +138,10 @@ class Minibatch(Noise):
     def steps_of(self, epochs: int) -> int:
         """The steps that so many epochs take: of passes through the data, or of as many samples."""
         n = self._samples()
+        if isinstance(self.batch, Drawn):
+            raise ValueError(
+                f"Minibatch(batch={told(self.batch)}): every instance has epochs of its own length; give steps=."
+            )
         if self.order == "full":
             return epochs
         if not isinstance(self.batch, Part):

@@ -21,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -58,7 +59,7 @@ from .fields import (
     structure,
     vector,
 )
-from .grids import Grid
+from .grids import Drawn, Grid
 from .held import values_at
 from .names import field_instead
 from .plain import is_real
@@ -130,6 +131,8 @@ class Part(Value):
             value = getattr(self, f.name)
             if isinstance(value, Grid):
                 object.__setattr__(self, f.name, self._checked_grid(f, value))
+            elif isinstance(value, Drawn):
+                self._check_drawn(f, value)
             else:
                 object.__setattr__(self, f.name, self._checked(f, value))
         self.validate()
@@ -152,11 +155,32 @@ class Part(Value):
         if kind == "outside":
             fail(owner, f.name, grid, "True or False")
         if kind in ("number", "vector", "scheduled", "seed"):
+            if (
+                kind != "seed"
+                and all(type(v) is float and math.isfinite(v) for v in grid.values)
+                and all(map(f.metadata["domain"].holds, grid.values))
+            ):
+                return grid  # what each by itself would give, of thousands
             return grid.each(lambda v: self._checked(f, v))
         raise ValueError(
             f"{owner}({f.name}=grid(...)): {f.name} selects code and cannot be a grid; run the variants side by side "
             f"with ensemble.compare."
         )
+
+    def _check_drawn(self, f: dataclasses.Field[Any], value: Drawn) -> None:
+        """Whether all that a law may draw is what the field may be."""
+        owner, kind = type(self).__name__, f.metadata.get("kind")
+        if kind not in ("number", "vector", "scheduled"):
+            raise ValueError(
+                f"{owner}({f.name}={told(value)}): {f.name} is no number, and cannot be drawn for each instance; run variants "
+                f"side by side with ensemble.compare."
+            )
+        domain = f.metadata["domain"]
+        if bad := [v for v in value.law.extremes() if not domain.holds(v)]:
+            raise ValueError(
+                f"{owner}({f.name}={told(value)}): the law draws {bad[0]:g} or numbers as near to it as may be, and {f.name} must be "
+                f"{domain.words}; give a law of such numbers."
+            )
 
     def _checked(self, f: dataclasses.Field[Any], value: Any) -> Any:
         owner, name, kind = type(self).__name__, f.name, f.metadata.get("kind")
@@ -231,8 +255,8 @@ class Part(Value):
                 value = getattr(self, f.name)
                 if isinstance(value, Part):  # a schedule
                     yield prefix + f.name, values_at(type(self).__name__, f.name, value, f.metadata["domain"], t)
-                else:
-                    yield prefix + f.name, np.full(t.shape, value)
+                else:  # of many parts at once the value is (parts, 1), and t (1, steps)
+                    yield prefix + f.name, np.full(np.broadcast_shapes(t.shape, np.shape(value)), value)
         for name, values in self.tables(t).items():
             yield prefix + name, values
         for f in fields(self):
@@ -315,7 +339,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, Part):
         return value.describe()
     if isinstance(value, Grid):
-        return {"grid": [plain(v) for v in value.values]}
+        return {"grid": value.listed() or [plain(v) for v in value.values]}
+    if isinstance(value, Drawn):
+        return {"drawn": plain(value.law)}
     if isinstance(value, np.ndarray):
         return value.tolist()
     if isinstance(value, (tuple, list)):
@@ -357,6 +383,13 @@ class Schedule(Part):
             return Constant(checked_number(type(self).__name__, f.name, value, f.metadata["domain"]))
         made = schedule_of(value)
         return super()._checked_inner(f, value if made is None else made)
+
+    def _check_drawn(self, f: dataclasses.Field[Any], value: Drawn) -> None:
+        if f.metadata.get("kind") != "inner":
+            return super()._check_drawn(f, value)
+        raise ValueError(
+            f"{type(self).__name__}({f.name}={told(value)}): give Constant({value!r}), or a schedule of drawn numbers."
+        )
 
     def _checked_grid(self, f: dataclasses.Field[Any], grid: Grid) -> Grid:
         if f.metadata.get("kind") != "inner":

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .landscapes.base import Landscape
 from .plain import array_of_numbers, is_flag, is_whole
-from .sweep import RESERVED, grids_of
+from .sweep import RESERVED, drawn_in, grids_of
 from .words import told
 
 QUANTITIES: dict[str, tuple[str, str]] = {
@@ -81,6 +81,8 @@ def _observables(given: Any) -> tuple[tuple[str, Landscape], ...]:
             raise ValueError(f"Record(observables={{{name!r}: {told(landscape)}}}): {wanted}.")
         for path, _ in grids_of(landscape):
             raise ValueError(f"Record(observables={{{name!r}: ...}}): its {'.'.join(path)} is a grid; give one number.")
+        for path, _ in drawn_in(landscape):
+            raise ValueError(f"Record(observables={{{name!r}: ...}}): its {'.'.join(path)} is drawn; give one number.")
     return tuple((name, landscape) for name, landscape in pairs)
 
 

@@ -8,11 +8,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from .grids import Grid
-from .part import NOT_NEGATIVE, POSITIVE, Constant, FromFunction, Range, Schedule, Steps, inner, number
+from .grids import Varied
+from .part import (
+    NOT_NEGATIVE,
+    POSITIVE,
+    Constant,
+    Domain,
+    FromFunction,
+    Range,
+    Schedule,
+    Steps,
+    array,
+    flag,
+    inner,
+    number,
+)
 from .words import told
 
 __all__ = [
@@ -23,9 +37,12 @@ __all__ = [
     "InverseSqrt",
     "InverseTime",
     "LinearDecay",
+    "OneCycle",
     "PerBatch",
+    "Piecewise",
     "Schedule",
     "StepDecay",
+    "WarmRestarts",
     "Warmup",
 ]
 
@@ -110,7 +127,7 @@ class Cosine(Schedule):
     final: float = number(0.0, NOT_NEGATIVE)
 
     def validate(self) -> None:
-        if not isinstance(self.warmup, Grid) and not isinstance(self.steps, Grid) and self.warmup >= self.steps:
+        if not isinstance(self.warmup, Varied) and not isinstance(self.steps, Varied) and self.warmup >= self.steps:
             raise ValueError(
                 f"Cosine(steps={self.steps:g}, warmup={self.warmup:g}): give fewer steps of warm-up than steps in all."
             )
@@ -126,6 +143,103 @@ class Cosine(Schedule):
         ends = {first, last, *(t for t in (top, top + 1) if first < t < last)}
         values = self(np.array(sorted(ends), dtype=np.float64))
         return float(values.min()), float(values.max())
+
+
+@dataclass(frozen=True)
+class WarmRestarts(Schedule):
+    """Half a cosine from ``lr`` to ``final`` again and again: over ``first`` steps, then over ``factor`` times as many each time.
+
+    Loshchilov and Hutter (2017), eq. 5 (arXiv:1608.03983); torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(T_0=first,
+    T_mult=factor, eta_min=final).
+    """
+
+    lr: float = number(domain=NOT_NEGATIVE)
+    first: float = number(domain=POSITIVE)
+    factor: float = number(1.0, Domain(lambda v: v >= 1, "a number of at least 1"))
+    final: float = number(0.0, NOT_NEGATIVE)
+
+    def __call__(self, t: Steps) -> Steps:
+        s = t - 1
+        if self.factor == 1:
+            share = s % self.first / self.first
+        else:
+            turn = np.floor(np.log1p(s / self.first * (self.factor - 1)) / np.log(self.factor))
+            for _ in range(2):  # rounding may have put a restart into the turn before it, or after
+                begin = self.first * (self.factor**turn - 1) / (self.factor - 1)
+                length = self.first * self.factor**turn
+                turn = turn + (s >= begin + length) - (s < begin)
+            begin = self.first * (self.factor**turn - 1) / (self.factor - 1)
+            share = (s - begin) / (self.first * self.factor**turn)
+        return self.final + (self.lr - self.final) * 0.5 * (1.0 + np.cos(np.pi * share))
+
+    def range(self, first: int, last: int) -> Range | None:
+        return min(self.lr, self.final), max(self.lr, self.final)
+
+
+@dataclass(frozen=True)
+class OneCycle(Schedule):
+    """Up to ``lr`` over a share ``rise`` of ``steps`` steps, then down, both along half a cosine.
+
+    Smith and Topin (2018, arXiv:1708.07120), as torch.optim.lr_scheduler.OneCycleLR(max_lr=lr, total_steps=steps, pct_start=rise) has
+    it: from ``lr / start`` to ``lr`` to ``lr / (start final)``, which it keeps after the last step.
+    """
+
+    lr: float = number(domain=NOT_NEGATIVE)
+    steps: float = number(1000.0, POSITIVE)
+    rise: float = number(0.3, Domain(lambda v: 0 < v < 1, "a number between 0 and 1"))
+    start: float = number(25.0, POSITIVE)
+    final: float = number(1e4, POSITIVE)
+
+    def validate(self) -> None:
+        if not isinstance(self.steps, Varied) and not isinstance(self.rise, Varied) and self.rise * self.steps <= 1:
+            raise ValueError(
+                f"OneCycle(steps={self.steps:g}, rise={self.rise:g}): fewer than two steps rise; give more steps, or a larger rise."
+            )
+
+    def __call__(self, t: Steps) -> Steps:
+        s, low = t - 1, self.lr / self.start
+        top = self.rise * self.steps - 1.0
+        up, down = np.clip(s / top, 0.0, 1.0), np.clip((s - top) / (self.steps - 1.0 - top), 0.0, 1.0)
+        rising = self.lr + (low - self.lr) / 2.0 * (1.0 + np.cos(np.pi * up))
+        end = low / self.final
+        falling = end + (self.lr - end) / 2.0 * (1.0 + np.cos(np.pi * down))
+        return np.where(s <= top, rising, falling)
+
+    def range(self, first: int, last: int) -> Range | None:
+        low = self.lr / self.start
+        return min(low, low / self.final, self.lr), max(low, low / self.final, self.lr)
+
+
+@dataclass(frozen=True)
+class Piecewise(Schedule):
+    """``values`` (values,), each from the step after one of ``at`` (values - 1,) steps on: the first until then, the last for ever.
+
+    ``s = t - 1`` steps taken: the value changes where s reaches a boundary, as in torch.optim.lr_scheduler.MultiStepLR and
+    optax.piecewise_constant_schedule. ``line=True``: on a line from value to value, the first at s = 0 (optax.join_schedules of
+    linear_schedule); then ``at`` says where each value after the first is reached.
+    """
+
+    values: Any = array()
+    at: Any = array()
+    line: bool = flag(False)
+
+    def validate(self) -> None:
+        if self.values.ndim != 1 or self.at.ndim != 1 or self.values.size != self.at.size + 1:
+            raise ValueError(
+                f"Piecewise(values={told(self.values)}, at={told(self.at)}): give a list of values, and one step fewer than those."
+            )
+        if (np.diff(self.at, prepend=0) <= 0).any():
+            raise ValueError(f"Piecewise(at={told(self.at)}): give steps above 0 that rise.")
+
+    def __call__(self, t: Steps) -> Steps:
+        s = t - 1
+        if self.line:
+            return np.interp(s, np.concatenate([[0.0], self.at]), self.values)
+        found: Steps = self.values[np.searchsorted(self.at, s, side="right")]
+        return found
+
+    def range(self, first: int, last: int) -> Range | None:
+        return float(self.values.min()), float(self.values.max())
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from .arithmetic.elementary import pow as power
 from .arithmetic.random import uniform
 from .arithmetic.vec import directions
-from .grids import Grid
+from .grids import Varied
 from .landscapes.base import Landscape, StationaryPoint, listed_points
 from .part import NOT_NEGATIVE, POSITIVE, Part, array, flag, number, structure, vector
 from .words import told
@@ -90,7 +90,8 @@ class Point(Start):
     x: Any = vector()
 
     def draw(self, source: Source) -> Any:
-        return source.engine.xp.repeat(source.as_row(self.x), source.ids.size, axis=0)
+        row = source.as_row(self.x)
+        return source.engine.xp.repeat(row, source.ids.size // len(row), axis=0)
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ class Initialisation(Start):
 class _Box(Start):
     def validate(self) -> None:
         given: Any = self
-        if not isinstance(given.low, Grid) and not isinstance(given.high, Grid):
+        if not isinstance(given.low, Varied) and not isinstance(given.high, Varied):
             name, low, high = type(self).__name__, np.asarray(given.low), np.asarray(given.high)
             if low.ndim and high.ndim and low.shape != high.shape:
                 raise ValueError(f"{name}: low has {low.size} numbers and high {high.size}; give one or equally many.")

@@ -31,8 +31,8 @@ struct Parts {
 // One launch: steps first ... last of the listed rows. A row is an instance of a configuration; rows are ordered
 // (configuration, instance). Python fills the same struct, field for field (ensemble/backends/layout.py).
 struct Launch {
-    const void* parameters;  // Parts, one per configuration; on the CPU with ENSEMBLE_MIXED one per tile
-    const real* tables;      // (configuration, step, column), rows of Parts::table_row columns
+    const void* parameters;  // Parts, one per owner (see alike); on the CPU with ENSEMBLE_MIXED one per tile
+    const real* tables;      // (owner, step, column), rows of Parts::table_row columns
     const int* active;       // rows to advance; CPU: whole teams of whole tiles, -1 where they are not full
     real* x;                 // (row, dim)
     real* vectors;           // (slot, row, dim): the optimizers' vectors
@@ -41,21 +41,26 @@ struct Launch {
     int* event;              // (row), label, 0 while none
     int* diverged_step;      // (row), -1 while none
     long long rows;
-    long long table_stride;  // rows of the table from one configuration to the next; 0: all share one
+    long long table_stride;  // rows of the table from one owner to the next; 0: all share one
     int count;               // entries of active
     int team;                // tiles that advance together and draw once: of the same ids, lane for lane
     int together;            // steps that each of them takes before the next: a power of two
     int instances;           // per configuration
     unsigned first_instance;
     unsigned stream_stride;  // 0: paired; 256: every configuration draws for itself
+    int alike;  // rows, one after another, that have one owner: those of a configuration, or each by itself
     int first, last;
     int check_every;
     int dim;
     int stop;  // 0: an event labels and the instance goes on
     real bound;
     RoundKeys keys;
-    char* scratch;            // ENSEMBLE_STREAMED: a slice for each group
-    long long scratch_bytes;  // of a slice
+    const real* steady;  // (owner, column) like a row of the tables: those that are the same at every step
+    const real* apart;   // ENSEMBLE_MIXED: (tile, step, column, lane): those in which owners differ
+    unsigned long long steady_columns;  // a bit for each: the tables do not have them
+    unsigned long long apart_columns;   // likewise
+    char* scratch;                      // ENSEMBLE_STREAMED: a slice for each group
+    long long scratch_bytes;            // of a slice
 #if ENSEMBLE_RECORDED
     const int* recorded_steps;   // those of the launch, in order, and then one that does not come
     const int* recorded_places;  // (row): its place in a slot of the ring, -1 where it is not recorded
@@ -204,15 +209,32 @@ struct Earliest {
 };
 
 template <class P>
-HD void open_clock(Clock<P::columns>& clock, const Launch& launch, long long row, unsigned configuration) {
+HD void open_clock(Clock<P::columns>& clock, const Launch& launch, long long row) {
     clock.random.keys = &launch.keys;
     clock.random.instance = launch.first_instance + unsigned(row % launch.instances);
-    clock.random.stream_offset = launch.stream_stride * configuration;
+    clock.random.stream_offset = launch.stream_stride * unsigned(row / launch.instances);
 }
 template <class P>
-HD const real* table_of(const Launch& launch, unsigned configuration) {
-    return launch.tables + configuration * launch.table_stride * P::table_row;
+HD const real* table_of(const Launch& launch, unsigned owner) {
+    return launch.tables + owner * launch.table_stride * P::table_row;
 }
+// The columns that are the same at every step, read once and put over those of the tables.
+template <class P>
+struct Steady {
+#if ENSEMBLE_STEADY
+    unsigned long long columns;
+    number column[P::columns > 0 ? P::columns : 1];
+    HD Steady(const Launch& launch, unsigned owner) : columns(launch.steady_columns) {
+        load_columns<P::columns>(column, launch.steady + (long long)owner * P::table_row);
+    }
+    HD void put(Clock<P::columns>& clock) const {
+        UNROLL for (int k = 0; k < P::columns; ++k) if (columns >> k & 1) clock.column[k] = column[k];
+    }
+#else
+    HD Steady(const Launch&, unsigned) {}
+    HD void put(Clock<P::columns>&) const {}
+#endif
+};
 
 #if ENSEMBLE_WINDOW
 // A window of an instance takes its steps by itself: nothing of them depends on the other windows. The event is asked
@@ -223,22 +245,24 @@ HD void advance_group(const Launch& launch) {
     if (group / windows >= launch.count || block_of(0) >= static_blocks) return;
     const long long row = launch.active[group / windows];
     if (launch.stop && launch.event_step[row] >= 0) return;  // since an earlier launch of the segment
-    const unsigned configuration = unsigned(row / launch.instances);
-    const P parts = ((const P*)launch.parameters)[configuration];
+    const unsigned owner = unsigned(row / launch.alike);
+    const P parts = ((const P*)launch.parameters)[owner];
 
     Vec x;
     typename decltype(parts.optimizer)::State state;
     load_row(x, launch.x + row * dim());
     state.each(Loader{launch, row});
     Clock<P::columns> clock;
-    open_clock<P>(clock, launch, row, configuration);
-    const real* table = table_of<P>(launch, configuration);
+    open_clock<P>(clock, launch, row);
+    const real* table = table_of<P>(launch, owner);
+    const Steady<P> steady(launch, owner);
 
     int bad = launch.last + 1;
     ROLLED for (int t = launch.first; t <= launch.last; ++t) {
         clock.t = t;
         clock.random.step = unsigned(t);
         load_columns<P::columns>(clock.column, table);
+        steady.put(clock);
         table += P::table_row;
         bool fine = take_step(parts, x, state, clock, launch.bound);
         if (!fine) bad = t < bad ? t : bad;
@@ -259,8 +283,8 @@ HD void advance_group(const Launch& launch) {
     if (!seat.take(launch.active, launch.count)) return;
     open_workspace(launch.scratch, launch.scratch_bytes);
     const long long row = seat.row;
-    unsigned configuration = unsigned(row / launch.instances);
-    const P parts = ((const P*)launch.parameters)[configuration];
+    const unsigned owner = unsigned(row / launch.alike);
+    const P parts = ((const P*)launch.parameters)[owner];
 
     Vec x;
     typename decltype(parts.optimizer)::State state;
@@ -268,13 +292,14 @@ HD void advance_group(const Launch& launch) {
     state.each(Loader{launch, row});
 
     Clock<P::columns> clock;
-    open_clock<P>(clock, launch, row, configuration);
+    open_clock<P>(clock, launch, row);
 #if ENSEMBLE_DIM == 1 || ENSEMBLE_DIM == 2
     Random::Kept kept[P::places];
     UNROLL for (int k = 0; k < P::places; ++k) kept[k].filled = false;
     clock.random.kept = kept;
 #endif
-    const real* table = table_of<P>(launch, configuration);
+    const real* table = table_of<P>(launch, owner);
+    const Steady<P> steady(launch, owner);
 
     int event_step = launch.event_step[row], event = launch.event[row];
     auto write_out = [&] {
@@ -294,8 +319,9 @@ HD void advance_group(const Launch& launch) {
         clock.t = t;
         clock.random.step = unsigned(t);
         load_columns<P::columns>(clock.column, table);
+        steady.put(clock);
         table += P::table_row;
-        const P here = crowded ? *read_again((const P*)launch.parameters + configuration) : parts;
+        const P here = crowded ? *read_again((const P*)launch.parameters + owner) : parts;
         bool fine = take_step(here, x, state, clock, launch.bound);
         if (!fine) bad = t < bad ? t : bad;
         recording.after(t, reported(state, x), !written, here.landscape);

@@ -29,7 +29,7 @@ HD void advance_group(const Launch& launch) {
         Member<P>& m = team[k];
         m.written = !present || rows[k] < 0;
         m.row = rows[k] < 0 ? some : rows[k];
-        m.owner = m.row / launch.instances;
+        m.owner = m.row / launch.alike;
         load_row(m.x, launch.x + (long long)m.row * dim());
         m.state.each(Loader{launch, m.row});
         m.open = !m.written && launch.event_step[m.row] < 0;
@@ -55,6 +55,7 @@ HD void advance_group(const Launch& launch) {
             if (!same_type<decltype(P::event), Never> && !any(!m.written)) continue;
             const long long at = m.owner * launch.table_stride + (t - launch.first);
             load_columns<P::columns>(clock.column, launch.tables + at * P::table_row);
+            Steady<P>(launch, m.owner).put(clock);
             const P parts = *read_again((const P*)launch.parameters + m.owner);
             if (!take_step(parts, m.x, m.state, clock, launch.bound)) m.bad = t < m.bad ? t : m.bad;
             if constexpr (!same_type<decltype(P::event), Never>) {

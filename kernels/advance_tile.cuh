@@ -79,13 +79,15 @@ struct Member {
     const Rows rows;
     bool running[width];
     int left = 0;
+    const real* table;
+    number steady[P::columns > 0 ? P::columns : 1];  // the columns that are the same at every step
 #if ENSEMBLE_MIXED
     const P& parts;
-    const real* tables[width];
+    const int apart;    // columns in which owners differ
+    const scalar* own;  // those of this tile: (step, column)
     counter stream_offset;
 #else
     const P* parts;
-    const real* table;
     unsigned stream_offset;
 #endif
     int event_step[width], event[width];
@@ -100,31 +102,40 @@ struct Member {
           rows(launch.active + (long long)tile * width),
 #if ENSEMBLE_MIXED
           parts(((const P*)launch.parameters)[tile]),
+          apart(__builtin_popcountll(launch.apart_columns)),
+          own((const scalar*)launch.apart + (long long)tile * (launch.last - launch.first + 1) * apart),
 #endif
           recording(launch, rows),
           until_check(launch.check_every - (launch.first - 1) % launch.check_every) {
         for (int w = 0; w < width; ++w) left += running[w] = rows.present[w];
         if (left == 0) return;
 #if ENSEMBLE_MIXED
+        table = launch.tables;
         word offsets;
-        for (int w = 0; w < width; ++w) {
-            long long configuration = rows.row[w] / launch.instances;
-            tables[w] = launch.tables + configuration * launch.table_stride * P::table_row;
-            offsets.set(w, launch.stream_stride * unsigned(configuration));
-        }
+        for (int w = 0; w < width; ++w) offsets.set(w, launch.stream_stride * unsigned(rows.row[w] / launch.instances));
         stream_offset = split(offsets);
 #else
-        long long configuration = rows.row[0] / launch.instances;
-        parts = (const P*)launch.parameters + configuration;
-        table = launch.tables + configuration * launch.table_stride * P::table_row;
-        stream_offset = launch.stream_stride * unsigned(configuration);
+        const long long owner = rows.row[0] / launch.alike;
+        parts = (const P*)launch.parameters + owner;
+        table = launch.tables + owner * launch.table_stride * P::table_row;
+        stream_offset = launch.stream_stride * unsigned(rows.row[0] / launch.instances);
 #endif
+        for (int k = 0; k < P::columns; ++k) {
+            if (from_table(k)) continue;
+#if ENSEMBLE_MIXED
+            for (int w = 0; w < width; ++w)
+                steady[k].set(w, launch.steady[rows.row[w] / launch.alike * P::table_row + k]);
+#else
+            steady[k] = launch.steady[owner * P::table_row + k];
+#endif
+        }
         load_rows(moving.x, rows, launch.x);
         moving.state.each(Loader{launch, rows});
         for (int w = 0; w < width; ++w)
             event_step[w] = launch.event_step[rows.row[w]], event[w] = launch.event[rows.row[w]];
     }
 
+    bool from_table(int k) const { return !(launch.steady_columns >> (k & 63) & 1); }
     void write_out(Moving<P>& at, const bool* which) {
         save_rows(at.x, rows, which, launch.x);
         at.state.each(Saver{launch, rows, which});
@@ -163,6 +174,8 @@ struct Member {
         clock.random.instance = ids;
         clock.random.stream_offset = stream_offset;
         clock.random.drawn = drawn;
+        for (int k = 0; k < P::columns; ++k)
+            if (!from_table(k)) clock.column[k] = steady[k];
 #if ENSEMBLE_DIM == 1 || ENSEMBLE_DIM == 2
         Random::Kept kept[P::places];
         for (Random::Kept& one : kept) one.filled = false;
@@ -172,14 +185,18 @@ struct Member {
         for (int t = first; t <= last && left > 0; ++t) {
             clock.t = t;
             clock.random.step = unsigned(t);
-#if ENSEMBLE_MIXED
-            for (int k = 0; k < P::columns; ++k)
-                for (int w = 0; w < width; ++w)
-                    clock.column[k].set(w, tables[w][(long long)(t - launch.first) * P::table_row + k]);
-#else
             const real* columns = table + (long long)(t - launch.first) * P::table_row;
-            for (int k = 0; k < P::columns; ++k) clock.column[k] = columns[k];
+#if ENSEMBLE_MIXED
+            const scalar* its_own = own + (long long)(t - launch.first) * apart;
 #endif
+            for (int k = 0; k < P::columns; ++k) {
+                if (!from_table(k)) continue;
+#if ENSEMBLE_MIXED
+                clock.column[k] = launch.apart_columns >> (k & 63) & 1 ? *its_own++ : broadcast(columns[k]);
+#else
+                clock.column[k] = columns[k];
+#endif
+            }
             at.fine = at.fine & take_step(parts, at.x, at.state, clock, launch.bound);
             at.good = where(at.fine, at.good + 1, at.good);
             workspace_reset(mark);

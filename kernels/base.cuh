@@ -6,13 +6,14 @@
 //   ENSEMBLE_WIDTH    CPU: instances in a tile (a power of two)
 //   ENSEMBLE_DOUBLE   1: real is double, 0: float
 //   ENSEMBLE_FAST     1: a*b+c is fused and, on CUDA, hardware functions are used; 0: the same bits everywhere
-//   ENSEMBLE_MIXED    CPU: 1: the instances of a tile may belong to different configurations
+//   ENSEMBLE_MIXED    CPU: 1: the instances of a tile may have different parts
 //   ENSEMBLE_STREAMED device: 1: Vecs lie in memory and every step streams through them; 0: in registers
 //   ENSEMBLE_WINDOW   device: blocks of a lane where the windows of an instance are advanced each by itself; 0: instances whole
 //   ENSEMBLE_REPORTS  device: 1: the optimizer reports another point than the iterate, and events of it ask for its state (check.cuh)
 //   ENSEMBLE_NO_EPSILON 1: an optimizer's eps is 0 in some configuration, and 0/0 is to be seen to
 //   ENSEMBLE_TEAM     device: configurations of an instance that a group advances together, drawing their normals once
 //   ENSEMBLE_RECORDED 1: what is shown after some of a launch's steps is written to memory; 0: nothing is
+//   ENSEMBLE_STEADY   device: 1: some columns of the tables are the same at every step, and read once
 //   ENSEMBLE_EMULATED the device path executed on the CPU, one thread per lane (tests only)
 //
 // Coordinates come in blocks of four: block q owns 4q ... 4q+3 and lies whole in lane q mod lanes. On the device a
@@ -40,6 +41,9 @@
 #endif
 #ifndef ENSEMBLE_TEAM
 #define ENSEMBLE_TEAM 1
+#endif
+#ifndef ENSEMBLE_STEADY
+#define ENSEMBLE_STEADY 0
 #endif
 #ifndef ENSEMBLE_RECORDED
 #define ENSEMBLE_RECORDED 0

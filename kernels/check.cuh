@@ -10,17 +10,18 @@ HD void check_group(const Launch& launch) {
     if (!seat.take(launch.active, launch.count)) return;
     open_workspace(launch.scratch, launch.scratch_bytes);
     const long long row = seat.row;
-    const unsigned configuration = unsigned(row / launch.instances);
+    const unsigned owner = unsigned(row / launch.alike);
     const bool open = seat.present && launch.event_step[row] < 0 && launch.diverged_step[row] < 0;
     if (!any(open)) return;
-    const P& parts = ((const P*)launch.parameters)[configuration];
+    const P& parts = ((const P*)launch.parameters)[owner];
 
     Clock<P::columns> clock;
-    open_clock<P>(clock, launch, row, configuration);
+    open_clock<P>(clock, launch, row);
     clock.t = launch.last;
     clock.random.step = unsigned(launch.last);
-    load_columns<P::columns>(
-        clock.column, table_of<P>(launch, configuration) + (long long)(launch.last - launch.first) * P::table_row);
+    load_columns<P::columns>(clock.column,
+                             table_of<P>(launch, owner) + (long long)(launch.last - launch.first) * P::table_row);
+    Steady<P>(launch, owner).put(clock);
     Vec x;
     load_row(x, launch.x + row * dim());
     int label = 0;

@@ -5,7 +5,7 @@
 // Points are listed in `active` like rows in a Launch, the same in every slot: a slot holds the points of one step. Any
 // output may be null.
 struct LookLaunch {
-    const void* parameters;  // Landscape, one per configuration; on the CPU with ENSEMBLE_MIXED one per tile
+    const void* parameters;  // Landscape, one per owner; on the CPU with ENSEMBLE_MIXED one per tile
     const int* active;
     const int* steps;       // (slot)
     const real* x;          // (slot, row, dim)
@@ -16,7 +16,7 @@ struct LookLaunch {
     long long rows;         // of a slot
     long long next_points;  // from a slot's points to those of the next: rows, or 0 where all look at the same
     int count;              // entries of active
-    int instances;          // of a slot, per configuration
+    int alike;              // rows of a slot, one after another, that have one owner
     int dim;
     char* scratch;            // ENSEMBLE_STREAMED: a slice for each group
     long long scratch_bytes;  // of a slice
@@ -29,7 +29,7 @@ HD void look(const LookLaunch& launch) {
     Seat seat;
     if (!seat.take(launch.active, launch.count, blockIdx.x % blocks)) return;
     open_workspace(launch.scratch, launch.scratch_bytes);
-    const Landscape landscape = ((const Landscape*)launch.parameters)[seat.row / launch.instances];
+    const Landscape landscape = ((const Landscape*)launch.parameters)[seat.row / launch.alike];
     const long long row = slot * launch.rows + seat.row;
     LookNow now{launch.steps[slot]};
     Vec x;
@@ -59,7 +59,7 @@ void look_tile(const LookLaunch& launch, int tile, int slot) {
 #if ENSEMBLE_MIXED
     const Landscape& landscape = ((const Landscape*)launch.parameters)[tile];
 #else
-    const Landscape& landscape = ((const Landscape*)launch.parameters)[rows.row[0] / launch.instances];
+    const Landscape& landscape = ((const Landscape*)launch.parameters)[rows.row[0] / launch.alike];
 #endif
     LookNow now{launch.steps[slot]};
     Vec x;

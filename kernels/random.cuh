@@ -14,7 +14,7 @@ enum Stream : unsigned {
     PERTURBATION = 2,
     MINIBATCH = 3,
     PROBE = 4,
-    EVENT = 5,
+    DRAWN = 5,  // on the host
     NOISE_SECOND = 6,
     SHUFFLE = 7,
     DISORDER = 8,

@@ -168,6 +168,12 @@ CATALOGUE: dict[str, en.Optimizer] = {
     "SAM": en.SAM(en.GradientDescent(LR)),
     "Average": en.Average(en.GradientDescent(LR)),
     "EMA": en.EMA(en.GradientDescent(LR)),
+    "NAdam": en.NAdam(ADAM_LR),
+    "RAdam": en.RAdam(ADAM_LR),
+    "Adamax": en.Adamax(ADAM_LR),
+    "AdaBelief": en.AdaBelief(ADAM_LR),
+    "Lookahead": en.Lookahead(en.GradientDescent(LR)),
+    "ScheduleFree": en.ScheduleFree(en.GradientDescent(LR)),
 }
 """Every optimizer that the library has, at the rates of the six; wrappers are around gradient descent."""
 

@@ -31,6 +31,7 @@ STATISTICS = (
     (en.statistics.compare_survival, ("lr",)),
 )
 TABLES = (en.statistics.to_dataframe, en.statistics.to_latex)
+DRAWN = en.simulate(**RUN | {"optimizer": en.GradientDescent(en.drawn(en.Uniform(0.1, 0.2)))})
 S_OF_RESULT = en.statistics.survival(RESULT)
 BOOTSTRAP = partial(en.statistics.compare_survival, RESULT, "lr")
 SUM = en.LeastSquares.random(9, 3)
@@ -50,6 +51,18 @@ ROWS = [
       for f, dim in STATISTICS for bad in (0, 1.5, "left", True)),
     *(row(f"{f.__name__}.confidence", partial(f, RESULT, *dim, confidence=bad), f"confidence={bad!r}", "give.*between 0 and 1")
       for f, dim in STATISTICS if f is not en.statistics.logrank for bad in (0, 1, 95, "high", None, float("nan"), True)),
+    *(row("against_drawn.data", partial(en.statistics.against_drawn, bad, "lr"), words, "give")
+      for bad, words in ((None, "NoneType"), (DRAWN.dataset.drop_vars("horizon"), "lacks horizon"))),
+    *(row("against_drawn.of", partial(en.statistics.against_drawn, DRAWN, bad), "of=", "they drew: lr")
+      for bad in ("x", 3, None, "horizon")),
+    *(row("against_drawn.value", partial(en.statistics.against_drawn, DRAWN, "lr", value=bad), "value=", "give one of")
+      for bad in ("x", 3, "horizon", "nobody")),
+    *(row("against_drawn.bins", partial(en.statistics.against_drawn, DRAWN, "lr", bins=bad), f"bins={bad!r}", "give")
+      for bad in (0, 1.5, "many", 2000, 13)),
+    *(row("against_drawn.label", partial(en.statistics.against_drawn, DRAWN, "lr", label=bad), f"label={bad!r}", "give an event's label")
+      for bad in (0, 1.5, "left", True)),
+    *(row("against_drawn.confidence", partial(en.statistics.against_drawn, DRAWN, "lr", confidence=bad), "confidence=", "give")
+      for bad in (0, 1, 95, "high", None)),
     *(row("survival.max_steps", partial(en.statistics.survival, RESULT, max_steps=bad), f"max_steps={bad!r}", "at least 10")
       for bad in (9, "all", 10.5)),
     *(row("survival_table.curves", partial(en.statistics.survival_table, bad), "no survival curves", r"give what survival\(\)")

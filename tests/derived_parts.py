@@ -120,3 +120,17 @@ class Normed(en.optimizers.Optimizer):
     def step(self, x, gradient, state, now):
         g = gradient(x)
         return x - quotient(now.lr * en.total(g), en.total(g * g) + self.eps, self.eps) * g
+
+
+@dataclass(frozen=True)
+class Stale(en.optimizers.Optimizer):
+    """An expression and a mask of the state, used in its next value and once more after that."""
+
+    lr: Any = scheduled(0.1, NOT_NEGATIVE)
+    vectors = ("m",)
+
+    def step(self, x, gradient, state, now):
+        g = gradient(x)
+        ahead, up = 2.0 * state.m - g, state.m > 0.1 * g
+        state.m = en.where(up, 0.5 * ahead, g)
+        return x - now.lr * en.where(up, ahead, g)

@@ -23,6 +23,7 @@ HILLS = en.Himmelblau()
 POINTS = np.array([[0.5, -0.2, 0.1], [0.1, 0.0, 0.3]])
 EIGENVALUES = np.array([[-1.0, 0.5, 2.0], [-0.5, 0.7, 3.0]])
 INDICES = S.saddle_index(RESULT)
+DRAWN = en.simulate(**RUN | {"optimizer": en.GradientDescent(en.drawn(en.Uniform(0.1, 0.2)))})
 TWO = {"landscape": en.SharpFlat(dim=3), "start": en.NormalCloud(3.0), "noise": None, "event": None, "steps": 200}
 MINIMA = S.nearest_minimum(en.simulate(**RUN | TWO), tolerance=0.5)
 TRACK = np.array([[0.0, 0.0], [0.5, 1.0], [2.0, 1.5]])
@@ -76,6 +77,7 @@ RUNNING = {
     "check": of(en.check, en.HeavyBall(0.1), dim=3, landscape=en.QuarticSaddle(dim=3)),
 }
 STATISTICS = {
+    "against_drawn": of(S.against_drawn, DRAWN, "lr", bins=2, label=1, confidence=0.9),
     "against_law": of(S.against_law, RUNS, LAW, label=1),
     "arrhenius": of(S.arrhenius, TIMES, "lr", [0.1, 0.2, 0.3], time_per_step=0.1, after=0, label=1, confidence=0.9),
     "compare_survival": of(
@@ -128,6 +130,17 @@ PICTURES = {
     "Plane": of(plots.Plane, np.zeros(2), np.eye(2), ("a", "b")),
     "against": of(
         plots.against, RESULT, "lr", **LOOK, **NAMED, label=1, confidence=0.9, x_label="rate", log=(True, False)
+    ),
+    "against_drawn": of(
+        plots.against_drawn,
+        DRAWN,
+        "lr",
+        **LOOK,
+        bins=2,
+        label=1,
+        confidence=0.9,
+        x_label="rate",
+        log=(True, False),
     ),
     "arrhenius": of(
         plots.arrhenius, S.arrhenius(TIMES, "lr"), "temperature", **LOOK, **NAMED, x_label="x", y_label="y"

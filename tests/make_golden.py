@@ -18,6 +18,7 @@ import optax
 import torch
 
 jax.config.update("jax_enable_x64", True)
+torch.set_default_dtype(torch.float64)  # what NAdam keeps of its momenta, too
 
 FILE = Path(__file__).parent / "golden" / "optimizers.npz"
 STEPS = 300
@@ -82,6 +83,54 @@ def by_optax_sam(rho: float, base: Any) -> np.ndarray:
     return np.array(path)[KEEP]
 
 
+class Setting:
+    """A torch "scheduler" of any number of a parameter group: ``value(s)`` after s steps."""
+
+    def __init__(self, optimizer: Any, name: str, value: Callable[[int], float]) -> None:
+        self.optimizer, self.name, self.value, self.taken = optimizer, name, value, -1
+        self.step()
+
+    def step(self) -> None:
+        self.taken += 1
+        self.optimizer.param_groups[0][self.name] = self.value(self.taken)
+
+
+class Clipping:
+    """Clipping to ``norm(s)`` at the step after s."""
+
+    def __init__(self, norm: Callable[[int], float]) -> None:
+        self.norm, self.taken = norm, 0
+
+    def __call__(self, x: Any) -> None:
+        size = torch.linalg.vector_norm(x[0].grad)
+        x[0].grad.mul_(min(1.0, self.norm(self.taken) / float(size)))
+        self.taken += 1
+
+
+def by_optax_lookahead(base: Any, period: int, alpha: float) -> np.ndarray:
+    """The fast point of Lookahead around an optax optimizer."""
+    rule, gradient = optax.lookahead(base, sync_period=period, slow_step_size=alpha), jax.grad(rosenbrock)
+    x = optax.LookaheadParams.init_synced(jnp.array(START))
+    state, path = rule.init(x), [np.array(x.fast)]
+    for _ in range(STEPS):
+        updates, state = rule.update(gradient(x.fast), state, x)
+        x = optax.apply_updates(x, updates)
+        path.append(np.array(x.fast))
+    return np.array(path)[KEEP]
+
+
+def by_optax_schedule_free(base: Any, lr: Any) -> np.ndarray:
+    """The averaged point of schedule-free learning around an optax optimizer."""
+    rule, gradient = optax.contrib.schedule_free(base, lr, b1=0.9), jax.grad(rosenbrock)
+    y = jnp.array(START)
+    state, path = rule.init(y), [np.array(y)]
+    for _ in range(STEPS):
+        updates, state = rule.update(gradient(y), state, y)
+        y = optax.apply_updates(y, updates)
+        path.append(np.array(optax.contrib.schedule_free_eval_params(state, y)))
+    return np.array(path)[KEEP]
+
+
 def trajectories() -> dict[str, np.ndarray]:
     """Name -> (kept steps, dim). The names are those of the cases in ``tests/test_optimizers.py``."""
     t, schedules = torch.optim, torch.optim.lr_scheduler
@@ -127,6 +176,30 @@ def trajectories() -> dict[str, np.ndarray]:
             optax.chain(optax.trace(0.9), optax.add_decayed_weights(0.1), optax.scale(-0.003))
         ),
         "optax sam": by_optax_sam(0.05, optax.sgd(0.003)),
+        "adamw decaying less": by_torch(
+            lambda p: t.AdamW(p, lr=0.01), lambda o: Setting(o, "weight_decay", lambda s: 0.2 / (1 + 0.01 * s))
+        ),
+        "sgd decaying less": by_torch(
+            lambda p: t.SGD(p, lr=0.003, momentum=0.9),
+            lambda o: Setting(o, "weight_decay", lambda s: 0.2 / (1 + 0.01 * s)),
+        ),
+        "sgd clipped less": by_torch(
+            lambda p: t.SGD(p, lr=0.01, momentum=0.9), clip=Clipping(lambda s: 1.0 + min(s, 200) / 200)
+        ),
+        "nadam": by_torch(lambda p: t.NAdam(p, lr=0.01)),
+        "radam": by_torch(lambda p: t.RAdam(p, lr=0.01)),
+        "adamax": by_torch(lambda p: t.Adamax(p, lr=0.01)),
+        "optax adabelief": by_optax(optax.adabelief(0.002)),
+        "optax lookahead": by_optax_lookahead(optax.adam(0.01), 6, 0.5),
+        "optax schedule-free sgd": by_optax_schedule_free(optax.sgd(0.005), 0.005),
+        "optax schedule-free adam": by_optax_schedule_free(optax.adam(0.02, b1=0.0), 0.02),
+        "adam one cycle": by_torch(
+            lambda p: t.Adam(p, lr=0.01), lambda o: schedules.OneCycleLR(o, 0.01, STEPS, cycle_momentum=False)
+        ),
+        "adam warm restarts": by_torch(
+            lambda p: t.Adam(p, lr=0.005), lambda o: schedules.CosineAnnealingWarmRestarts(o, 40, 2, 0.0001)
+        ),
+        "sgd multi step": by_torch(lambda p: t.SGD(p, lr=0.01), lambda o: schedules.MultiStepLR(o, [80, 200], 0.5)),
         "optax sam adam": by_optax_sam(0.05, optax.adam(0.01)),
     }
 

@@ -19,6 +19,7 @@ ROLES = {
     "start": (en.starts, en.Start),
     "event": (en.events, en.Event),
     "schedule": (en.schedules, en.Schedule),
+    "law": (en.distributions, en.Law),
 }
 
 
@@ -51,6 +52,9 @@ def example(kind, dim=5, per_coordinate=False):
 
 
 def _example(kind, dim, per_coordinate):
+    given = {en.Piecewise: ([0.1, 0.3, 0.05], [3, 20]), en.Integers: (2, 7), en.Choice: ([1.0, 3.0], [1.0, 2.0])}
+    if kind in given:
+        return kind(*given[kind])
     given = {}
     for place, field in enumerate(f for f in dataclasses.fields(kind) if f.init):
         what, optional = field.metadata.get("kind"), field.default is not dataclasses.MISSING

@@ -105,9 +105,9 @@ class RemoteEngine(NumpyEngine):
     def uniforms(self, program, step, stream, ids):
         return Remote(super().uniforms(program, step, stream, ids))
 
-    def observe(self, program, x, quantities, t, direction=None, point=None, shared=False):
+    def observe(self, program, x, quantities, t, direction=None, point=None, shared=False, rows=None):
         along = None if direction is None else direction.held
-        found = super().observe(program, x.held, quantities, t, along, point, shared)
+        found = super().observe(program, x.held, quantities, t, along, point, shared, rows)
         return {name: Remote(array) for name, array in found.items()}
 
 

@@ -130,6 +130,9 @@ TABLE = [
     row("grid.values", lambda: en.QuarticSaddle(dim=en.grid(2, 3)), r"dim=grid\(", "ensemble.compare"),
     row("grid.values", lambda: en.Quadratic(en.grid([1.0], [1.0, 2.0])), r"lengths \[1, 2\]", "give one length"),
     row("grid.values", lambda: en.Adam(lr=en.grid(range(0))), "no value", "give at least one"),
+    *(row("drawn.law", partial(en.drawn, bad), r"drawn\(", "give a law, such as LogUniform")
+      for bad in (0.1, None, en.Uniform, "uniform", en.Gaussian(0.1))),
+    row("drawn.law", lambda: en.Adam(en.Uniform(0.1, 0.2)), "not Uniform", r"give en\.drawn\(\.\.\.\)"),
     row("zipped.values", lambda: en.zipped(lr=(1, 2)), r"1 field", "at least two, or use grid"),
     row("zipped.values", lambda: en.zipped(lr=(1, 2), sigma=(1,)), r"'lr': 2, 'sigma': 1", "one and the same length"),
     row("zipped.values", lambda: en.zipped(lr=(), sigma=()), "lengths", "one and the same length"),
@@ -252,6 +255,7 @@ def public_arguments():
             en.compare,
             en.grid,
             en.zipped,
+            en.drawn,
             en.log_spaced,
             en.lin_spaced,
             en.open,
@@ -277,7 +281,7 @@ def test_the_table_has_a_row_for_every_public_argument():
 def test_what_is_public_is_known_to_the_table():
     """A new public name is either a part, found by itself, or needs rows here."""
     known = {a.split(".")[0] for a in public_arguments()} | {kind.__name__ for kind in all_kinds()} | {"Minibatch"}
-    bases = {"FiniteSum", "Landscape", "Optimizer", "Noise", "Start", "Event", "Schedule", "StationaryPoint"}
+    bases = {"FiniteSum", "Law", "Landscape", "Optimizer", "Noise", "Start", "Event", "Schedule", "StationaryPoint"}
     errors = {"UnfinishedError", "UnreadableFileError", "OtherExperimentError"}
     errors |= {"ShardsFailedError", "StoreInUseError", "Stopped"}
     algebra = set(en.algebra.__all__)  # functions of arrays, called where a part computes

@@ -241,6 +241,24 @@ def test_fused_arithmetic_gives_the_bits_of_the_cpu(name: str, lanes: int) -> No
     assert differences(found, reference(name)) != []
 
 
+@needs_compiler
+@pytest.mark.parametrize(
+    ("how", "case", "lanes"),
+    [
+        ({"streamed": True}, CASES["shifts across warps"], 64),
+        ({"window": 2}, WINDOWS["diverging"], 2),
+        pytest.param({"streamed": True}, CASES["kicks"], 1, marks=pytest.mark.slow),
+        pytest.param({"window": 2}, WINDOWS["of averages, aligned, for each coordinate"], 2, marks=pytest.mark.slow),
+    ],
+    ids=["streamed", "windows", "streamed, kicks", "windows, averages"],
+)
+def test_fused_doubles_in_memory_and_in_windows_have_the_bits_of_the_cpu(how, case: Case, lanes: int) -> None:
+    p = dataclasses.replace(as_fast(case.program), dtype=np.dtype(np.float64))
+    found = run(EmulatedEngine(lanes, **how), p, case.steps, segment=11, scale=case.scale)
+    expected = run(CpuEngine(), p, case.steps, segment=11, scale=case.scale)
+    assert differences(found, expected) == []
+
+
 def test_the_cases_reach_what_they_are_for() -> None:
     for name in ("saddle", "shifts across lanes", "shifts, padded", "kicks", "unpaired configurations"):
         hit = reference(name).event_step

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 STOREYS = (
     ("arithmetic", "classes", "names", "values", "version", "warned", "words"),
-    ("algebra", "data", "fields", "grids", "held", "part", "plain", "sweep"),
+    ("algebra", "data", "distributions", "fields", "grids", "held", "many", "part", "plain", "sweep"),
     ("events", "landscapes", "minibatches", "noises", "optimizers", "records", "schedules", "starts"),
     ("tracing",),
     ("functions",),

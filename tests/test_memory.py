@@ -45,6 +45,11 @@ CASES = {
         "backend": "numpy",
     },
     "averages": {"optimizer": en.Average(en.Adam(lr=0.01))},
+    "ten thousand configurations": {
+        "optimizer": en.Adam(lr=en.grid(np.geomspace(1e-4, 1e-1, 10_000))),
+        "instances": 2,
+    },
+    "numbers drawn": {"optimizer": en.Adam(lr=en.drawn(en.LogUniform(1e-4, 1e-1)))},
     "configurations": {"optimizer": en.Adam(lr=en.grid(0.01, 0.02, 0.03)), "instances": 30_000},
 }
 

@@ -62,6 +62,24 @@ def accumulated(beta):
     return (1 - beta**T) / (1 - beta)
 
 
+def nadam(beta, decay):
+    """The factor of a constant gradient's sign, (steps, 1)."""
+    mu = [beta * (1 - 0.5 * 0.96 ** (decay * t)) for t in range(1, STEPS + 2)]
+    found = [
+        (1 - mu[k]) / (1 - math.prod(mu[: k + 1])) + mu[k + 1] * (1 - beta ** (k + 1)) / (1 - math.prod(mu[: k + 2]))
+        for k in range(STEPS)
+    ]
+    return np.array(found)[:, None]
+
+
+_MOST = 2 / (1 - 0.99) - 1
+_LENGTH = _MOST - 2 * T * 0.99**T / (1 - 0.99**T)
+RECTIFIED = np.sqrt(
+    np.where(_LENGTH > 5, (_LENGTH - 4) * (_LENGTH - 2) * _MOST / ((_MOST - 4) * (_MOST - 2) * _LENGTH), 0.0)
+)
+"""RAdam's factor at beta2 = 0.99, (steps, 1); 0 where it is not rectified."""
+
+
 # What each step subtracts from x, (steps, 3).
 STEPS_OF = {
     "GradientDescent": (en.GradientDescent(LR), LR * G * ONES),
@@ -93,6 +111,17 @@ STEPS_OF = {
     "AdamL2 without decay": (en.AdamL2(LR, weight_decay=0.0, eps=0.0), LR * np.sign(G) * ONES),
     "AdamW without decay": (en.AdamW(LR, weight_decay=0.0, eps=0.0), LR * np.sign(G) * ONES),
     "Adai": (en.Adai(LR), LR * G * ONES),
+    "NAdam": (en.NAdam(LR, beta1=0.8, beta2=0.7, eps=0.0, momentum_decay=0.1), LR * np.sign(G) * nadam(0.8, 0.1)),
+    "RAdam": (en.RAdam(LR, beta2=0.99, eps=0.0), LR * np.where(RECTIFIED > 0, np.sign(G) * RECTIFIED, G)),
+    "Adamax": (en.Adamax(LR, eps=0.0), LR * np.sign(G) * ONES),
+    "AdaBelief": (
+        en.AdaBelief(LR, beta1=0.8, beta2=0.7, eps=0.0, eps_root=0.0),  # g - m = 0.8^t g
+        LR * np.sign(G) / np.sqrt(0.3 * 0.64 * (0.64**T - 0.7**T) / (0.64 - 0.7) / (1 - 0.7**T)),
+    ),
+    "Lookahead": (
+        en.Lookahead(en.GradientDescent(LR), period=5, alpha=0.4), LR * G * np.where(T % 5 == 0, 0.4 * 5 - 4, 1.0)
+    ),
+    "ScheduleFree": (en.ScheduleFree(en.GradientDescent(LR)), LR * G * np.where(T == 1, 1.0, 0.5)),
     "SGLD at temperature 0": (en.SGLD(LR, temperature=0.0), LR * G * ONES),
     "PerturbedGD": (en.PerturbedGD(LR, radius=1.0, g_thres=NORM / 2, t_thres=5), LR * G * ONES),
     "Preconditioned": (en.Preconditioned(LR, damping=4.0), LR * G / 4 * ONES),

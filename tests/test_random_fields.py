@@ -174,6 +174,29 @@ def test_a_grid_over_seeds_is_every_field_by_itself(cpu):
             assert np.array_equal(alone["x"], swept["x"][k])
 
 
+@pytest.mark.parametrize(
+    ("made", "field"),
+    [
+        (lambda seed: en.SphericalPSpin(4, disorder_seed=seed), "disorder_seed"),
+        (lambda seed: en.Rotated(en.RandomField(4, 12, seed=seed)), "seed"),
+    ],
+)
+@pytest.mark.parametrize("rate", [0.1, en.drawn(en.LogUniform(0.01, 0.1))])
+def test_seeds_inside_of_parts_and_beside_drawn_numbers_are_each_their_own(made, field, rate, cpu):
+    run = {
+        "optimizer": en.GradientDescent(rate), "noise": en.Gaussian(0.1), "start": en.NormalCloud(1.0), "instances": 3,
+        "steps": 6, "seed": 2, "progress": False, "event": en.LeftBall(1.9),
+        "record": en.Record(at=(3, 6), quantities=("value", "gradient_norm")),
+    }  # fmt: skip
+    for backend in ("numpy", "cpu"):
+        swept = en.simulate(landscape=made(en.grid(0, 1)), backend=backend, **run).dataset
+        assert not np.array_equal(swept["x"][0], swept["x"][1])
+        for k in range(2):
+            alone = en.simulate(landscape=made(k), backend=backend, **run).dataset
+            for name in ("x", "value", "gradient_norm"):
+                assert np.array_equal(alone[name], swept[name].sel({field: k})), (backend, name)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [en.RandomField, en.SphericalPSpin])
 def test_on_a_device_each_configuration_has_its_own_field(kind):

@@ -70,6 +70,16 @@ def test_a_value_from_before_a_state_changes_is_kept(cpu):
     assert bits(a) == bits(b)
 
 
+def test_what_a_new_state_and_something_after_it_are_made_of_is_evaluated_before(cpu):
+    given = WHOLE | {
+        "landscape": en.Quadratic([1.0, 2.0, 3.0]),
+        "optimizer": derived_parts.Stale(0.1),
+        "event": en.Never(),
+    }
+    a, b = (en.simulate(**given | {"math": "precise"}, backend=backend) for backend in ("numpy", "cpu"))
+    assert bits(a) == bits(b)
+
+
 @pytest.mark.parametrize(
     "landscape", [derived_parts.Chain(dim=6), derived_parts.Anchored(dim=5)], ids=["Chain", "Anchored"]
 )

@@ -81,11 +81,24 @@ def test_no_minimum_of_any_landscape_is_taken_for_a_ridge(dtype):
     for kind in LISTED:
         landscape = example(kind, 4)
         x = minima(landscape).astype(dtype)
-        parts = {"landscape": landscape, "optimizer": en.Adam(), "noise": en.NoNoise(), "event": en.Never()}
+        parts = {
+            "landscape": landscape,
+            "optimizer": en.Adam(),
+            "noise": en.NoNoise(),
+            "event": en.Never(),
+            "start": en.NormalCloud(1.0),
+        }
         program = Program((parts,), landscape.dimension, len(x), 0, np.dtype(dtype), "fast", 0, 1, True)
         ended = np.zeros(len(x), dtype=bool)
-        start = en.NormalCloud(1.0)
-        assert flushed_to_zero(program, [start], lambda a, b, x=x: x[a:b], lambda a, b, e=ended: e[a:b], 9) == 0, kind
+        assert flushed_to_zero(program, lambda a, b, x=x: x[a:b], lambda a, b, e=ended: e[a:b], 9) == 0, kind
+
+
+def test_fields_of_several_seeds_are_each_looked_at():
+    shared = {"optimizer": en.Adam(), "noise": en.NoNoise(), "event": en.Never(), "start": en.NormalCloud(1.0)}
+    parts = tuple(shared | {"landscape": en.RandomField(4, 8, seed=k)} for k in range(2))
+    program = Program(parts, 4, 3, 0, np.dtype("float32"), "fast", 0, 1, True)
+    x, ended = np.zeros((6, 4), dtype=np.float32), np.zeros(6, dtype=bool)
+    assert flushed_to_zero(program, lambda a, b: x[a:b], lambda a, b: ended[a:b], 9) == 0
 
 
 @pytest.mark.slow

@@ -48,7 +48,7 @@ void setup(const void* parameters, const int* active, real* x, real* vectors, in
     launch.event_step = event_step;
     launch.event = event;
     launch.diverged_step = diverged_step;
-    launch.rows = launch.instances = launch.count = count;
+    launch.rows = launch.instances = launch.alike = launch.count = count;
     launch.team = launch.together = launch.check_every = 1;
     launch.dim = ENSEMBLE_DIM;
     launch.stop = stop;

@@ -45,7 +45,7 @@ class Stream(IntEnum):
     PERTURBATION = 2
     MINIBATCH = 3
     PROBE = 4
-    EVENT = 5
+    DRAWN = 5  # numbers of parts that every instance draws for itself
     NOISE_SECOND = 6  # of noises that take two words for each coordinate
     SHUFFLE = 7  # keys of permutations of samples
     DISORDER = 8  # of landscapes that are drawn, by their own seed
@@ -84,6 +84,17 @@ def box_muller(w0: Words, w1: Words, dtype: Any) -> tuple[NDArray[Any], NDArray[
     radius = np.sqrt(np.dtype(dtype).type(-2.0) * log_uniform(w0, dtype))
     sine, cosine = sin_cos_turn(w1, dtype)
     return radius * cosine, radius * sine
+
+
+FINEST = 2.0**-53
+"""The smallest of the uniforms in 52 bits; 1 less it is the largest."""
+
+
+def fine_uniforms(block: Any, instance: Any, stream: Any, keys: NDArray[np.uint32]) -> NDArray[np.float64]:
+    """Uniforms in 52 bits, ``(k + 1/2) 2^-52``, of two words: within (0, 1), neither end among them."""
+    high, low, *_ = philox(0, block, instance, stream, keys)
+    k = (high.astype(np.uint64) << np.uint64(20)) | (low.astype(np.uint64) >> np.uint64(12))
+    return (k.astype(np.float64) + 0.5) * 2.0**-52
 
 
 @dataclass

@@ -24,6 +24,7 @@ from .launch import (
     point_of,
     program_source,
     roles_of,
+    row_width,
     table_rows,
     twins_of,
     types_of,
@@ -82,9 +83,10 @@ class CpuEngine(Engine):
         return vectors * vector_bytes // program.dtype.itemsize
 
     def mixed(self, program: Program) -> bool:
-        """Whether tiles may mix configurations: only where a configuration cannot fill one, and all of them have the same arrays."""
-        few = program.instances < self.width(program) and len(program.configurations) > 1
-        return few and not program.arrays_differ
+        """Whether tiles may mix rows of different parts: only where those that have the same cannot fill one, and all of them have the
+        same arrays.
+        """
+        return program.alike < self.width(program) and program.owners > 1 and not program.arrays_differ
 
     def team(self, program: Program) -> int:
         return team_size(program, program.rows, self.width(program), self.threads)
@@ -97,6 +99,21 @@ class CpuEngine(Engine):
         if len(active) == program.rows:
             program.kept[self, "teams"] = made
         return made
+
+    def owner_bytes(self, program: Program) -> float:
+        item, (_, packed) = program.dtype.itemsize, program.differing
+        if not self.mixed(program):
+            return super().owner_bytes(program) + packed * item + Layout(program, ROLES).itemsize
+        tiled = Layout(program, ROLES, self.width(program), self._alignment(program))
+        steady = row_width(program) * item if program.steady_places else 0
+        return super().owner_bytes(program) + packed * item + tiled.itemsize / self.width(program) + steady
+
+    def table_numbers(self, program: Program) -> int:
+        return (
+            len(program.apart) * program.owners
+            if self.mixed(program) and program.apart
+            else super().table_numbers(program)
+        )
 
     def _alignment(self, program: Program) -> int:
         vector_bytes = 64 if compiler.has_wide_vectors() else 32
@@ -125,6 +142,12 @@ class CpuEngine(Engine):
         return program_source(types_of(program, entry), macros, entry, twins_of(program, entry))
 
     def _library(self, program: Program, entry: str) -> ctypes.CDLL:
+        if (self, entry, "library") not in program.kept:
+            program.kept[self, entry, "library"] = self._made(program, entry)
+        library: ctypes.CDLL = program.kept[self, entry, "library"]
+        return library
+
+    def _made(self, program: Program, entry: str) -> ctypes.CDLL:
         try:
             library = compiler.library(self.source(program, entry), *self.options)
         except RuntimeError as error:
@@ -216,16 +239,9 @@ class CpuEngine(Engine):
 
     # ---- running
 
-    def _structs(
-        self, program: Program, entry: str, tiles: NDArray[np.int32], instances: int
-    ) -> tuple[NDArray[np.uint8], list[NDArray[Any]], Layout]:
-        """The parts' structs, the arrays that they point to, and their layout.
-
-        Made once, and structs again where tiles that mix configurations have changed.
-        """
-        mixed = self.mixed(program)
-        made: tuple[dict[str, NDArray[Any]], list[NDArray[Any]], Layout] | None = program.kept.get((self, entry))
-        if made is None:
+    def _layout(self, program: Program, entry: str) -> tuple[Layout, dict[str, NDArray[Any]], list[NDArray[Any]]]:
+        """The layout of the parts' structs, what every owner has in them, and the arrays that they point to: made once."""
+        if (self, entry) not in program.kept:
             arrays: list[NDArray[Any]] = []
 
             def address(array: NDArray[Any]) -> int:
@@ -233,25 +249,30 @@ class CpuEngine(Engine):
                 return int(array.ctypes.data)
 
             roles = roles_of(entry)
-            values = values_of(program, roles, address)
-            layout = (
-                Layout(program, roles, self.width(program), self._alignment(program))
-                if mixed
-                else Layout(program, roles)
-            )
-            made = program.kept[self, entry] = values, arrays, layout
-        values, arrays, layout = made
-        before: tuple[NDArray[np.int32] | None, NDArray[np.uint8]] | None = program.kept.get((self, entry, "structs"))
-        if before is not None and (before[0] is None or np.array_equal(before[0], tiles)):
+            tiled = (self.width(program), self._alignment(program)) if self.mixed(program) else ()
+            program.kept[self, entry] = Layout(program, roles, *tiled), values_of(program, roles, address), arrays
+        made: tuple[Layout, dict[str, NDArray[Any]], list[NDArray[Any]]] = program.kept[self, entry]
+        return made
+
+    def _structs(
+        self, program: Program, entry: str, tiles: NDArray[np.int32], owners: NDArray[Any] | None
+    ) -> tuple[NDArray[np.uint8], list[NDArray[Any]], Layout]:
+        """The parts' structs, the arrays that they point to, and their layout.
+
+        Made once, and again where tiles that mix owners have changed. ``owners``: of each row; None: of those of the program.
+        """
+        layout, values, arrays = self._layout(program, entry)
+        owner = np.arange(program.owners) if owners is None else owners
+        if self.mixed(program):
+            rows = _rows_of(tiles)
+            owner = rows // program.alike if owners is None else owners[rows]
+        before: tuple[NDArray[Any], NDArray[np.uint8]] | None = program.kept.get((self, entry, "structs"))
+        if before is not None and np.array_equal(before[0], owner):
             return before[1], arrays, layout
-        if mixed:
-            owner = np.where(tiles >= 0, tiles, tiles.max(axis=1, keepdims=True)).clip(0) // instances
-        else:
-            owner = np.arange(len(program.configurations))
-        filled = layout.fill(values, owner)
-        structs = aligned(filled.size)
-        structs[:] = filled.ravel()
-        program.kept[self, entry, "structs"] = (tiles if mixed else None), structs
+        before = program.kept[self, entry, "structs"] = None  # both need not be there at once
+        structs = aligned(len(owner) * layout.itemsize)
+        layout.fill(values, owner, structs)
+        program.kept[self, entry, "structs"] = owner, structs
         return structs, arrays, layout
 
     def advance(
@@ -269,9 +290,19 @@ class CpuEngine(Engine):
         library = self._library(program, "advance")
         teams = self._teams(program, active)
         tiles, members = teams.reshape(-1, teams.shape[2]), teams.shape[1]
-        structs, kept, layout = self._structs(program, "advance", tiles, program.instances)
-        tables = table_rows(program, first, last)
-        arrays = {"parameters": structs, "tables": tables, "active": tiles, **state.arrays()}
+        structs, kept, layout = self._structs(program, "advance", tiles, None)
+        arrays = {"parameters": structs, "active": tiles, **state.arrays()}
+        if self.mixed(program) and program.apart:
+            owners = _rows_of(tiles) // program.alike
+            arrays["apart"] = program.tables_by_tile(owners, first, last, self.threads)
+            tables = table_rows(program.first_owner, first, last, 1)
+        else:
+            tables = table_rows(program, first, last, self.threads)
+        arrays["tables"] = tables
+        if program.steady:
+            if "steady" not in program.kept:
+                program.kept["steady"] = program.steady_row(row_width(program))
+            arrays["steady"] = program.kept["steady"]
         if ring is not None:
             arrays |= {
                 "recorded_steps": ring.ahead(),
@@ -293,19 +324,23 @@ class CpuEngine(Engine):
         direction: Any = None,
         point: NDArray[Any] | None = None,
         shared: bool = False,
+        rows: NDArray[Any] | None = None,
     ) -> dict[str, Any]:
         steps = np.atleast_1d(np.asarray(t, dtype=np.int32))
-        rows = len(x) if shared else len(x) // steps.size
-        points = rows // len(program.configurations)
+        points = len(x) if shared else len(x) // steps.size
+        by_point = program.alike < program.instances and not self.mixed(program)
+        alike = 1 if by_point else points // len(program.configurations)
         library = self._library(program, "observe")
-        tiles = tiles_of(np.arange(rows, dtype=np.int32), points, self.width(program), self.mixed(program))
-        structs, kept, layout = self._structs(program, "observe", tiles, points)
-        found = {n: np.empty(looked_at(n, rows * steps.size, program.dim), program.dtype) for n in quantities}
+        tiles = tiles_of(np.arange(points, dtype=np.int32), alike, self.width(program), self.mixed(program))
+        structs, kept, layout = self._structs(
+            program, "observe", tiles, program.owners_of(points, rows) if by_point or self.mixed(program) else None
+        )
+        found = {n: np.empty(looked_at(n, points * steps.size, program.dim), program.dtype) for n in quantities}
         arrays: dict[str, NDArray[Any]] = {"parameters": structs, "active": tiles, "steps": steps, **found}
         arrays |= {"x": np.ascontiguousarray(x), "point": point_of(program, point)}
         if direction is not None:
             arrays["direction"] = np.ascontiguousarray(direction)
-        launch = look_launch(program, _addresses(arrays), tiles.size, rows, shared)
+        launch = look_launch(_addresses(arrays), tiles.size, points, alike, program.dim, shared)
         self._check(library, launch, layout)
         count = len(tiles) * steps.size
         self._run(count, self._arena_bytes(program), _tile_call(library.observe, launch), (arrays, kept))
@@ -347,6 +382,12 @@ class CpuEngine(Engine):
 def _tile_call(function: Any, launch: NDArray[Any]) -> Call:
     function.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_longlong]
     return lambda a, b, arena, size: function(launch.ctypes.data, a, b, arena, size)
+
+
+def _rows_of(tiles: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The rows of tiles, with one of the tile's where a lane has none; of a tile without any, the first of all."""
+    rows: NDArray[np.int32] = np.where(tiles >= 0, tiles, tiles.max(axis=1, keepdims=True)).clip(0)
+    return rows
 
 
 def _addresses(arrays: Mapping[str, NDArray[Any]]) -> dict[str, int]:

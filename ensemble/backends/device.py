@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..events import Never
 from ..part import nested
-from .cpu import VECS_PER_PART
+from .cpu import VECS_PER_PART, available_threads
 from .groups import MOST_LANES, STREAMED_PER_PROCESSOR, THREADS, Group, group_of, power_of_two, streamed_group
 from .launch import (
     advance_launch,
@@ -24,6 +24,7 @@ from .launch import (
     point_of,
     program_source,
     roles_of,
+    row_width,
     table_rows,
     twins_of,
     types_of,
@@ -38,7 +39,7 @@ SLICE_END = 16
 
 def _never(program: Program) -> bool:
     """Whether no event is asked."""
-    return all(type(c["event"]) is Never for c in program.configurations)
+    return type(program.part("event")) is Never
 
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -115,6 +116,12 @@ class DeviceEngine(Engine):
 
     def group(self, program: Program) -> Group:
         """The lanes and threads that a program runs with."""
+        if (self, "group") not in program.kept:
+            program.kept[self, "group"] = self._group(program)
+        group: Group = program.kept[self, "group"]
+        return group
+
+    def _group(self, program: Program) -> Group:
         group = group_of(program, self._processors)
         window = group.window if self._window is None else self._window
         if self._streamed is not None or not program.pointwise:
@@ -154,6 +161,12 @@ class DeviceEngine(Engine):
 
     def source(self, program: Program, entry: str) -> str:
         """The text of one of a program's kernels: ``advance``, ``check``, ``observe`` or ``draw``."""
+        if (self, entry, "source") not in program.kept:
+            program.kept[self, entry, "source"] = self._source(program, entry)
+        source: str = program.kept[self, entry, "source"]
+        return source
+
+    def _source(self, program: Program, entry: str) -> str:
         group = self.group_of_entry(program, entry)
         launch_of = launch_dtype(program.dtype, program.recorded)
         launch = {"advance": launch_of, "check": launch_of, "observe": look_dtype(), "draw": draw_dtype()}[entry]
@@ -172,6 +185,8 @@ class DeviceEngine(Engine):
             macros["NO_EPSILON"] = 1
         if program.recorded and entry in ("advance", "check"):
             macros["RECORDED"] = 1
+        if program.steady and entry in ("advance", "check"):
+            macros["STEADY"] = 1
         if group.streamed:
             macros["STREAMED"] = 1
         if group.window:
@@ -227,16 +242,25 @@ class DeviceEngine(Engine):
                 f"part that there is room for; raise ensemble.backends.cpu.VECS_PER_PART, or use backend='numpy'."
             )
 
-    def _structs(self, program: Program, entry: str) -> int:
-        """Puts the parts' structs, one per configuration, on the device, once for a program."""
-        if (self, entry) not in program.kept:
-            roles, group, own = roles_of(entry), self.group(program), Kept(self)
-            values = values_of(
-                program, roles, own.place, max(group.lanes * max(group.window, 1), self._whole(program).lanes)
-            )
-            structs = Layout(program, roles).fill(values, np.arange(len(program.configurations)))
-            program.kept[self, entry] = own, own.place(structs)
-        made: tuple[Kept, int] = program.kept[self, entry]
+    def _structs(self, program: Program, entry: str, owners: NDArray[Any] | None = None) -> int:
+        """Puts the parts' structs on the device, one per owner or for each of ``owners``, once for a program; where they are."""
+        before: tuple[Kept, NDArray[Any] | None, int] | None = program.kept.get((self, entry, "structs"))
+        if before is not None and (owners is None or (before[1] is not None and np.array_equal(before[1], owners))):
+            return before[2]
+        roles, group, own = roles_of(entry), self.group(program), Kept(self)
+        values = values_of(
+            program, roles, own.place, max(group.lanes * max(group.window, 1), self._whole(program).lanes)
+        )
+        structs = Layout(program, roles).fill(values, np.arange(program.owners) if owners is None else owners)
+        program.kept[self, entry, "structs"] = own, owners, own.place(structs)
+        return self._structs(program, entry, owners)
+
+    def _steady(self, program: Program) -> int:
+        """Puts the numbers that are the same at every step on the device, once for a program; where they are."""
+        if (self, "steady") not in program.kept:
+            own = Kept(self)
+            program.kept[self, "steady"] = own, own.place(program.steady_row(row_width(program)))
+        made: tuple[Kept, int] = program.kept[self, "steady"]
         return made[1]
 
     @on_its_device
@@ -258,10 +282,11 @@ class DeviceEngine(Engine):
         if self.team(program) > 1:
             teams = teams_of_ids(program, active, self.team(program), self.xp)
             active, count = teams.reshape(-1), teams.size
-        tables = table_rows(program, first, last)
+        tables = table_rows(program, first, last, available_threads())
         addresses = {
             "parameters": self._structs(program, "advance"),
             "tables": kept.place(tables),
+            **({"steady": self._steady(program)} if program.steady else {}),
             **{name: self.address(array) for name, array in state.arrays().items()},
         }
         if ring is not None:
@@ -303,18 +328,23 @@ class DeviceEngine(Engine):
         direction: Any = None,
         point: NDArray[Any] | None = None,
         shared: bool = False,
+        rows: NDArray[Any] | None = None,
     ) -> dict[str, Any]:
         steps, kept = np.atleast_1d(np.asarray(t, dtype=np.int32)), Kept(self)
-        rows = len(x) if shared else len(x) // steps.size
-        found = {n: self.xp.empty(looked_at(n, rows * steps.size, program.dim), program.dtype) for n in quantities}
+        points = len(x) if shared else len(x) // steps.size
+        found = {n: self.xp.empty(looked_at(n, points * steps.size, program.dim), program.dtype) for n in quantities}
         arrays = {"x": self.xp.ascontiguousarray(x), **found}
         if direction is not None:
             arrays["direction"] = self.xp.ascontiguousarray(self.to_device(direction))
         addresses = {"steps": kept.place(steps), **{name: kept.keep(array) for name, array in arrays.items()}}
-        addresses["parameters"] = self._structs(program, "observe")
+        by_point = program.alike < program.instances
+        addresses["parameters"] = self._structs(
+            program, "observe", program.owners_of(points, rows) if by_point else None
+        )
         addresses["point"] = kept.place(point_of(program, point, self._whole(program).lanes))
-        launch = look_launch(program, addresses, rows, rows, shared)
-        looking = Rows(self, program, "observe", self.xp.arange(rows, dtype=np.int32))
+        alike = 1 if by_point else points // len(program.configurations)
+        launch = look_launch(addresses, points, points, alike, program.dim, shared)
+        looking = Rows(self, program, "observe", self.xp.arange(points, dtype=np.int32))
         if looking.scratch is None:
             looking.launch(launch, steps.size)
         else:  # there is memory for the instances of one slot at most

@@ -18,12 +18,15 @@ NOBODY = 0xFFFFFFFF
 
 @dataclass(frozen=True)
 class Draws:
-    """A start's :class:`~ensemble.starts.Source`: an engine, and the stream of a program's configuration."""
+    """A start's :class:`~ensemble.starts.Source`: an engine, and the stream of a program's configuration.
+
+    ``stream_offset`` may be (ids, 1) with the engine of NumPy.
+    """
 
     engine: Engine
     program: Program
     ids: NDArray[np.uint32]
-    stream_offset: int
+    stream_offset: Any
 
     def normals(self) -> Any:
         """Standard normals (ids, dim), an array of the engine's library."""
@@ -41,7 +44,7 @@ class Draws:
 
     def uniform_of_instance(self) -> NDArray[Any]:
         """One uniform for each instance, (ids, 1), on the host."""
-        offset = np.uint64(self.stream_offset)
+        offset = np.asarray(self.stream_offset, dtype=np.uint64)
         ids = self.ids.astype(np.uint64).reshape(-1, 1)
         random = Random(self.program.keys, ids, offset, 0, self.program.dim, self.program.dtype)
         return random.uniform_of_instance(Stream.START)
@@ -53,6 +56,9 @@ class Draws:
         return np.stack(w, axis=-1).reshape(-1)[: self.program.dim]
 
     def as_row(self, value: Any) -> Any:
-        """A number or one number per coordinate, (1, dim), in the ensemble's dtype and the engine's library."""
-        row = np.broadcast_to(np.asarray(value, dtype=self.program.dtype), (1, self.program.dim))
+        """A number or one number per coordinate, (1, dim), in the ensemble's dtype and the engine's library; of each instance where
+        ``value`` has as many rows.
+        """
+        given = np.asarray(value, dtype=self.program.dtype)
+        row = np.broadcast_to(given, (given.shape[0] if given.ndim == 2 else 1, self.program.dim))
         return self.engine.to_device(np.ascontiguousarray(row))

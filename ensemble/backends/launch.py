@@ -59,10 +59,15 @@ def program_source(types: tuple[str, ...], macros: dict[str, int], entry: str, t
     return "\n".join(lines) + "\n"
 
 
-def table_rows(program: Program, first: int, last: int) -> NDArray[Any]:
-    """The columns of steps first ... last, (configurations or 1, steps, ``Parts::table_row``)."""
+def table_rows(program: Program, first: int, last: int, threads: int) -> NDArray[Any]:
+    """The columns of steps first ... last, (owners or 1, steps, ``Parts::table_row``), made by so many threads."""
+    return program.tables(first, last, row_width(program) - len(program.column_names), threads)
+
+
+def row_width(program: Program) -> int:
+    """``Parts::table_row``."""
     columns = len(program.column_names)
-    return program.tables(first, last, -columns % 4 if columns > 2 else 0)
+    return columns + (-columns % 4 if columns > 2 else 0)
 
 
 def advance_launch(
@@ -82,6 +87,9 @@ def advance_launch(
     launch["first_instance"], launch["stream_stride"] = program.first_instance, program.stream_stride
     launch["first"], launch["last"], launch["check_every"] = first, last, program.check_every
     launch["dim"], launch["stop"], launch["bound"] = program.dim, program.stop, DIVERGED_BEYOND
+    launch["alike"], launch["steady_columns"] = program.alike, sum(1 << place for place in program.steady)
+    if "apart" in addresses:
+        launch["apart_columns"] = sum(1 << place for place in program.apart)
     launch["keys"] = program.keys
     assert (ring is not None) == program.recorded
     if ring is not None:
@@ -90,16 +98,15 @@ def advance_launch(
 
 
 def look_launch(
-    program: Program, addresses: Mapping[str, int], count: int, rows: int, shared: bool = False
+    addresses: Mapping[str, int], count: int, rows: int, alike: int, dim: int, shared: bool = False
 ) -> NDArray[Any]:
-    """``struct LookLaunch`` for slots of so many rows, an array of one; outputs without an address are not computed.
-
-    ``shared``: all slots look at the same points.
+    """``struct LookLaunch`` for slots of so many rows, of which ``alike`` have one struct, an array of one; outputs without an address
+    are not computed. ``shared``: all slots look at the same points.
     """
     launch = np.zeros((), dtype=look_dtype())
-    launch["rows"], launch["instances"] = rows, rows // len(program.configurations)
+    launch["rows"], launch["alike"] = rows, alike
     launch["next_points"] = 0 if shared else rows
-    launch["count"], launch["dim"] = count, program.dim
+    launch["count"], launch["dim"] = count, dim
     return _with(launch, addresses)
 
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ..arithmetic.random import ROUNDS
 from ..part import Part
-from .columns import distinct, packed_columns
 from .program import Program
 
 POINTER = np.dtype(np.uint64)
@@ -36,9 +35,11 @@ def launch_dtype(real: np.dtype[Any], recorded: bool = False) -> np.dtype[Any]:
         [(name, POINTER) for name in pointers]
         + [("rows", np.int64), ("table_stride", np.int64), ("count", np.int32)]
         + [("team", np.int32), ("together", np.int32), ("instances", np.int32)]
-        + [("first_instance", np.uint32), ("stream_stride", np.uint32)]
+        + [("first_instance", np.uint32), ("stream_stride", np.uint32), ("alike", np.int32)]
         + [(name, np.int32) for name in ("first", "last", "check_every", "dim", "stop")]
-        + [("bound", real), ("keys", np.uint32, (2 * ROUNDS,)), *SCRATCH, *(RECORDED if recorded else [])],
+        + [("bound", real), ("keys", np.uint32, (2 * ROUNDS,)), ("steady", POINTER), ("apart", POINTER)]
+        + [("steady_columns", np.uint64), ("apart_columns", np.uint64)]
+        + [*SCRATCH, *(RECORDED if recorded else [])],
         align=True,
     )
 
@@ -57,7 +58,7 @@ def look_dtype() -> np.dtype[Any]:
     return np.dtype(
         [(name, POINTER) for name in ("parameters", "active", "steps", "x", "direction")]
         + [*MEASURED, ("gradient", POINTER), ("product", POINTER), ("rows", np.int64), ("next_points", np.int64)]
-        + [(name, np.int32) for name in ("count", "instances", "dim")]
+        + [(name, np.int32) for name in ("count", "alike", "dim")]
         + SCRATCH,
         align=True,
     )
@@ -71,7 +72,7 @@ class Layout:
         self.width = width
         self.alignment = alignment
         self.paths: dict[str, tuple[int, np.dtype[Any]]] = {}
-        self.program = program
+        self._vectors = program.vector_paths
         offset, align = 0, 1
         for role in roles:
             size, own = self._struct(program.part(role), f"{role}.", 0, dry=True)
@@ -82,7 +83,7 @@ class Layout:
         self.align = align
 
     def _field(self, path: str, kind: str) -> tuple[np.dtype[Any], int]:
-        pointer = kind == "array" or path in self.program.vector_paths
+        pointer = kind == "array" or path in self._vectors
         base = POINTER if pointer else self.real
         if not self.width:
             return base, base.itemsize
@@ -117,15 +118,20 @@ class Layout:
         self,
         values: Mapping[str, NDArray[Any]],
         owner: NDArray[Any],
+        out: NDArray[np.uint8] | None = None,
     ) -> NDArray[np.uint8]:
-        """The structs, (n, itemsize) bytes, each field of struct i from configuration(s) ``owner[i]``.
+        """The structs, (n, itemsize) bytes, each field of struct i of owner(s) ``owner[i]``.
 
-        ``owner`` is (n,), or (n, width) where the instances of a tile may differ; ``values[path]`` is (configurations,).
+        ``owner`` is (n,), or (n, width) where the instances of a tile may differ; ``values[path]`` is (owners,), or (1,) where all
+        have the same. ``out``: where to put them, zeroed.
         """
         n = owner.shape[0]
-        raw = np.zeros((n, self.itemsize), dtype=np.uint8)
+        raw = np.zeros((n, self.itemsize), dtype=np.uint8) if out is None else out.reshape(n, self.itemsize)
         for path, (offset, dtype) in self.paths.items():
-            column = np.ascontiguousarray(values[path][owner], dtype=dtype.base)
+            given = values[path]
+            column = np.ascontiguousarray(
+                given[owner] if given.size > 1 else np.broadcast_to(given, owner.shape), dtype=dtype.base
+            )
             raw[:, offset : offset + dtype.itemsize] = column.reshape(n, -1).view(np.uint8)
         return raw
 
@@ -133,7 +139,8 @@ class Layout:
 def values_of(
     program: Program, roles: Sequence[str], address: Callable[[NDArray[Any]], int], lanes: int = 1
 ) -> dict[str, NDArray[Any]]:
-    """Every packed field of every configuration, (configurations,); ``address`` stores an array and says where.
+    """Every packed field of every owner, (owners,) or, of a role that all have the same, (1,); ``address`` stores an array and
+    says where.
 
     Vectors are padded with zeros to as many blocks for each of ``lanes``: all of them read.
     """
@@ -147,21 +154,22 @@ def values_of(
             stored[key] = address(array)
         return stored[key]
 
+    def coordinates(value: Any) -> NDArray[Any]:
+        whole = np.zeros(padded, dtype=program.dtype)
+        whole[: program.dim] = value
+        return whole
+
     for role in roles:
-        parts, index = distinct([c[role] for c in program.configurations])
-        for path, kind, values in packed_columns(parts):
-            full, column = f"{role}.{path}", values
-            if full in program.vector_paths:
-                column = []
-                for value in values:
-                    coordinates = np.zeros(padded, dtype=program.dtype)
-                    coordinates[: program.dim] = value
-                    column.append(place(coordinates))
-            elif kind == "array":
-                column = [place(np.ascontiguousarray(value, dtype=program.dtype)) for value in values]
-            pointer = full in program.vector_paths or kind == "array"
-            made = np.array(column, dtype=POINTER if pointer else program.dtype)
-            result[full] = np.broadcast_to(made, index.shape) if made.size == 1 else made[index]
+        for path, kind, values in program.many(role).packed():
+            full = f"{role}.{path}"
+            if full in program.vector_paths or kind == "array":
+                made = {
+                    id(v): place(coordinates(v) if kind == "vector" else np.ascontiguousarray(v, dtype=program.dtype))
+                    for v in values
+                }
+                result[full] = np.array([made[id(v)] for v in values], dtype=POINTER)
+            else:
+                result[full] = np.array(values, dtype=program.dtype)
     return result
 
 

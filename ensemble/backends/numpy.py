@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from itertools import product
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +16,7 @@ from ..arithmetic.random import Random, Stream
 from ..arithmetic.vec import length
 from ..classes import in_library
 from ..events import as_labels
+from ..many import Many
 from ..part import Part, now_for, put_column
 from .memory import available_memory
 from .program import DIVERGED_BEYOND, ROLES, Engine, Meanwhile, Program, Ring, State, Steps
@@ -29,37 +29,46 @@ DROP_FINISHED = 0.1
 """Rows that have finished are dropped from a chunk once they are this share of it."""
 
 
-def seen_by_kernel(parts: Sequence[Part], owner: NDArray[Any] | None, dtype: np.dtype[Any], dim: int) -> Part:
+def seen_by_kernel(parts: Sequence[Part] | Many, owner: NDArray[Any] | None, dtype: np.dtype[Any], dim: int) -> Part:
     """The part as a kernel sees it: numbers rounded to ``dtype``, constants as attributes.
 
-    ``parts`` holds one part per configuration. ``owner`` None: they are all ``parts[0]``. Else ``owner`` (rows,) says which
-    configuration a row belongs to, and what differs between configurations becomes a column (rows, 1) or (rows, dim).
+    ``owner`` None: it is the first of ``parts``. Else ``owner`` (rows,) says which of them a row has, and what differs between
+    them becomes a column (rows, 1) or (rows, dim).
     """
-    first = parts[0]
-    seen = object.__new__(type(first))
-    own = not in_library(type(first))
+    many = parts if isinstance(parts, Many) else Many.of(parts if owner is not None else parts[:1])
+    if owner is None:
+        many, owner = many.taken(np.zeros(1, dtype=np.intp)), np.zeros(1, dtype=np.intp)
+    return _seen(many, owner, dtype, dim)
 
-    def column(values: Sequence[Any]) -> Any:
-        arrays = [np.asarray(v, dtype=dtype) for v in values]
-        if owner is None or all(np.array_equal(arrays[0], a) for a in arrays[1:]):
-            found = arrays[0] if arrays[0].ndim or own else arrays[0][()]
-        elif any(a.ndim for a in arrays):
-            found = np.stack([np.broadcast_to(a, (dim,)) for a in arrays])[owner]
+
+def _seen(many: Many, owner: NDArray[Any], dtype: np.dtype[Any], dim: int) -> Part:
+    part = many.part
+    seen = object.__new__(type(part))
+    own = not in_library(type(part))
+
+    def column(values: Any) -> Any:
+        if len(values) == 1 or many.count == 1:
+            found: Any = np.asarray(values[0], dtype=dtype)
+            found = found if found.ndim or own else found[()]
+        elif values.dtype == object:
+            made: dict[int, NDArray[Any]] = {}
+            for v in values[owner]:
+                made.setdefault(id(v), np.broadcast_to(np.asarray(v, dtype=dtype), (dim,)))
+            found = np.stack([made[id(v)] for v in values[owner]])
         else:
-            found = np.array(arrays, dtype=dtype)[owner][:, None]
+            found = values.astype(dtype)[owner][:, None]
         return as_coordinates(found) if own else found
 
-    for f in fields(first):
-        kind, values = f.metadata.get("kind"), [getattr(p, f.name) for p in parts]
+    for f in fields(part):
+        kind = f.metadata.get("kind")
         if kind in ("number", "vector", "array"):
-            object.__setattr__(seen, f.name, column(values))
+            object.__setattr__(seen, f.name, column(many.values(f.name)))
         elif kind == "inner":
-            object.__setattr__(seen, f.name, seen_by_kernel(values, owner, dtype, dim))
+            object.__setattr__(seen, f.name, _seen(many.inside(f.name), owner, dtype, dim))
         else:
-            object.__setattr__(seen, f.name, values[0])
-    constants = [p.constants() for p in parts]
-    for name in constants[0]:
-        object.__setattr__(seen, name, column([c[name] for c in constants]))
+            object.__setattr__(seen, f.name, getattr(part, f.name))
+    for name, values in many.constants().items():
+        object.__setattr__(seen, name, column(values))
     return seen
 
 
@@ -125,9 +134,10 @@ class NumpyEngine(Engine):
     ) -> NDArray[Any]:
         out = np.empty((ids.size, program.dim), dtype=program.dtype)
         chunk = max(1, self.chunk_elements // program.dim)
-        base, offset = Stream(stream & 0xFF), np.uint64(stream & ~0xFF)
+        words = np.asarray(stream, dtype=np.uint64)  # of each instance where it is (ids, 1)
+        base, offset = Stream(int(words.flat[0]) & 0xFF), words & ~np.uint64(0xFF)
         for a in range(0, ids.size, chunk):
-            random = self._random(program, ids[a : a + chunk], offset)
+            random = self._random(program, ids[a : a + chunk], offset[a : a + chunk] if offset.ndim else offset)
             random.step = step
             out[a : a + chunk] = draw(random, base)
         return out
@@ -148,9 +158,8 @@ class NumpyEngine(Engine):
         chunk = max(1, self.chunk_elements // program.dim)
         rows = np.asarray(active)
         groups = [rows]
-        whole = program.instances >= chunk or program.arrays_differ
-        if whole and len(program.configurations) > 1:
-            edges = np.arange(1, len(program.configurations)) * program.instances
+        if (program.alike >= chunk or program.arrays_differ) and program.owners > 1:
+            edges = np.arange(1, program.owners) * program.alike
             groups = np.split(rows, np.searchsorted(rows, edges))
         with computed_in(program.dtype):
             for group in groups:
@@ -161,27 +170,30 @@ class NumpyEngine(Engine):
         self, program: Program, state: State, rows: NDArray[Any], first: int, tables: NDArray[Any], ring: Ring | None
     ) -> None:
         def views(rows: NDArray[Any]) -> tuple[dict[str, Any], NDArray[Any], Random]:
-            configuration = rows // program.instances
-            owner = None if configuration.size == 0 or configuration[0] == configuration[-1] else configuration
-            chosen = program.configurations if owner is not None else (program.configurations[configuration[0]],)
+            owner = rows // program.alike
+            chosen, place = np.unique(owner, return_inverse=True)
             parts = {
-                role: seen_by_kernel([c[role] for c in chosen], owner, program.dtype, program.dim) for role in ROLES
+                role: seen_by_kernel(program.many(role).taken(chosen), place, program.dtype, program.dim)
+                for role in ROLES
             }
             ids = program.first_instance + rows.astype(np.int64) % program.instances
             offset: Any = np.uint64(0)
             if not program.paired:
-                offset = (configuration * program.stream_stride).astype(np.uint64).reshape(-1, 1)
-            return parts, configuration, self._random(program, ids, offset)
+                offset = (rows // program.instances * program.stream_stride).astype(np.uint64).reshape(-1, 1)
+            return parts, owner, self._random(program, ids, offset)
 
-        def now_of(role: str, configuration: NDArray[Any], t: int, random: Random) -> SimpleNamespace:
+        steady = {place: values.astype(program.dtype) for place, values in program.steady.items()}
+
+        def now_of(role: str, owner: NDArray[Any], t: int, random: Random) -> SimpleNamespace:
             now = now_for(program.part(role), SimpleNamespace(t=t, random=random))
             for k, (owner_role, path) in enumerate(program.column_names):
                 if owner_role != role:
                     continue
-                if tables.shape[0] == 1 or configuration[0] == configuration[-1]:
-                    value = tables[0 if tables.shape[0] == 1 else configuration[0], t - first, k]
+                values = steady[k] if k in steady else tables[:, t - first, k]
+                if values.size == 1 or owner[0] == owner[-1]:
+                    value = values[0 if values.size == 1 else owner[0]]
                 else:
-                    value = tables[configuration, t - first, k][:, None]
+                    value = values[owner][:, None]
                 put_column(now, path, value)
             return now
 
@@ -257,22 +269,26 @@ class NumpyEngine(Engine):
         direction: Any = None,
         point: NDArray[Any] | None = None,
         shared: bool = False,
+        rows: NDArray[Any] | None = None,
     ) -> dict[str, Any]:
         found: dict[str, list[NDArray[Any]]] = {name: [] for name in quantities}
         chunk, steps = max(1, self.chunk_elements // program.dim), np.atleast_1d(t)
-        seen: list[Any] = [
-            seen_by_kernel([parts["landscape"]], None, program.dtype, program.dim) for parts in program.configurations
-        ]
-        points = len(x) // (len(seen) * (1 if shared else steps.size))
+        points = len(x) if shared else len(x) // steps.size
+        owners, many = program.owners_of(points, rows), program.many("landscape")
+        apart = program.alike >= chunk or program.arrays_differ
+        edges = np.flatnonzero(np.diff(owners)) + 1 if apart else np.empty(0, dtype=np.intp)
         with np.errstate(all="ignore"), computed_in(program.dtype):
-            for turn, (step, landscape) in enumerate(product(steps, seen)):
-                k = turn % len(seen) if shared else turn
-                for a in range(k * points, (k + 1) * points, chunk):
-                    here = slice(a, min(a + chunk, (k + 1) * points))
-                    seen_x = as_coordinates(x[here]) if program.has_own_parts else x[here]
-                    along = None if direction is None else direction[here]
-                    for name, value in look(landscape, seen_x, quantities, int(step), along, point):
-                        found[name].append(np.asarray(value))
+            for k, step in enumerate(steps):
+                for group in np.split(np.arange(points), edges):
+                    for a in range(0, group.size, chunk):
+                        of_step = group[a : a + chunk]
+                        here = of_step if shared else of_step + k * points
+                        chosen, place = np.unique(owners[of_step], return_inverse=True)
+                        landscape: Any = seen_by_kernel(many.taken(chosen), place, program.dtype, program.dim)
+                        seen_x = as_coordinates(x[here]) if program.has_own_parts else x[here]
+                        along = None if direction is None else direction[here]
+                        for name, value in look(landscape, seen_x, quantities, int(step), along, point):
+                            found[name].append(np.broadcast_to(value, (here.size, *np.shape(value)[1:])))
         return {name: np.concatenate(values) for name, values in found.items()}
 
     def describe(self, program: Program) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from ..arithmetic.random import CONFIGURATION_STRIDE, round_keys
 from ..classes import in_library
 from ..landscapes.base import Landscape
+from ..many import Many
 from ..part import Part, nested
+from ..sweep import Configurations, drawn_in, draws, settled, with_draws
 from ..words import told
 from .cached import cached_property
-from .columns import Tabled, distinct, packed_columns
+from .crew import share
 from .twins import cpp_type, pointwise, vectors_held
 
 Meanwhile = Callable[[], None]
@@ -26,6 +28,10 @@ Steps = int | NDArray[np.int32]
 ROLES = ("landscape", "optimizer", "noise", "event")
 TABLED = ("optimizer", "noise", "landscape", "event")
 """Roles in the order of their columns in the tables."""
+MOST_COLUMNS = 64
+"""Columns that a step may have where owners differ: a word's bits say in which, and how."""
+TABLE_PIECE = 1 << 15
+"""Numbers of a column that are made at once: what they are made of stays near the processor."""
 DIVERGED_BEYOND = 1e18
 """A coordinate beyond this size, or not finite, has diverged: its square is still finite in float32."""
 
@@ -34,11 +40,12 @@ DIVERGED_BEYOND = 1e18
 class Program:
     """A batch of an ensemble: ``instances`` of every configuration, ids from ``first_instance`` on.
 
-    Rows are ordered (configuration, instance). ``configurations[c]`` maps role to part. ``recorded``: whether what is shown after
+    Rows are ordered (configuration, instance). ``configurations[c]`` maps role to part; where fields are drawn, every instance of it
+    has parts of its own. Rows that share theirs are one owner. ``recorded``: whether what is shown after
     some of a launch's steps is written to a :class:`Ring`.
     """
 
-    configurations: tuple[Mapping[str, Part], ...]
+    configurations: Sequence[Mapping[str, Part]]
     dim: int
     instances: int
     first_instance: int
@@ -70,7 +77,7 @@ class Program:
     @cached_property
     def slots(self) -> tuple[int, int]:
         """Vectors and whole numbers that an instance's optimizer keeps."""
-        return self.configurations[0]["optimizer"].state_slots()
+        return self.part("optimizer").state_slots()
 
     @property
     def registers_held(self) -> int:
@@ -93,9 +100,9 @@ class Program:
         """Whether an optimizer's ``eps`` is 0, or flushed to 0, in some configuration: only then is 0/0 looked for in a step."""
         least = np.finfo(self.dtype).tiny
         return any(
-            path.rpartition(".")[2] == "eps" and value < least
-            for c in self.configurations
-            for path, _, value in c["optimizer"].packed()
+            path.rpartition(".")[2] == "eps" and min(values) < least
+            for path, kind, values in self.many("optimizer").packed(derived=False)
+            if kind == "number"
         )
 
     @property
@@ -103,7 +110,64 @@ class Program:
         return np.dtype(np.int64 if self.dtype == np.float64 else np.int32)
 
     def part(self, role: str) -> Part:
-        return self.configurations[0][role]
+        """That of the first configuration, with a typical number where instances draw one."""
+        if ("part", role) not in self.kept:
+            self.kept["part", role] = settled(self.configurations[0][role])
+        part: Part = self.kept["part", role]
+        return part
+
+    @cached_property
+    def drawn_roles(self) -> tuple[str, ...]:
+        """Roles of the step in which instances draw numbers."""
+        first = self.configurations[0]
+        return tuple(role for role in ROLES if any(True for _ in drawn_in(first[role])))
+
+    @property
+    def alike(self) -> int:
+        """Rows, one after another, that have the same parts: those of a configuration, or each by itself where instances draw."""
+        return 1 if self.drawn_roles else self.instances
+
+    @property
+    def owners(self) -> int:
+        """How many have parts of their own: configurations, or rows."""
+        return self.rows // self.alike
+
+    def many(self, role: str) -> Many:
+        """The parts of a role, one for each owner; of starts, which no step sees, for each configuration or, where drawn, each row."""
+        if ("many", role) not in self.kept:
+            self.kept["many", role] = self._many(role)
+        many: Many = self.kept["many", role]
+        return many
+
+    def of_rows(self, role: str, rows: NDArray[Any]) -> Many:
+        """The parts of a role, one for each of some rows."""
+        many = self.many(role)
+        return many.taken(np.asarray(rows) // (self.rows // many.count))
+
+    def _of_configurations(self, role: str) -> Many:
+        given = self.configurations
+        return given.many(role) if isinstance(given, Configurations) else Many.of([c[role] for c in given])
+
+    @property
+    def starts_differ(self) -> bool:
+        """Whether configurations, or instances, draw from starts of their own."""
+        given = self._of_configurations("start")
+        return bool(given.differing) or any(True for _ in drawn_in(given.part))
+
+    def _many(self, role: str) -> Many:
+        given, many = self.configurations, self._of_configurations(role)
+        random = role in self.drawn_roles or (role not in ROLES and any(True for _ in drawn_in(many.part)))
+        if not random and (role not in ROLES or self.alike == self.instances):
+            return many
+        which = (role, self.seed, self.first_instance, self.instances, self.paired)
+        kept = given.drawn if isinstance(given, Configurations) else {}
+        if kept.get(role, ((),))[0] != which:  # programs that are made of one another draw once
+            configuration = np.repeat(np.arange(len(given)), self.instances)
+            ids = self.first_instance + np.tile(np.arange(self.instances, dtype=np.int64), len(given))
+            apart = None if self.paired or len(given) == 1 else configuration
+            kept[role] = which, with_draws(many.taken(configuration), draws(role, many.part, ids, apart, self.keys))
+        found: Many = kept[role][1]
+        return found
 
     @property
     def landscape(self) -> Landscape:
@@ -114,21 +178,30 @@ class Program:
     @cached_property
     def vector_paths(self) -> frozenset[str]:
         """``role.path`` of the vector fields that some configuration gives coordinate by coordinate."""
-        return frozenset(
-            f"{role}.{path}"
-            for role in ROLES
-            for path, kind, values in packed_columns(distinct([c[role] for c in self.configurations])[0])
-            if kind == "vector" and any(isinstance(value, tuple) for value in values)
-        )
+        return frozenset(f"{role}.{path}" for role in ROLES for path in self._of_configurations(role).vectors())
+
+    def owners_of(self, points: int, rows: NDArray[Any] | None) -> NDArray[Any]:
+        """The owner of each of so many points, as many of every configuration; ``rows``: those that they are of."""
+        if rows is None:
+            rows = np.arange(points) // (points // len(self.configurations)) * self.instances
+        return np.asarray(rows) // self.alike
 
     @cached_property
     def arrays_differ(self) -> bool:
-        """Whether configurations have different numbers in an array of a part, as where each draws its own."""
+        """Whether owners have different numbers in an array of a part, as where configurations draw each its own."""
+        few = (
+            replace(self, instances=min(self.instances, 2)) if self.drawn_roles else self
+        )  # of many rows it is the same
         return any(
-            kind == "array" and not all(v is values[0] or np.array_equal(v, values[0]) for v in values)
+            kind == "array" and len(values) > 1
             for role in ROLES
-            for _, kind, values in packed_columns(distinct([c[role] for c in self.configurations])[0])
+            for _, kind, values in few.many(role).packed(derived=False)
         )
+
+    def by_arrays(self, rows: NDArray[Any]) -> list[NDArray[Any]]:
+        """Rows, in order, whose parts NumPy may look at together: all, or each owner's by themselves where arrays differ."""
+        edges = np.flatnonzero(np.diff(rows // self.alike)) + 1 if self.arrays_differ else np.empty(0, dtype=np.intp)
+        return np.split(rows, edges)
 
     def cpp_type(self, role: str) -> str:
         paths = frozenset(p.removeprefix(f"{role}.") for p in self.vector_paths if p.startswith(f"{role}."))
@@ -141,41 +214,119 @@ class Program:
         return tuple((role, path) for role in TABLED for path, _ in self.part(role).columns(t))
 
     @cached_property
-    def _tabled(self) -> dict[str, Tabled]:
-        return {role: Tabled.of([c[role] for c in self.configurations]) for role in TABLED}
+    def steady(self) -> dict[int, NDArray[np.float64]]:
+        """Columns that are the same at every step and differ between owners: their place -> (owners,). Tables do not have them.
 
-    def tables(self, first: int, last: int, spare: int = 0) -> NDArray[Any]:
-        """The columns for steps first ... last: (configurations or 1, steps, columns + spare); 1 if all are the same.
+        ValueError: they are too many columns for a kernel to tell which are which.
+        """
+        places = {name: k for k, name in enumerate(self.column_names)}
+        if self.owners > 1 and len(places) > MOST_COLUMNS:
+            raise ValueError(
+                f"{len(places)} numbers of a step, scheduled or tabled, were given to several configurations or drawn; give at most "
+                f"{MOST_COLUMNS}, or one configuration."
+            )
+        return {places[role, path]: values for role in TABLED for path, values in self.many(role).steady()}
+
+    @property
+    def steady_places(self) -> tuple[int, ...]:
+        """Where :attr:`steady` columns are, asked for without drawing anything."""
+        few = replace(self, instances=min(self.instances, 2)) if self.drawn_roles else self
+        return tuple(few.steady)
+
+    def steady_row(self, width: int) -> NDArray[Any]:
+        """The same as a kernel reads it, (owners, width)."""
+        whole = np.zeros((self.owners, width), dtype=self.dtype)
+        for place, values in self.steady.items():
+            whole[:, place] = values
+        return whole
+
+    @cached_property
+    def differing(self) -> tuple[int, int]:
+        """Fields in which owners differ, and numbers of their structs that do."""
+        few = (
+            replace(self, instances=min(self.instances, 2)) if self.drawn_roles else self
+        )  # of many rows it is the same
+        many = [few.many(role) for role in ROLES]
+        given = sum(len(m.differing) for m in many)
+        return given, sum(len(values) > 1 for m in many for _, _, values in m.packed()) if few.owners > 1 else 0
+
+    @cached_property
+    def first_owner(self) -> Program:
+        """The program of the first owner's parts alone."""
+        return replace(self, configurations=({role: self.many(role).part for role in ROLES},), instances=1)
+
+    @cached_property
+    def apart(self) -> tuple[int, ...]:
+        """Places of the columns in which owners have tables of their own; of the others there is one for all."""
+        few = replace(self, instances=min(self.instances, 2))  # of many rows it is the same
+        t = np.ones(1)
+        made = [values for role in TABLED for _, values in few.many(role).columns(t)] if self.owners > 1 else []
+        return tuple(k for k, values in enumerate(made) if len(values) > 1)
+
+    def tables(self, first: int, last: int, spare: int = 0, threads: int = 1) -> NDArray[Any]:
+        """The columns for steps first ... last: (owners or 1, steps, columns + spare); 1 if all are the same.
+
+        Of :attr:`steady` columns the first owner's stand in all of them. ``threads`` make them.
 
         ValueError: a schedule leaves what its field may be, or a number is more than the dtype holds.
         """
-        t = np.arange(first, last + 1, dtype=np.float64)
-        with np.errstate(all="ignore"):
-            made = {role: tabled.columns(t) for role, tabled in self._tabled.items()}
-            cast = {role: columns.astype(self.dtype) for role, columns in made.items()}
-        for role, columns in cast.items():
-            if not np.isfinite(columns).all():
-                self._refuse(role, made[role], columns, first)
-        several = any(len(cast[role]) > 1 or tabled.numbers for role, tabled in self._tabled.items())
         whole = np.zeros(
-            (len(self.configurations) if several else 1, t.size, len(self.column_names) + spare), dtype=self.dtype
+            (self.owners if self.apart else 1, last - first + 1, len(self.column_names) + spare), self.dtype
         )
-        at = 0
-        for role, tabled in self._tabled.items():
-            columns, end = cast[role], at + cast[role].shape[2]
-            whole[:, :, at:end] = columns if len(columns) == 1 else columns[tabled.group]
-            paths = [path for owner, path in self.column_names if owner == role]
-            for path, values in tabled.numbers.items():
-                whole[:, :, at + paths.index(path)] = values[:, None]
-            at = end
+        self._make(np.arange(len(whole)), first, last, threads, whole)
+        same = len(whole) > 1 and np.array_equal(whole[0], whole[-1]) and (whole == whole[:1]).all()
+        return whole[:1] if same else whole
+
+    def tables_by_tile(self, owners: NDArray[Any], first: int, last: int, threads: int = 1) -> NDArray[Any]:
+        """The columns :attr:`apart` for steps first ... last of the owners of tiles (tiles, width): (tiles, steps, columns, width)."""
+        tiles, width = owners.shape
+        raw = np.zeros(
+            (tiles * (last - first + 1) * len(self.apart) * width + 64 // self.dtype.itemsize), dtype=self.dtype
+        )
+        start = -raw.ctypes.data % 64 // self.dtype.itemsize  # on a cache line
+        whole = raw[start : start + raw.size - 64 // self.dtype.itemsize].reshape(
+            tiles, last - first + 1, len(self.apart), width
+        )
+        self._make(owners.ravel(), first, last, threads, whole)
         return whole
 
-    def _refuse(self, role: str, made: NDArray[Any], cast: NDArray[Any], first: int) -> None:
-        place, step, column = (int(k) for k in np.argwhere(~np.isfinite(cast))[0])
-        path = [path for owner, path in self.column_names if owner == role][column]
-        part = told(self._tabled[role].makers[place])
+    def _make(self, owners: NDArray[Any], first: int, last: int, threads: int, whole: NDArray[Any]) -> None:
+        """Fills tables, piece by piece: of owners (owners, steps, columns), or of their tiles (tiles, steps, columns apart, width)."""
+        t = np.arange(first, last + 1, dtype=np.float64)
+        width = whole.shape[3] if whole.ndim == 4 else 1
+        piece = max(width, TABLE_PIECE // t.size // width * width)
+
+        def make(a: int) -> None:
+            here, place = owners[a : a + piece], 0
+            for role in TABLED:
+                names = [path for of, path in self.column_names if of == role]
+                if whole.ndim == 4 and not any(place <= k < place + len(names) for k in self.apart):
+                    place += len(names)
+                    continue
+                with np.errstate(all="ignore"):
+                    for path, values in self.many(role).taken(here).columns(t):
+                        cast = values.astype(self.dtype)
+                        if not np.isfinite(cast).all():
+                            self._refuse(role, path, values, cast, first, here)
+                        if whole.ndim == 3:
+                            whole[a : a + here.size, :, place] = cast
+                        elif place in self.apart:
+                            of_tiles = (
+                                np.broadcast_to(cast, (here.size, t.size)).reshape(-1, width, t.size).transpose(0, 2, 1)
+                            )
+                            whole[a // width : (a + here.size) // width, :, self.apart.index(place)] = of_tiles
+                        place += 1
+
+        pieces = range(0, owners.size, piece)
+        share(pieces, [make] * min(threads, len(pieces)) if len(pieces) > 1 else [make])
+
+    def _refuse(
+        self, role: str, path: str, made: NDArray[Any], cast: NDArray[Any], first: int, owners: NDArray[Any]
+    ) -> None:
+        place, step = (int(k) for k in np.argwhere(~np.isfinite(cast))[0])
+        part = told(self.many(role).at(int(owners[place])))
         raise ValueError(
-            f"{role}={part}: its {path} is {made[place, step, column]:g} at step {first + step:,}, which {self.dtype} does not hold; "
+            f"{role}={part}: its {path} is {made[place, step]:g} at step {first + step:,}, which {self.dtype} does not hold; "
             f"give another schedule."
         )
 
@@ -269,11 +420,13 @@ class Engine(ABC):
         direction: Any = None,
         point: NDArray[Any] | None = None,
         shared: bool = False,
+        rows: NDArray[Any] | None = None,
     ) -> dict[str, Any]:
-        """``value``, ``gradient_norm``, ``distance`` (rows), ``gradient`` or ``product`` (rows, dim) at ``x`` (rows, dim).
+        """``value``, ``gradient_norm``, ``distance`` (points), ``gradient`` or ``product`` (points, dim) at ``x`` (points, dim).
 
-        Rows are ordered (step, configuration, point): as many points for each step of ``t`` and each configuration. ``shared``: ``x``
-        has the points of one step, and all look at them. ``point`` (dim): what distances are taken from.
+        Points are ordered (step, configuration, point): as many for each step of ``t`` and each configuration. ``shared``: ``x`` has
+        the points of one step, and all look at them. ``point`` (dim): what distances are taken from. ``rows``: the rows that points
+        are of, the same for each step; asked for where instances draw numbers of the landscape.
         """
 
     def records_within(self, program: Program) -> bool:
@@ -301,6 +454,15 @@ class Engine(ABC):
 
     ring_bytes: ClassVar[int] = 1 << 26
     """Memory that what is recorded within a segment may take until the segment is over."""
+
+    def owner_bytes(self, program: Program) -> float:
+        """Memory that an owner of parts takes: what it has in the fields in which owners differ, and what follows from that."""
+        given, packed = program.differing
+        return 8 * (given + packed)
+
+    def table_numbers(self, program: Program) -> int:
+        """Numbers that a step has in the tables of a segment."""
+        return max(1, len(program.column_names) * (program.owners if program.apart else 1))
 
     on_host: ClassVar[bool] = True
     """Whether the state lies in the host's memory, and becomes the result without a copy."""

@@ -28,9 +28,9 @@ def draws(program: Program) -> bool:
 
 
 def most_members(program: Program) -> int:
-    """Configurations of a team, at most; 1 where none see the same draws, or there are no draws to see."""
+    """Configurations of a team, at most; 1 where none see the same draws, there are no draws to see, or every row has parts of its own."""
     several = min(len(program.configurations), MOST_MEMBERS)
-    return several if several > 1 and program.paired and draws(program) else 1
+    return several if several > 1 and program.paired and not program.drawn_roles and draws(program) else 1
 
 
 def shares_normals(program: Program) -> bool:
@@ -93,7 +93,7 @@ def teams_of(program: Program, active: NDArray[Any], width: int, threads: int, m
         tiles = int(np.count_nonzero((teams >= 0).any(axis=2)))
         if _cost(len(teams), tiles, threads) < _cost(alone, alone, threads):
             return teams
-    return tiles_of(rows, program.instances, width, mixed)[:, None]
+    return tiles_of(rows, program.alike, width, mixed)[:, None]
 
 
 def _of_tiles(rows: NDArray[np.int32], program: Program, width: int, size: int) -> tuple[NDArray[np.int32], int]:
@@ -126,10 +126,15 @@ def _of_tiles(rows: NDArray[np.int32], program: Program, width: int, size: int) 
 def _of_ids(rows: NDArray[np.int32], program: Program, width: int, size: int) -> tuple[NDArray[np.int32], int]:
     """All rows of an id after one another, so that every team has one id, and how many tiles there would be of any ids."""
     ids = rows % np.int32(program.instances)
-    order = np.argsort(ids, kind="stable")
     counts = np.bincount(ids, minlength=program.instances)
+    order = np.argsort(ids, kind="stable").astype(
+        np.int32
+    )  # of half the size, as there may be little memory beside structs
+    del ids
     sizes = -(-counts // (width * size)) * (width * size)
     moved = np.cumsum(sizes) - sizes - (np.cumsum(counts) - counts)  # how far the rows of an id go to their places
+    places = np.repeat(moved.astype(np.int32), counts)
+    places += np.arange(rows.size, dtype=np.int32)
     teams = np.full(int(sizes.sum()), -1, dtype=np.int32)
-    teams[np.arange(rows.size) + np.repeat(moved, counts)] = rows[order]
+    teams[places] = rows[order]
     return teams.reshape(-1, size, width), -(-rows.size // width)

@@ -17,7 +17,7 @@ from ..landscapes import Landscape
 from ..noises import Gaussian, Noise, NoNoise
 from ..optimizers import GradientDescent, Optimizer
 from ..part import NOT_NEGATIVE, Part, scheduled, structure
-from ..sweep import sweep
+from ..sweep import settled, sweep
 
 KINDS: Mapping[str, type[Part]] = {"landscape": Landscape, "optimizer": Optimizer, "noise": Noise, "event": Event}
 
@@ -114,7 +114,7 @@ def program_of(part: Part, landscape: Landscape, dtype: str, instances: int = 0)
     roles = _companions(part, landscape)
     first, *_, last = (*sweep(roles).parts,) * 2
     dim = landscape.dimension
-    configurations = [{role: p.at_dim(dim) for role, p in parts.items()} for parts in (first, last)]
+    configurations = [{role: settled(p.at_dim(dim)) for role, p in parts.items()} for parts in (first, last)]
     for c in configurations:
         noise = c["noise"]
         assert isinstance(noise, Noise)

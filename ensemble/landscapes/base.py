@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..algebra import index, where
 from ..arithmetic.vec import Array
+from ..grids import Grid
 from ..part import ANY, Part
-from ..sweep import grids_of
+from ..sweep import drawn_in, grids_of
 from ..words import told
 
 Bound = float | tuple[float, ...]
@@ -158,10 +159,10 @@ class Landscape(Part):
         return None
 
     def _one_configuration(self, asked: str) -> None:
-        for path, grid in grids_of(self):
-            name = ".".join(path)
+        for path, grid in (*grids_of(self), *drawn_in(self)):
+            name, whose = ".".join(path), "configuration" if isinstance(grid, Grid) else "instance"
             raise ValueError(
-                f"{type(self).__name__}({name}={grid!r}).{asked}: every configuration has its own; "
+                f"{type(self).__name__}({name}={grid!r}).{asked}: every {whose} has its own; "
                 f"ask a landscape with one number for {name}."
             )
 

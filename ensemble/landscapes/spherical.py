@@ -113,10 +113,10 @@ class SphericalPSpin(OnSphere):
     squares: Any = derived_array()
 
     def validate(self) -> None:
-        rows = math.comb(self.dim + self.p - 2, self.p - 1)
-        if rows * self.dim > MOST_NUMBERS:
+        least = self.dim * max(self.dim, self.p)  # of larger ones the binomial takes long
+        if least > MOST_NUMBERS or math.comb(self.dim + self.p - 2, self.p - 1) * self.dim > MOST_NUMBERS:
             raise ValueError(
-                f"SphericalPSpin(dim={self.dim}, p={self.p}) has {rows * self.dim:,} couplings, more than {MOST_NUMBERS:,}; "
+                f"SphericalPSpin(dim={self.dim}, p={self.p}) has more than {MOST_NUMBERS:,} couplings; "
                 f"give fewer coordinates, or PSpinFeatures(dim={self.dim}, features={16 * self.dim}, p={self.p})."
             )
         if not isinstance(self.disorder_seed, Grid):

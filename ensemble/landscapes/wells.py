@@ -9,7 +9,7 @@ from typing import Any
 from ..algebra import absolute, at, where
 from ..arithmetic.elementary import exp, log
 from ..arithmetic.vec import Array, total
-from ..grids import Grid
+from ..grids import Varied
 from ..part import POSITIVE, number, structure
 from .base import Box, Landscape, Picture, StationaryPoint, along_first, everywhere
 
@@ -70,7 +70,7 @@ class SharpFlat(Landscape):
 
     def validate(self) -> None:
         fields = (self.sharp, self.flat, self.sharp_at, self.flat_at, self.sharp_depth, self.flat_depth)
-        if any(isinstance(value, Grid) for value in fields):
+        if any(isinstance(value, Varied) for value in fields):
             return
         apart, deeper = self.sharp_at + self.flat_at, self.sharp_depth - self.flat_depth
         if apart <= 0 or deeper >= self.sharp * apart**2 / 2 or -deeper >= self.flat * apart**2 / 2:

@@ -1,16 +1,20 @@
 """Optimizers."""
 
-from . import adaptive, base, curvature, descent, wrappers
+from . import adaptive, base, curvature, descent, outer, relatives, wrappers
 from .adaptive import *
 from .base import *
 from .base import Passed as Passed
 from .curvature import *
 from .descent import *
+from .outer import *
+from .relatives import *
 from .wrappers import *
 
 __all__: list[str] = []
 __all__ += base.__all__
 __all__ += descent.__all__
 __all__ += adaptive.__all__
+__all__ += relatives.__all__
 __all__ += curvature.__all__
 __all__ += wrappers.__all__
+__all__ += outer.__all__

@@ -276,14 +276,14 @@ class AdamL2(_Moments):
     """
 
     lr: Any = scheduled(1e-3, NOT_NEGATIVE)
-    weight_decay: float = number(1e-2, NOT_NEGATIVE)
+    weight_decay: Any = scheduled(1e-2, NOT_NEGATIVE)
     beta1: float = number(0.9, FRACTION)
     beta2: float = number(0.999, FRACTION)
     eps: float = number(1e-8, NOT_NEGATIVE)
     bias_correction: bool = flag(True)
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
-        self._update(gradient(x) + self.weight_decay * x, state)
+        self._update(gradient(x) + now.weight_decay * x, state)
         return x - self._direction(state.m, state.v, now)
 
 
@@ -299,7 +299,7 @@ class AdamW(_Moments):
     """
 
     lr: Any = scheduled(1e-3, NOT_NEGATIVE)
-    weight_decay: float = number(1e-2, NOT_NEGATIVE)
+    weight_decay: Any = scheduled(1e-2, NOT_NEGATIVE)
     beta1: float = number(0.9, FRACTION)
     beta2: float = number(0.999, FRACTION)
     eps: float = number(1e-8, NOT_NEGATIVE)
@@ -307,7 +307,7 @@ class AdamW(_Moments):
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         self._update(gradient(x), state)
-        kept = x - (now.lr * self.weight_decay) * x
+        kept = x - (now.lr * now.weight_decay) * x
         return kept - self._direction(state.m, state.v, now)
 
 

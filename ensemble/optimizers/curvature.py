@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic.vec import Array, dot
-from ..grids import Grid
+from ..grids import Varied
 from ..part import ANY, NOT_NEGATIVE, POSITIVE, flag, number, scheduled, structure
 from ..words import told
 from .base import Gradient, Optimizer
@@ -98,7 +98,7 @@ class SaddleFreeNewton(Optimizer):
     iterations: int = structure(16, low=1)
 
     def validate(self) -> None:
-        if isinstance(self.damping, Grid) or isinstance(self.smoothness, Grid):
+        if isinstance(self.damping, Varied) or isinstance(self.smoothness, Varied):
             return  # each configuration is looked at by itself
         decay = 2.0 * math.asinh(self.damping / self.smoothness)
         short = math.exp(-(self.iterations + 1) * decay)

@@ -122,7 +122,7 @@ class Lion(Optimizer):
     lr: Any = scheduled(1e-4, NOT_NEGATIVE)
     beta1: float = number(0.9, FRACTION)
     beta2: float = number(0.99, FRACTION)
-    weight_decay: float = number(0.0, NOT_NEGATIVE)
+    weight_decay: Any = scheduled(0.0, NOT_NEGATIVE)
     vectors = ("v",)
 
     def constants(self) -> Mapping[str, float]:
@@ -132,7 +132,7 @@ class Lion(Optimizer):
         g = gradient(x)
         direction = self.beta1 * state.v + self.gain1 * g  # type: ignore[attr-defined]
         state.v = self.beta2 * state.v + self.gain2 * g  # type: ignore[attr-defined]
-        return (x - (now.lr * self.weight_decay) * x) - now.lr * sign(direction)
+        return (x - (now.lr * now.weight_decay) * x) - now.lr * sign(direction)
 
 
 @dataclass(frozen=True)

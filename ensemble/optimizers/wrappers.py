@@ -40,13 +40,13 @@ class Clip(Wrapper):
     """
 
     base: Optimizer = inner()
-    norm: float = number(1.0, POSITIVE)
+    norm: Any = scheduled(1.0, POSITIVE)
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         def clipped(y: Array) -> Array:
             g, size, unit = rescaled(gradient(y))
             with np.errstate(divide="ignore"):
-                return np.where(size * unit > self.norm, self.norm / size, unit) * g
+                return np.where(size * unit > now.norm, now.norm / size, unit) * g
 
         return self.base.step(x, Passed(gradient, clipped), state.base, now.base)
 
@@ -56,11 +56,11 @@ class ClipValue(Wrapper):
     """Gradient clipping by value: every coordinate of g to [-limit, limit]. torch.nn.utils.clip_grad_value_, optax.clip."""
 
     base: Optimizer = inner()
-    limit: float = number(1.0, POSITIVE)
+    limit: Any = scheduled(1.0, POSITIVE)
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         def clipped(y: Array) -> Array:
-            return larger(smaller(gradient(y), self.limit), -self.limit)
+            return larger(smaller(gradient(y), now.limit), -now.limit)
 
         return self.base.step(x, Passed(gradient, clipped), state.base, now.base)
 
@@ -73,11 +73,11 @@ class L2(Wrapper):
     """
 
     base: Optimizer = inner()
-    weight_decay: float = number(1e-2, NOT_NEGATIVE)
+    weight_decay: Any = scheduled(1e-2, NOT_NEGATIVE)
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         def decayed(y: Array) -> Array:
-            return gradient(y) + self.weight_decay * y
+            return gradient(y) + now.weight_decay * y
 
         return self.base.step(x, Passed(gradient, decayed), state.base, now.base)
 
@@ -92,11 +92,11 @@ class WeightDecay(Wrapper):
 
     base: Optimizer = inner()
     lr: Any = scheduled(1.0, NOT_NEGATIVE)
-    weight_decay: float = number(1e-2, NOT_NEGATIVE)
+    weight_decay: Any = scheduled(1e-2, NOT_NEGATIVE)
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         y = self.base.step(x, gradient, state.base, now.base)
-        return y - (now.lr * self.weight_decay) * x
+        return y - (now.lr * now.weight_decay) * x
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ except ImportError as error:
 
 from .animation import animate
 from .directions import Plane
+from .draws import against_drawn
 from .escapes import against, survival
 from .hessians import index_against_loss, spectrum
 from .lines import curves, fan
@@ -30,6 +31,7 @@ __all__ = [
     "Picture",
     "Plane",
     "against",
+    "against_drawn",
     "animate",
     "arrhenius",
     "bars",

@@ -142,6 +142,8 @@ NAMED: dict[str, tuple[Check, str]] = {
     "share": NAME,
     "value": NAME,
     "dim": NAME,
+    "of": NAME,
+    "bins": COUNT,
     "temperature": NAME,
     "x": NAME,
     "y": NAME,

@@ -75,7 +75,7 @@ def _nested(part: Part, names: Path) -> Iterator[tuple[Path, Part]]:
             yield from _nested(getattr(part, f.name), (*names, f.name))
 
 
-def _named(places: list[Place], reserved: frozenset[str]) -> dict[Place, str]:
+def named(places: list[Place], reserved: frozenset[str]) -> dict[Place, str]:
     """A name for each: the field's own, with the owner's where another has the same."""
     made: dict[Place, str] = {}
     for place in places:
@@ -101,7 +101,7 @@ def columns(settings: Mapping[str, Experiment]) -> tuple[dict[str, list[Any]], d
     axes = {name: [(axis, _places(s, axis)) for axis in s.sweep().axes] for name, s in settings.items()}
     swept = [place for of_one in axes.values() for _, places in of_one for place in places.values()]
     reserved = next(iter(settings.values())).reserved
-    names = _named(list(dict.fromkeys(swept)), reserved)
+    names = named(list(dict.fromkeys(swept)), reserved)
     total = sum(len(s.sweep().parts) for s in settings.values())
     found: dict[str, list[Any]] = {name: [np.nan] * total for name in names.values()}
     vectors: dict[str, NDArray[np.float64]] = {}

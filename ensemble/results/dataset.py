@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ..arithmetic.random import round_keys
 from ..minibatches import Minibatch
 from ..part import nested
+from ..plain import is_real
 from ..records import QUANTITIES
 from ..run.experiment import Experiment
 from ..run.outcome import Outcome
-from ..sweep import Axis
-from .columns import Place, columns, place_of
+from ..sweep import Axis, Path, drawn_in, draws
+from .columns import Place, columns, named, place_of, value_at
 
 STATUS = {"censored": 0, "event": 1, "diverged": 2}
 
@@ -140,6 +143,13 @@ def assemble(settings: dict[str, Experiment], outcomes: dict[str, Outcome], keep
         units="steps",
         comment="-1 where none",
     )
+    for name, field in _drawn(settings).items():
+        each = [_numbers_of(settings[one], field, instances) for one in outcomes]
+        if all(np.array_equal(rows, each[0][:1].repeat(len(rows), axis=0), equal_nan=True) for rows in each):
+            variables[name] = (("instance",), each[0][0], {})
+        else:
+            add(name, dims, each)
+        variables[name][2].update(long_name=f"{name}, drawn by each instance", units="1", drawn=_law(settings, field))
     horizons = {o.reached for o in found}
     if len(horizons) == 1:
         variables["horizon"] = ((), np.int64(horizons.pop()))
@@ -161,6 +171,38 @@ def assemble(settings: dict[str, Experiment], outcomes: dict[str, Outcome], keep
     dataset = xr.Dataset(variables, coords=coords)
     dataset["horizon"].attrs.update(long_name="last step taken", units="steps")
     return dataset
+
+
+def _drawn(settings: Mapping[str, Experiment]) -> dict[str, Place]:
+    """The fields that instances of some optimizer draw, by their names in the dataset."""
+    places = [place_of(s, path) for s in settings.values() for path in s.sweep().drawn.values()]
+    if list(settings) == [""]:
+        return dict(zip(settings[""].sweep().drawn, places, strict=True))
+    reserved = next(iter(settings.values())).reserved
+    taken = {field for s in settings.values() for axis in s.sweep().axes for field in axis.coordinates}
+    return {name: place for place, name in named(list(dict.fromkeys(places)), reserved | taken).items()}
+
+
+def _path_of(setting: Experiment, field: Place) -> Path | None:
+    """Where a setting has a field that its instances draw; None where they do not."""
+    return next((path for path in setting.sweep().drawn.values() if place_of(setting, path) == field), None)
+
+
+def _law(settings: Mapping[str, Experiment], field: Place) -> str:
+    laws = (str(value_at(s, field).law) for s in settings.values() if _path_of(s, field) is not None)
+    return "; ".join(dict.fromkeys(laws))
+
+
+def _numbers_of(setting: Experiment, field: Place, instances: int) -> NDArray[np.float64]:
+    """What instances have in a field, (configurations, instances): what they drew, what all have, or NaN where there is no such."""
+    count, path, found = len(setting.sweep().parts), _path_of(setting, field), value_at(setting, field)
+    if path is None:
+        return np.full((count, instances), found if is_real(found) else np.nan, dtype=np.float64)
+    apart = not setting.paired and count > 1
+    configurations = np.repeat(np.arange(count if apart else 1), instances)
+    ids = setting.first_instance + np.tile(np.arange(instances, dtype=np.int64), count if apart else 1)
+    drawn = draws(path[0], setting.roles()[path[0]], ids, configurations if apart else None, round_keys(setting.seed))
+    return np.broadcast_to(drawn[path[1:]].reshape(-1, instances), (count, instances))
 
 
 def _add_records(
@@ -200,7 +242,7 @@ def _add_samples_seen(stack: Stack, steps: NDArray[Any], coords: dict[str, Any])
         each = []
         for parts in setting.sweep().parts:
             found = [part for part in nested(parts["noise"]) if isinstance(part, Minibatch)]
-            if not found:
+            if not found or any(True for _ in drawn_in(found[0])):
                 return
             each.append(found[0].samples_seen(steps.astype(np.float64)))
         seen.append(np.array(each).astype(np.int64))
@@ -262,8 +304,8 @@ def disassemble(dataset: xr.Dataset, settings: dict[str, Experiment]) -> dict[st
         outcome = Outcome(
             reached=reached,
             x=x,
-            vectors=np.empty((0, *x.shape)),
-            integers=np.empty((0, *x.shape[:2])),
+            vectors=np.empty((0, *x.shape), dtype=setting.dtype),
+            integers=np.empty((0, *x.shape[:2]), dtype=np.int64 if setting.dtype == "float64" else np.int32),
             event_step=parts("event_step")[k].astype(np.int32),
             event=parts("event")[k].astype(np.int32),
             diverged_step=parts("diverged_step")[k].astype(np.int32),

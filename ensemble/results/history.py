@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..backends.sources import kernels
+from ..grids import Listed
 from ..plain import flag
 from ..run.experiment import Experiment
 from ..run.outcome import Outcome
 from ..version import __version__
-from .provenance import described
+from .provenance import as_json, described
 
 NOT_IN_NUMBERS = {"plots", "statistics", "results", "stores", "cluster.py"}
 """Folders and files of the package that decide no number of a run."""
@@ -72,7 +73,18 @@ def decided_of(settings: Mapping[str, Mapping[str, Any]], options: Mapping[str, 
         if "record" in one:
             one["record"] = {key: value for key, value in one["record"].items() if key != "at"}
         found[_called(name)] = one
-    return json.loads(json.dumps(found))
+    return _in_json(found)
+
+
+def _in_json(value: Any) -> Any:
+    """The same as JSON gives it back."""
+    if isinstance(value, Listed):
+        return value
+    if isinstance(value, dict):
+        return {str(name): _in_json(inside) for name, inside in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_in_json(inside) for inside in value]
+    return value if value is None or isinstance(value, (bool, int, float, str)) else json.loads(json.dumps(value))
 
 
 def _called(name: str) -> str:
@@ -81,7 +93,7 @@ def _called(name: str) -> str:
 
 def digest(decided: Mapping[str, Any]) -> str:
     """Of what :func:`decided` returns."""
-    return hashlib.sha256(json.dumps(decided, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(as_json(decided, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def piece(

@@ -14,7 +14,7 @@ import xarray as xr
 
 from ..backends.cost import ceiling
 from ..classes import formula, full_name, in_library, source_text
-from ..grids import Grid
+from ..grids import MANY, Grid, Listed
 from ..landscapes.finite_sum import FiniteSum
 from ..part import Part, nested, plain
 from ..records import Spaced
@@ -88,12 +88,30 @@ def provenance(
             "wall_time": wall,
             "coordinate_steps": taken,
             "coordinate_steps_per_second": taken / wall if wall > 0 else 0.0,
-            "settings": json.dumps({name: described(s) for name, s in settings.items()}),
+            "settings": as_json({name: described(s) for name, s in settings.items()}),
             "outcomes": json.dumps({name: facts(o) for name, o in outcomes.items()}),
             "options": json.dumps(options),
             "definitions": json.dumps(definitions(settings)),
         }
     )
+
+
+def as_json(found: Any, sort_keys: bool = False) -> str:
+    """The text of what is in JSON's types, as ``json.dumps`` makes it; that of a long grid is made once."""
+    texts: dict[str, str] = {}
+
+    def cut(value: Any) -> Any:
+        if isinstance(value, Listed):
+            texts[json.dumps(token := f"\0{len(texts)}")] = value.text
+            return token
+        if isinstance(value, dict):
+            return {name: cut(inside) for name, inside in value.items()}
+        return [cut(inside) for inside in value] if type(value) is list and len(value) < MANY else value
+
+    text = json.dumps(cut(found), sort_keys=sort_keys)
+    for token, of_list in texts.items():
+        text = text.replace(token, of_list)
+    return text
 
 
 def definitions(settings: dict[str, Experiment]) -> dict[str, dict[str, str]]:

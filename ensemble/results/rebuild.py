@@ -13,6 +13,7 @@ from typing import Any
 
 from ..backends.cached import cached_property
 from ..classes import full_name, in_library, short_name, unlike
+from ..distributions import Law, drawn
 from ..grids import Grid
 from ..part import Part
 from ..plain import flag, one_of, whole
@@ -154,6 +155,11 @@ class Rebuilder:
     def _value(self, value: Any, path: str, swept: _Swept) -> Any:
         if isinstance(value, dict) and "grid" in value:
             return swept.grid(path, tuple(self._value(v, path, swept) for v in value["grid"]))
+        if isinstance(value, dict) and "drawn" in value:
+            law = self.part(value["drawn"], f"{path}.law", swept)
+            if not isinstance(law, Law):
+                raise UnreadableFileError(f"{path} is drawn from {type(law).__name__}, which is no law")
+            return drawn(law)
         if isinstance(value, dict):
             return self.part(value, path, swept)
         return tuple(value) if isinstance(value, list) else value

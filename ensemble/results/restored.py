@@ -122,6 +122,8 @@ def _check(dataset: xr.Dataset, settings: Mapping[str, Experiment], outcomes: di
     made = assemble(settings, outcomes, keep_x=False)
     for name, wanted in made.data_vars.items():
         _same_kind(str(name), dataset[name], wanted.dims, wanted.shape, wanted.dtype)
+        if "drawn" in wanted.attrs and not np.array_equal(dataset[name].to_numpy(), wanted.to_numpy(), equal_nan=True):
+            raise UnreadableFileError(f"its {name!r} is not what its instances draw")
     for name, wanted in made.coords.items():
         if not np.array_equal(dataset[name].to_numpy(), wanted.to_numpy()):
             raise UnreadableFileError(f"its {name!r} are not those of its settings, in order")

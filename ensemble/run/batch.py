@@ -10,32 +10,26 @@ from typing import Any
 import numpy as np
 
 from ..backends.draws import Draws
-from ..backends.numpy import seen_by_kernel, state_names
+from ..backends.numpy import NumpyEngine, seen_by_kernel, state_names
 from ..backends.program import Engine, Program, Ring
 from ..checks.start import LOOKED_AT, look_at_start
 from ..classes import in_library
 from ..events import Never, as_labels
 from ..part import Part
 from ..starts import Start
+from ..sweep import Configurations
+from .beginning import starts_of
 from .experiment import Experiment
 from .outcome import Outcome
-from .pace import Pace, first_step
+from .pace import first_step, paces
 from .progress import Interrupt, Reporter
 from .recording import PIECE, Recording
 from .underflow import flushed_to_zero
 
-TABLE_NUMBERS = 1_000_000
-"""Numbers in the tables of one segment, about: a few MB while they are made."""
-MOST_TABLE_NUMBERS = 16_000_000
-"""The most there may be, where so many configurations are swept that fewer would be a segment of less than 32 steps."""
 ROWS_AT_ONCE = 1 << 16
 """Rows that are drawn at once, at most."""
-
-
-def paces(program: Program, engine: Engine) -> Pace:
-    """The lengths of a program's segments."""
-    columns = max(1, len(program.column_names) * len(program.configurations))
-    return Pace(1, max(1, TABLE_NUMBERS // columns, min(32, MOST_TABLE_NUMBERS // columns)), engine.watched)
+FEW_INSTANCES = 1024
+"""Where configurations have no more, and starts of their own, starts are drawn in NumPy, all configurations together."""
 
 
 class Batch:
@@ -45,7 +39,7 @@ class Batch:
         self,
         setting: Experiment,
         program: Program,
-        configurations: tuple[dict[str, Part], ...],
+        configurations: Configurations,
         engine: Engine,
         earlier: Outcome | None,
     ) -> None:
@@ -70,46 +64,64 @@ class Batch:
     # ---- beginning
 
     def _draw_starts(self) -> None:
-        program, n = self.program, self.program.instances
-        whole = any(
-            parts["start"].at_once  # type: ignore[attr-defined]
-            for parts in self.configurations
-        )
-        piece = n if whole else min(ROWS_AT_ONCE, max(1, PIECE // program.dim))
+        program, n, count = self.program, self.program.instances, len(self.configurations)
+        many = program.many("start")
+        first = many.part
+        assert isinstance(first, Start)
+        piece = n if first.at_once else min(ROWS_AT_ONCE, max(1, PIECE // program.dim))
+        few = in_library(type(first)) and n <= FEW_INSTANCES
+        alone = (program.paired or count == 1) and not many.differing
+        if not alone and (
+            few or many.count > count
+        ):  # many configurations of few instances, or instances that have a start each
+            for a in range(0, program.rows, piece):
+                rows = np.arange(a, min(a + piece, program.rows))
+                self.state.x[a : a + rows.size] = self.engine.to_device(starts_of(NumpyEngine(), program, rows))
+            return
         for a in range(0, n, piece):
             b = min(a + piece, n)
             ids = np.arange(program.first_instance + a, program.first_instance + b, dtype=np.uint32)
             drawn: Any = None
             drawn_for: tuple[Part, int] | None = None
-            for c, parts in enumerate(self.configurations):
-                start, offset = parts["start"], c * program.stream_stride
+            for c in range(1 if alone else count):
+                start, offset = many.at(c) if many.differing else first, c * program.stream_stride
                 assert isinstance(start, Start)
                 if drawn_for != (start, offset):
                     drawn = start.draw(Draws(self.engine, program, ids, offset))
                     drawn_for = (start, offset)
                 self.state.x[c * n + a : c * n + b] = drawn
+            if alone and count > 1:
+                self.state.x.reshape(count, n, program.dim)[1:, a:b] = drawn
 
     def _look_at_starts(self) -> None:
         """Refuses starts at none of which a landscape of a user's own has a value."""
-        program, seen = self.program, set[Part]()
-        for c, parts in enumerate(program.configurations):
-            if not in_library(type(parts["landscape"])) and parts["landscape"] not in seen:
-                seen.add(parts["landscape"])
-                first = c * program.instances
-                x = self.engine.to_numpy(self.state.x[first : first + min(program.instances, LOOKED_AT)])
-                landscape: Any = seen_by_kernel([parts["landscape"]], None, program.dtype, program.dim)
-                look_at_start(landscape, x)
+        program = self.program
+        many = program.many("landscape")
+        if in_library(type(many.part)):
+            return
+        each, seen = program.rows // many.count, set[Part]()
+        for k in range(many.count):
+            landscape = many.at(k)
+            if landscape not in seen:
+                seen.add(landscape)
+                first = k * each
+                x = self.engine.to_numpy(self.state.x[first : first + min(each, LOOKED_AT)])
+                look_at_start(seen_by_kernel([landscape], None, program.dtype, program.dim), x)
+            if len(seen) == LOOKED_AT:
+                break
 
     def _count_started_inside(self) -> None:
         program, inside = self.program, 0
+        if type(program.part("event")) is Never:
+            return
+        events, landscapes = program.many("event"), program.many("landscape")
         chunk = max(1, PIECE // program.dim)
-        for c, parts in enumerate(program.configurations):
-            if type(parts["event"]) is Never:
-                continue
-            event: Any = seen_by_kernel([parts["event"]], None, program.dtype, program.dim)
-            landscape: Any = seen_by_kernel([parts["landscape"]], None, program.dtype, program.dim)
-            for a in range(c * program.instances, (c + 1) * program.instances, chunk):
-                x = self.engine.to_numpy(self.state.x[a : min(a + chunk, (c + 1) * program.instances)])
+        for a in range(0, program.rows, chunk):
+            for rows in program.by_arrays(np.arange(a, min(a + chunk, program.rows))):
+                owners, place = np.unique(rows // program.alike, return_inverse=True)
+                event: Any = seen_by_kernel(events.taken(owners), place, program.dtype, program.dim)
+                landscape: Any = seen_by_kernel(landscapes.taken(owners), place, program.dtype, program.dim)
+                x = self.engine.to_numpy(self.state.x[rows[0] : rows[-1] + 1])
                 with np.errstate(all="ignore"):
                     inside += int(np.count_nonzero(as_labels(event.check(x, landscape, None))))
         self.started_inside = inside
@@ -224,8 +236,7 @@ class Batch:
         program, host, state = self.program, self.engine.to_numpy, self.state
         shape, kept, (vectors, integers) = (len(self.configurations), program.instances), program.dim, program.slots
         shown, reported = self._shown(), None
-        starts = [parts["start"] for parts in self.configurations]
-        flushed = flushed_to_zero(program, starts, lambda a, b: host(state.x[a:b]), self._ended, self.reached)  # type: ignore[arg-type]
+        flushed = flushed_to_zero(program, lambda a, b: host(state.x[a:b]), self._ended, self.reached)
         if keep_x:
             x, found_vectors, found_integers = host(state.x), host(state.vectors), host(state.integers)
             reported = None if shown is state.x else host(shown).reshape(*shape, kept)

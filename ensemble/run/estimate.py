@@ -11,9 +11,9 @@ import numpy as np
 from ..backends.cost import ceiling
 from ..backends.measured import share
 from ..backends.program import Engine, Program
-from .batch import Batch, paces
+from .batch import Batch
 from .experiment import Experiment
-from .pace import LEAST_SECONDS, LEAVING
+from .pace import LEAST_SECONDS, LEAVING, paces
 from .plan import Plan
 from .recording import Room
 

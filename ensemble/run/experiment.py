@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -75,9 +75,9 @@ class Experiment:
     def __getstate__(self) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in fields(self)}  # not the configurations, which are made again
 
-    def program(self, configurations: tuple[Mapping[str, Part], ...], first: int, count: int) -> Program:
+    def program(self, configurations: Sequence[Mapping[str, Part]], first: int, count: int) -> Program:
         return Program(
-            configurations=tuple({role: c[role] for role in ROLES} for c in configurations),
+            configurations=configurations,
             dim=self.landscape.dimension,  # type: ignore[attr-defined]
             instances=count,
             first_instance=self.first_instance + first,

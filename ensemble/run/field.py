@@ -22,6 +22,7 @@ from ..landscapes.base import Landscape
 from ..noises import NoNoise
 from ..optimizers import GradientDescent
 from ..part import Part, nested
+from ..sweep import drawn_in
 from ..words import told
 from .engines import engine_for
 from .experiment import Experiment
@@ -194,12 +195,18 @@ def fields_of(
     fields = []
     for name in outcomes:
         setting = settings[name]
-        for parts in setting.sweep().parts:
-            key = parts["landscape"], outcomes[name].reached
+        many = setting.sweep().parts.many("landscape")
+        for path, value in drawn_in(many.part):
+            raise ValueError(
+                f"fields(): every instance has a landscape of its own, whose {'.'.join(path)} is {value!r}; make a landscape with "
+                f"one number there."
+            )
+        for k in range(many.count if many.differing else 1):
+            landscape = cast(Landscape, many.at(k))
+            key = landscape, outcomes[name].reached
             if key not in made:
-                landscape = cast(Landscape, parts["landscape"])
                 made[key] = Field(landscape, engine, dtype, setting.math, outcomes[name].reached)
-            fields.append(made[key])
+            fields += [made[key]] * (1 if many.differing else many.count)
     return tuple(fields)
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..backends.choice import check_python_goes_on
-from ..backends.columns import distinct, packed_columns, scheduled_numbers
+from ..classes import in_library
 from ..events import Event, Never
 from ..grids import Grid
 from ..held import check_before
 from ..landscapes.base import Landscape
 from ..landscapes.finite_sum import FiniteSum
+from ..many import Many
 from ..minibatches import Minibatch
 from ..noises import Noise, NoNoise
 from ..optimizers import Optimizer
@@ -23,6 +25,7 @@ from ..part import Part, nested
 from ..plain import check_kind, flag, one_of, whole
 from ..records import Record
 from ..starts import Start
+from ..sweep import drawn_in, settled, substituted
 from ..words import told
 from .experiment import Experiment
 
@@ -96,14 +99,15 @@ def checked_setting(
             part.check_before(last, setting.dtype)
     if schedules:
         check_schedules(setting)
-    for parts in setting.sweep().parts:
-        cast(Start, parts["start"]).check_ids(dim, first + count - 1)
+    starts = setting.sweep().parts.many("start")
+    for part in [starts.part] if in_library(type(starts.part)) else starts.distinct():
+        cast(Start, settled(part)).check_ids(dim, first + count - 1)
     if setting.dtype == "float32":
         for part in nested(setting.landscape):
             if isinstance(part, FiniteSum):
                 part.check_digits()
         for role in setting.roles():
-            _fits_float32(distinct([parts[role] for parts in setting.sweep().parts])[0])
+            _fits_float32(setting.sweep().parts.many(role))
     return setting
 
 
@@ -140,27 +144,42 @@ def horizon(steps: object, epochs: object, noise: object, landscape: object) -> 
 def check_schedules(setting: Experiment) -> None:
     """Refuses schedules that would leave what their field may be, or what the dtype holds, before the horizon."""
     for role in setting.roles():
-        for part in distinct([parts[role] for parts in setting.sweep().parts])[0]:
-            check_before(part, setting.steps, setting.dtype)
+        for part in setting.sweep().parts.many(role).within_schedules().distinct():
+            for one in _with_extremes(part):
+                check_before(one, setting.steps, setting.dtype)
 
 
-def _fits_float32(parts: Sequence[Part]) -> None:
+def _with_extremes(part: Part) -> Iterator[Part]:
+    """The part itself or, where instances draw its numbers, with the typical one of each law and with its ends."""
+    laws = {path: value.law for path, value in drawn_in(part)}
+    for k in range(len(next(iter(laws.values())).extremes()) if laws else 0):
+        ends = {path: law.extremes() for path, law in laws.items()}
+        yield substituted(part, (), {path: each[min(k, len(each) - 1)] for path, each in ends.items()})
+    yield settled(part)
+
+
+def _fits_float32(many: Many) -> None:
     """Refuses a number, given or derived, that float32 would make infinite or lose."""
-    given = ((path, np.asarray(values, dtype=np.float64)) for path, _, values in _numbers(parts))
-    for path, values in (*given, *scheduled_numbers(parts)):
+    settled_many = (
+        Many(typical, many.count, many.differing) if (typical := settled(many.part)) is not many.part else many
+    )
+    numbers = [(path, v) for path, _, values in settled_many.packed() for v in _flat(values)]
+    numbers += [(path, values) for path, values in settled_many.scheduled_numbers()]
+    numbers += [(".".join(path), np.array(value.law.extremes())) for path, value in drawn_in(many.part)]
+    for path, values in numbers:
         size = np.abs(values)
         wrong = size[(size > FLOAT32.max) | ((size > 0) & (size < FLOAT32.tiny))]
         if wrong.size:
             raise ValueError(
-                f"{type(parts[0]).__name__}: {path} has the size {wrong[0]:g}, and float32 holds 0 and "
+                f"{type(many.part).__name__}: {path} has the size {wrong[0]:g}, and float32 holds 0 and "
                 f"{FLOAT32.tiny:.3g} to {FLOAT32.max:.3g}; give another number, or dtype='float64'."
             )
 
 
-def _numbers(parts: Sequence[Part]) -> Iterator[tuple[str, str, Any]]:
-    """What :func:`packed_columns` finds, vectors that differ in length one after another."""
-    for path, kind, values in packed_columns(parts):
-        if kind == "number":
-            yield path, kind, values
-        else:
-            yield from ((path, kind, value) for value in values)
+def _flat(values: Any) -> Iterator[NDArray[np.float64]]:
+    """Numbers as one array, vectors that differ in length one after another."""
+    if isinstance(values, np.ndarray) and values.dtype != object:
+        yield values
+    else:
+        for value in {id(v): v for v in values}.values():
+            yield np.atleast_1d(np.asarray(value, dtype=np.float64))

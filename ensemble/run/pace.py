@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ..backends.program import Engine, Program
+
 SEGMENT_SECONDS = 0.2
 """How long a segment should take: short enough for Ctrl-C and a display's watchdog, long enough to cost little."""
 OVERHEAD_SHARE = 0.05
@@ -34,6 +36,10 @@ since a first call costs more than its step, and on a busy machine any one call 
 WATCHED_SECONDS = 1.0
 """A kernel of a GPU whose display has a watchdog is no longer than this: after two to five seconds the system ends it."""
 
+TABLE_NUMBERS = 1_000_000
+"""Numbers in the tables of one segment, about: a few MB while they are made."""
+MOST_TABLE_NUMBERS = 16_000_000
+"""The most there may be, where so many configurations are swept that fewer would be a segment of less than 32 steps."""
 CALLS_OWN = 0.6
 """Where more instances take so much less each, most of the time is the call's own: nothing follows for all of them."""
 
@@ -113,3 +119,14 @@ class Pace:
             wanted = 2 * steps  # a second length, to tell the fixed cost from the steps'
         self._before = (steps, took)
         self.steps = int(min(self.most, steps * GROWTH, max(1.0, steps / GROWTH, wanted)))
+
+
+def steps_at_most(program: Program, engine: Engine) -> int:
+    """Steps of a segment, at most: so many that their tables stay small."""
+    numbers = engine.table_numbers(program)
+    return max(1, TABLE_NUMBERS // numbers, min(32, MOST_TABLE_NUMBERS // numbers))
+
+
+def paces(program: Program, engine: Engine) -> Pace:
+    """The lengths of a program's segments."""
+    return Pace(1, steps_at_most(program, engine), engine.watched)

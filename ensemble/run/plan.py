@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..backends.memory import least_memory
-from ..backends.program import Engine, Program
+from ..backends.program import TABLE_PIECE, Engine, Program
 from .experiment import Experiment
+from .pace import steps_at_most
 from .recording import PIECE, Room
 
 MEMORY_SHARE = 0.7
@@ -19,8 +20,15 @@ DATASET = 17
 """Bytes of a row's wider event step, diverged step and status in the dataset."""
 INSTANCE = 8
 """Bytes of an instance's id in the dataset; twice as many while xarray makes an index of it."""
+SWEPT = 90
+"""Bytes of a number of a grid while a result is made: in its coordinates, and in the text of its settings."""
+TABLE_TEMPORARIES = 6 * 8 * TABLE_PIECE
+"""Bytes of what a piece of a table is made of."""
 DRAWN_AT_ONCE = 2
 """Arrays of :data:`~ensemble.run.recording.PIECE` coordinates that a start makes at once: those it has drawn, and those drawn before."""
+
+DRAWN_APART = 6
+"""The same where each row has a start of its own: those it is made of, too."""
 
 
 @dataclass(frozen=True)
@@ -130,14 +138,29 @@ class Memory:
     def running(self, instances: int) -> int:
         """While batches of so many instances run."""
         rows, all_rows = instances * len(self.program.configurations), self.program.rows
-        drawn = DRAWN_AT_ONCE * min(PIECE, rows * self.program.dim) * self.program.dtype.itemsize
-        other = self.engine.other_bytes(self.program, rows, self.recorded > 0)
+        program, item = self.program, self.program.dtype.itemsize
+        apart = "start" in program.configurations[0] and program.starts_differ
+        together = min(PIECE, (rows if apart or not program.paired else instances) * program.dim) * item
+        drawn = (DRAWN_APART if apart else DRAWN_AT_ONCE + (not program.paired)) * together
+        other = self.engine.other_bytes(self.program, rows, self.recorded > 0) + self._parts(instances)
         batch = rows * self.state + max(self._working(instances) + other, drawn)
         if not self.engine.on_host:
             return batch
         if instances < self.program.instances:  # beside what all batches leave
             return batch + int(all_rows * (self.kept + self.recorded) + rows * self.recorded)
         return batch + int(all_rows * self.recorded)
+
+    def _parts(self, instances: int) -> int:
+        """Of parts that differ from one another, and of their tables."""
+        program, engine = replace(self.program, instances=instances), self.engine
+        if program.owners == 1:
+            return 0
+        tables = 0
+        if program.apart:
+            steps = min(self.setting.steps, steps_at_most(program, engine))
+            tables = engine.table_numbers(program) * steps * program.dtype.itemsize + TABLE_TEMPORARIES
+        looked_at = self.setting.record is not None and "landscape" in program.drawn_roles  # by other structs
+        return int(program.owners * engine.owner_bytes(program) * (2 if looked_at else 1)) + tables
 
     def _working(self, instances: int) -> int:
         """Beside the state, while steps are taken or what is recorded is looked at."""
@@ -174,7 +197,8 @@ class Memory:
         """The most at once, where the engine's memory is what counts."""
         if not self.engine.on_host:
             return self.running(instances)
-        return max(self.running(instances), self.result() + self.program.instances * INSTANCE)
+        swept = SWEPT * sum(axis.size * len(axis.coordinates) for axis in self.setting.sweep().axes)
+        return max(self.running(instances), self.result() + self.program.instances * INSTANCE + swept)
 
 
 def plan_run(

@@ -72,17 +72,20 @@ def summarise(name: str, values: NDArray[Any], quantiles: Sequence[float]) -> di
     n = np.zeros((configurations, steps), dtype=np.int64)
     mean, variance = np.full((*n.shape, *dims), np.nan), np.full((*n.shape, *dims), np.nan)
     q = np.full((*n.shape, *dims, len(quantiles)), np.nan)
-    for c in range(configurations):
+    alone = values.size // max(1, configurations) > AT_ONCE
+    together = 1 if alone or not np.isfinite(values).all() else max(1, AT_ONCE * configurations // max(1, values.size))
+    for c in range(0, configurations, together):
         for here, who in _alike(values[c]):
-            count = n[c, here] = int(np.count_nonzero(who))
+            which = (slice(c, c + together), here)
+            count = int(np.count_nonzero(who))
+            n[which] = count
             if not count:
                 continue
-            found = np.ascontiguousarray(
-                np.moveaxis(values[c, who, here], 0, -1), dtype=np.float64
-            )  # each step by itself
-            mean[c, here] = found.mean(axis=-1)
-            q[c, here] = np.moveaxis(np.quantile(found, quantiles, axis=-1), 0, -1)
+            some = values[c : c + together, :, here] if count == who.size else values[c : c + 1, who, here]
+            found = np.ascontiguousarray(np.moveaxis(some, 1, -1), dtype=np.float64)  # each step by itself
+            mean[which] = found.mean(axis=-1)
+            q[which] = np.moveaxis(np.quantile(found, quantiles, axis=-1), 0, -1)
             if count > 1:
-                found -= mean[c, here][..., None]
-                variance[c, here] = np.square(found, out=found).sum(axis=-1) / (count - 1)
+                found -= mean[which][..., None]
+                variance[which] = np.square(found, out=found).sum(axis=-1) / (count - 1)
     return {f"{name}_mean": mean, f"{name}_variance": variance, f"{name}_quantile": q, f"{name}_n": n}

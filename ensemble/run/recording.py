@@ -99,6 +99,7 @@ class Recording:
         self._here = engine.to_device(here)
         if setting.record.point is not None:
             self.point = np.broadcast_to(np.asarray(setting.record.point, dtype=program.dtype), (program.dim,))
+        self._rows = (np.arange(self._shape[0])[:, None] * program.instances + here).reshape(-1)
         if self.room.slots:
             of_row = np.full((self._shape[0], program.instances), -1, dtype=np.int32)
             of_row[:, here] = np.arange(self.room.places, dtype=np.int32).reshape(self._shape)
@@ -159,7 +160,7 @@ class Recording:
         if not wanted:
             return {}
         found = self.engine.observe(
-            self.program, x, wanted, steps.astype(np.int32), point=self.point, shared=steps.size > 1
+            self.program, x, wanted, steps.astype(np.int32), point=self.point, shared=steps.size > 1, rows=self._rows
         )
         return dict(found)
 

@@ -5,6 +5,7 @@ from .agreement import against_law
 from .arrhenius import arrhenius
 from .comparison import compare_survival, logrank
 from .convergence import convergence_rate
+from .drawn import against_drawn
 from .eigenvalues import largest_eigenvalue, smallest_eigenvalue, spectrum
 from .escape import escape_rate
 from .generalisation import generalisation
@@ -24,6 +25,7 @@ from .survival import survival, survival_table
 from .tables import to_dataframe, to_latex
 
 __all__ = [
+    "against_drawn",
     "against_law",
     "arrhenius",
     "compare_survival",

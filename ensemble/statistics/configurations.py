@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import xarray as xr
 from ..grids import Grid
 from ..part import Part
 from ..plain import is_real
-from ..sweep import grids_of, substituted
+from ..sweep import drawn_in, grids_of, substituted
 from ..words import stable, told
 from .lifetimes import Frame
 
@@ -23,9 +24,16 @@ def configurations(data: Any, frame: Frame, **parts: Part) -> list[dict[str, Par
 
     A group's values are looked up by the dataset's coordinates, so that a selection of the runs takes the parts of all.
 
-    ValueError: a grid that the dataset has no dimension for or with other values, or one it has where a part has none.
+    ValueError: a field that every instance drew; a grid that the dataset has no dimension for or with other values, or one it has
+    where a part has none.
     """
     dataset: xr.Dataset = data if isinstance(data, xr.Dataset) else data.dataset
+    for role, part in parts.items():
+        for path in (*(path for path, _ in drawn_in(part)), *_drawn(dataset, role)):
+            raise ValueError(
+                f"{role}={told(part)}; every instance drew its own {'.'.join(path)}, and has no part in common with others; "
+                "give runs with one number there"
+            )
     swept = _swept(dataset)
     given = {path: grid for role, part in parts.items() for path, grid in grids_of(part, (role,))}
     chosen: list[dict[Path, Any]] = [{} for _ in range(int(np.prod(frame.shape, dtype=int)))]
@@ -66,6 +74,20 @@ def _swept(dataset: xr.Dataset) -> set[Path] | None:
         return None
     settings = json.loads(dataset.attrs["settings"]).values()
     return {tuple(name.split(".")) for setting in settings for name in setting["grids"]}
+
+
+def _drawn(dataset: xr.Dataset, role: str) -> list[Path]:
+    """Return the fields of a role that every instance of the runs drew; none where the dataset does not say."""
+    settings = json.loads(dataset.attrs.get("settings", "{}")).values()
+    return [path for setting in settings for path in _drawn_of(setting.get(role), ())]
+
+
+def _drawn_of(described: Any, path: Path) -> Iterator[Path]:
+    if isinstance(described, dict):
+        if set(described) == {"drawn"}:
+            yield path
+        for name, value in described.items():
+            yield from _drawn_of(value, (*path, name))
 
 
 def _column(dataset: xr.Dataset, frame: Frame, path: Path) -> list[Any] | None:

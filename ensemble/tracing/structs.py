@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from ..events import Event
-from ..grids import Grid
+from ..grids import Drawn, Grid
 from ..landscapes.base import Landscape
 from ..landscapes.finite_sum import FiniteSum
 from ..noises import Noise
@@ -101,6 +101,8 @@ def _one_of(part: Part) -> Part:
         value = getattr(part, f.name)
         if isinstance(value, Grid):
             value = value.values[0]
+        if isinstance(value, Drawn):
+            value = value.law.typical()
         if isinstance(value, Part):
             value = _one_of(value)
         if value is not getattr(part, f.name) and f.init:

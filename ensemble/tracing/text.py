@@ -244,7 +244,7 @@ class Writer:
         nodes = in_order(*later)
         old: set[Node] = {assignment.old}
         for node in nodes:
-            if node not in self.named and any(a in old for a in node.inputs):
+            if not self._settled(node) and any(a in old for a in node.inputs):
                 old.add(node)
         kept = []
         for node in nodes:
@@ -258,13 +258,17 @@ class Writer:
                 kept.append(node)
         return kept
 
+    def _settled(self, node: Node) -> bool:
+        """Whether a node's numbers are already at hand, and not only an expression of them."""
+        return node in self.stored or (node in self.named and node.level < Level.VECTOR)
+
     def _reached(self, node: Node) -> list[Node]:
         """The nodes that the text of ``node`` refers to, through names of expressions but not of stored values."""
         found, waiting = [], [node]
         while waiting:
             each = waiting.pop()
             found.append(each)
-            if each in self.stored or (each in self.named and each.level < Level.VECTOR):
+            if self._settled(each):
                 continue
             waiting += [a for a in each.inputs if a.level == Level.VECTOR]
         return found
@@ -283,10 +287,27 @@ class Writer:
         return name
 
     def _store(self, node: Node) -> None:
-        if node in self.named:
+        if node not in self.named:
+            self._declare(node, self._text(node)[0], stored=True)
+        if node.level == Level.VECTOR and node not in self.stored:  # an expression, of what is about to change
+            self._evaluate(node)
+
+    def _evaluate(self, node: Node) -> None:
+        """Has what was named as an expression be numbers."""
+        name = self.named[node]
+        place = next((k for k, line in enumerate(self.lines) if line.startswith(f"const auto {name} = ")), None)
+        if place is None:
             return
-        text = self._text(node)[0]
-        self._declare(node, text, stored=True)
+        if node.kind == MASK:
+            text, kept = (
+                self.lines[place].removeprefix(f"const auto {name} = ").removesuffix(";"),
+                self._free(f"{name}_kept"),
+            )
+            new = [f"const Vec {kept} = where({text}, everywhere(real(1)), everywhere(real(0)));"]
+            self.lines[place : place + 1] = [*new, f"const auto {name} = {kept} > real(0);"]
+        else:
+            self.lines[place] = self.lines[place].replace("const auto", "const Vec", 1)
+        self._hold(node)
 
     def _declare(self, node: Node, text: str, stored: bool) -> None:
         name = self._fresh(node)
