@@ -75,7 +75,7 @@ def simulate(
         paired: configurations see the same starts and the same noise; False: each draws for itself.
         keep_x: keep the final iterates.
         threads: of the cpu backend; None: all processors of the process.
-        progress: show a bar; None: on a terminal.
+        progress: show a bar; None: on a terminal and in a notebook.
         plan_only: return the :class:`~ensemble.run.plan.Plan` (memory, batches, launches, time) and run only what tells the speed: on the
             CPU a few instances for a moment, on a GPU nothing.
         first_instance: id of the first instance: shards of one ensemble run on several machines.

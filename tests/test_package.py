@@ -200,42 +200,19 @@ def test_the_examples_of_the_readme_run(code, tmp_path):
     assert list(tmp_path.glob("*.png"))
 
 
+def test_the_readme_is_read_in_three_minutes():
+    assert len(README.splitlines()) <= 150
+
+
 def test_the_readme_names_only_what_exists():
-    for name in re.findall(r"^\| `(\w+)\(", README, re.MULTILINE):
-        assert hasattr(en, name) or hasattr(en.statistics, name), name
     for name in re.findall(r"`en\.([\w.]+)", README):
         thing = en
         for word in name.rstrip(".").split("."):
             thing = getattr(thing, word)
     for name in re.findall(r"`plots\.(\w+)", README):
         assert name in plots.__all__, name
-    assert set(plots.__all__) - set(re.findall(r"plots\.(\w+)", README)) == {
-        "COLUMN",
-        "DOUBLE",
-        "Picture",
-        "Plane",
-        "palette",
-        "table",
-    }
     for path in re.findall(r"\]\(([^)#:]+)\)|`((?:studies|docs|tests|ensemble|kernels)/[\w./]+\w)`", README):
         assert (ROOT / (path[0] or path[1])).exists(), path
-
-
-def test_the_readme_s_tables_are_those_of_the_parts():
-    parts = importlib.import_module("docs.parts")
-    assert parts.written(README) == README, "run python docs/parts.py"
-
-
-def test_the_readme_gives_the_signatures_that_there_are():
-    for name, given in re.findall(r"^\| `(\w+)\((.*?)\)`", README, re.MULTILINE):
-        thing = getattr(en, name, None) or getattr(en.statistics, name)
-        parameters = inspect.signature(thing).parameters
-        given = re.sub(r"\([^()]*\)", "", given)  # a default that is a list
-        for argument in filter(None, (a.split("=")[0].strip() for a in given.split(", "))):
-            assert argument in parameters, f"{name} has no {argument}"
-        if inspect.isclass(thing):
-            by_place = [p for p in parameters.values() if p.kind is not p.KEYWORD_ONLY]  # an event's stop has no row
-            assert given.count(",") + bool(given) == len(by_place), name
 
 
 # ---- python -m ensemble

@@ -7,7 +7,9 @@ import pytest
 import xarray as xr
 from simulated_runs import geometric, runs
 
+import ensemble as en
 from ensemble import plots
+from ensemble.plots.labels import short
 from ensemble.statistics import escape_rate, shares
 
 NEAR = {
@@ -125,3 +127,46 @@ def test_the_legend_of_many_curves_leaves_the_axes_their_room(count):
     if count > 60:
         assert words[-1] == f"and {count - 59} more, in the figure's table"
     assert len(words) == min(count, 60)
+
+
+def paths_of(field):
+    found = swept(field)
+    steps = np.arange(4.0)
+    path = np.ones((3, 300, 4, 2)) * steps[:, None] + np.arange(3.0)[:, None, None, None]
+    return found.assign(path=((field, "instance", "step", "coordinate"), path))
+
+
+def test_paths_of_a_sweep_have_a_panel_each_and_those_of_one_run_one():
+    bowl = en.Quadratic([1.0, 2.0])
+    figure = plots.paths(bowl, paths_of("lr"))
+    assert len({row["curve"] for row in plots.table(figure)}) == 3
+    assert [axes.get_title() for axes in figure.axes if axes.get_title()][-1] == "lr = 2, n = 300"
+    alone = plots.paths(bowl, paths_of("lr").isel(lr=0))
+    assert {row["curve"] for row in plots.table(alone)} == {""}
+    both = plots.paths(bowl, {"a": paths_of("lr").isel(lr=0), "b": paths_of("beta2")})
+    assert len({row["curve"] for row in plots.table(both)}) == 4
+
+
+@pytest.mark.parametrize("value", [0.023, 2_800.0, 1e9, -1_234.0, 3.0])
+def test_the_numbers_of_a_colour_bar_are_written_as_people_write_them(value):
+    words = {0.023: "0.023", 2_800.0: "2,800", 1e9: "1e+09", -1_234.0: "-1,200", 3.0: "3"}
+    assert short(value) == words[value]
+
+
+def test_what_is_said_over_the_axes_ends_within_the_figure():
+    found = swept("lr")
+    found["value"] = found["value"] * 1e-21 ** (found["step"] / 3)
+    long = plots.bars(shares(found), names={"event 1": "out by the longer way", "event 2": "out by the shorter one"})
+    for figure in (plots.fan(found, "value", log=(False, True)), plots.fan(found, "value", log=(True, True)), long):
+        figure.draw_without_rendering()
+        for axes in figure.axes:
+            said = axes.get_title(loc="left")
+            assert said
+            assert axes._left_title.get_window_extent().x1 <= figure.bbox.x1, said
+            assert said.count("\n") <= 2, said
+
+
+def test_an_infinite_mean_has_no_place_and_no_bar():
+    x, y = np.arange(3.0), np.array([1.0, np.inf, 2.0])
+    figure = plots.curves({"a": (x, y, y - 0.5, y + 0.5)})
+    assert len(plots.table(figure)) == 3

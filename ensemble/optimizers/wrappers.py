@@ -151,8 +151,9 @@ class Average(_Averaged):
 class EMA(_Averaged):
     """Exponential moving average of the iterates, bias-corrected: ``(1 - beta) sum_s beta^(t-s) x_s / (1 - beta^t)``.
 
-    The correction is in the weight of the newest iterate, ``(1 - beta)/(1 - beta^t)``, so step 1 reports x_1. The dynamics
-    are the base's; records and the final x show the average, events see x.
+    Kingma and Ba (2015), section 7.2 (arXiv:1412.6980). The correction is in the weight of the newest iterate,
+    ``(1 - beta)/(1 - beta^t)``, so step 1 reports x_1. The dynamics are the base's; records and the final x show the average,
+    events see x.
     """
 
     base: Optimizer = inner()

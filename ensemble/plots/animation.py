@@ -14,15 +14,16 @@ from matplotlib.animation import writers
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from ..landscapes import Landscape
 from ..words import told
 from .arguments import checked
 from .directions import Plane
-from .labels import legible, sources
+from .labels import legible, short
 from .picture import STYLE
-from .planes import Surface, Window, surface_of, tracks_of
+from .planes import Surface, Window, labelled, surface_of, tracks_of
 from .style import look, palette
 
 WRITERS = {
@@ -66,7 +67,7 @@ def animate(
     if plane is None and dim != 2:
         raise ValueError(f"animate: the landscape has {dim} coordinates; give one of two, or a plane=.")
     plane = plane or Plane.axes(2)
-    given = dict(sources(tracks))
+    given = labelled(tracks)
     found = {name: plane.project(tracks_of("animate", name, one, dim)) for name, one in given.items()}
     steps = _steps(given, found)
     places = places or palette(found)
@@ -109,7 +110,7 @@ def _ground(
     for name, one in found.items():
         label = f"{legible(name)}, n = {len(one)}" if name else f"n = {len(one)}"
         axes.plot([], [], label=label, **_dots(found, places, name))
-    figure.colorbar(shade, ax=axes, shrink=0.9, pad=0.02, label="f(x)", format="%.2g")
+    figure.colorbar(shade, ax=axes, shrink=0.9, pad=0.02, label="f(x)", format=FuncFormatter(short))
     figure.legend(loc="outside lower center", ncols=2)
     canvas.draw()  # type: ignore[no-untyped-call]
     return np.asarray(canvas.buffer_rgba()).copy(), axes.get_position().bounds  # type: ignore[no-untyped-call]

@@ -89,6 +89,12 @@ def numbers_as_text(values: Any, digits: int = 6) -> list[str]:
     return words
 
 
+def short(value: float, place: int | None = None) -> str:
+    """A number of two digits, as people write it: 2,800 and not 2.8e+03. ``place``: matplotlib's, not used."""
+    rounded = f"{value:.2g}"
+    return f"{float(rounded):,.0f}" if "e+" in rounded and abs(value) < 1e6 else rounded
+
+
 def legible(name: str) -> str:
     """A name as matplotlib shows it letter by letter: no formula between dollars, and not hidden for its underscore."""
     words = name.replace("$", r"\$")

@@ -270,7 +270,8 @@ def _draw(axes: Axes, x: Any, y: Any, low: Any, high: Any, looks: tuple[str, Any
     colour, style, marker = looks
     if len(x) <= FEW:
         axes.plot(x, y, color=colour, linewidth=0.8, alpha=0.5)
-        bars = None if low is None else [y - low, high - y]
+        shown = np.where(np.isfinite(y), y, np.nan)  # what is infinite has no place, and no bar
+        y, bars = shown, None if low is None else [shown - low, high - shown]
         axes.errorbar(x, y, bars, color=colour, marker=marker, linestyle="", capsize=2, label=legible(name))
     else:
         if low is not None:

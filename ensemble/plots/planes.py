@@ -11,13 +11,14 @@ import xarray as xr
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm
+from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from ..landscapes import Landscape
 from ..words import told
 from .arguments import are_numbers, checked
 from .directions import Plane, values_at
-from .labels import legible, sources
+from .labels import curves_of, legible, short, sources
 from .picture import STYLE, Picture, Rows
 from .style import COLUMN, DOUBLE, look, palette, remember
 
@@ -36,7 +37,7 @@ def paths(
     places: Mapping[str, int] | None = None,
     width: float = DOUBLE,
 ) -> Picture:
-    """Paths on the filled contours of a two-dimensional landscape, a panel for each label.
+    """Paths on the filled contours of a two-dimensional landscape, a panel for each label and each configuration.
 
     ``tracks`` are data with a record of ``x``, what ``replay`` returned, or arrays (paths, steps, 2) or (steps, 2).
     ``limits`` are ((left, right), (bottom, top)), all paths and a margin where None; contours part the window into
@@ -46,7 +47,7 @@ def paths(
         raise ValueError(
             f"paths: the landscape has {landscape.dimension} coordinates; give one of two, or take plane()."
         )
-    found = {name: tracks_of("paths", name, one, 2) for name, one in sources(tracks)}
+    found = {name: tracks_of("paths", name, one, 2) for name, one in labelled(tracks).items()}
     surface = surface_of(landscape, Plane.axes(2), list(found.values()), limits)
     figure = _panels(surface, found, places, columns, width)
     rows = [
@@ -85,7 +86,9 @@ def plane(
         raise ValueError(
             f"plane: the landscape has {dim} coordinates and the plane {plane.center.size}; give one of {dim}."
         )
-    given = {} if tracks is None else {name: tracks_of("plane", name, one, dim) for name, one in sources(tracks)}
+    given = (
+        {} if tracks is None else {name: tracks_of("plane", name, one, dim) for name, one in labelled(tracks).items()}
+    )
     shares = {name: plane.share(one) for name, one in given.items()}
     found = {name: plane.project(one) for name, one in given.items()}
     surface = surface_of(landscape, plane, list(found.values()), limits)
@@ -154,6 +157,19 @@ def surface_of(landscape: Landscape, plane: Plane, tracks: list[NDArray[Any]], l
     return Surface((across, up), values, levels, window, plane.names)
 
 
+def labelled(tracks: Any) -> dict[str, Any]:
+    """The tracks of every label; those of several configurations each under one of its own."""
+    found: dict[str, Any] = {}
+    for name, one in sources(tracks):
+        recorded = next((v for v in ("path", "x") if isinstance(one, xr.Dataset) and v in one), None)
+        own = ("instance", "step", "coordinate")
+        if recorded and set(one[recorded].dims) - set(own):
+            found |= curves_of([(name, one)], recorded, own)
+        else:
+            found[name] = one
+    return found
+
+
 def tracks_of(who: str, name: str, one: Any, dim: int) -> NDArray[Any]:
     """Paths (paths, steps, dim) out of a record of x, a replay or an array."""
     if isinstance(one, xr.Dataset):
@@ -194,8 +210,9 @@ def _panels(
         for axes, (name, one) in zip(panels.flat, found.items(), strict=False):
             shade = surface.draw(axes)
             colour = look(places, name)[0]
+            faint = min(0.8, max(0.1, 12 / max(len(one), 1)))  # many paths are a density, not one mass
             for track in one:
-                axes.plot(track[:, 0], track[:, 1], color=colour, linewidth=0.8, alpha=0.8)
+                axes.plot(track[:, 0], track[:, 1], color=colour, linewidth=0.8, alpha=faint)
                 axes.plot(*track[0], "o", color="white", markeredgecolor=colour, markersize=3, zorder=3)
                 axes.plot(*track[-1], "X", color="black", markeredgecolor="white", markersize=5.5, zorder=4)
             said = f"n = {len(one)}" + (notes or {}).get(name, "") if len(one) else ""
@@ -203,5 +220,5 @@ def _panels(
             axes.label_outer()
         for axes in panels.flat[len(found) :]:
             axes.set_visible(False)
-        figure.colorbar(shade, ax=panels, shrink=0.9, pad=0.015, label="f(x)", format="%.2g")
+        figure.colorbar(shade, ax=panels, shrink=0.9, pad=0.015, label="f(x)", format=FuncFormatter(short))
     return figure

@@ -201,12 +201,12 @@ def finish(figure: Figure, axes: Axes, drawn: list[xr.Dataset], note: str, legen
     """States what :func:`stated` says over the axes; puts a legend of more than one, or any, under them."""
     # A line of a column holds about 60 characters, and fewer where it begins at the axes.
     letters = int(17 * figure.get_figwidth() * STANDARD["font.size"] / STYLE["font.size"])
-    # Labels of more than four letters stand in the way of it; powers of ten, written as formulas, have no more.
+    # Labels of more than four letters stand in the way of it; powers of ten, written as formulas, have five at most.
     ticks = axes.yaxis.get_major_formatter().format_ticks(list(axes.yaxis.get_majorticklocs()))
-    beside = max((len(text) for text in ticks if not text.startswith("$")), default=0)
+    beside = max((5 * ("-" in t) if t.startswith("$") else max(map(len, t.split("\n"))) for t in ticks), default=0)
     said = wrap(axes.get_ylabel(), int(14 * figure.get_figheight()))
     axes.set_ylabel("\n".join(said))
-    before = max(4, 3 * beside - 8) + 3 * max(0, len(said) - 1)
+    before = max(4, min(3 * beside - 8, beside + 4)) + 3 * max(0, len(said) - 1)
     axes.set_title("\n".join(wrap(stated(drawn, note), letters - before)), loc="left", color="0.35")
     handles, labels = axes.get_legend_handles_labels()
     if len(handles) > 1 - legend:

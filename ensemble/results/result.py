@@ -30,6 +30,7 @@ from .history import Piece, Undefined, as_text, decided, piece, unchanged
 from .image import image
 from .provenance import provenance
 from .restored import check_restorable
+from .shown import html
 
 
 @dataclass(eq=False)
@@ -70,6 +71,10 @@ class Result:
 
     def __repr__(self) -> str:
         return f"<ensemble.Result {summary(self)}>\n{self.dataset!r}"
+
+    def _repr_html_(self) -> str:
+        """The result as notebooks show it."""
+        return html(self.dataset, self.settings, summary(self))
 
     def save(self, path: str | os.PathLike[str], *, state: bool = True) -> Path:
         """Writes a netCDF-4 file that any netCDF reader opens; whole or not at all.

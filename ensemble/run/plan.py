@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from html import escape
 
 from ..backends.memory import least_memory
 from ..backends.program import TABLE_PIECE, Engine, Program
@@ -83,6 +84,16 @@ class Plan:
                 f"{self.coordinate_steps / self.seconds:.3g} coordinate-steps/s ({self.basis})"
             )
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """The plan as notebooks show it."""
+        first, *others = str(self).split("\n")
+        cell = "style='text-align:left;padding:1px 12px 1px 0'"
+        rows = (line.split(maxsplit=1) for line in others)
+        body = "".join(
+            f"<tr><td {cell}>{escape(name)}</td><td {cell}>{escape(words)}</td></tr>" for name, words in rows
+        )
+        return f"<div><b>Plan</b>: {escape(first)}</div><table>{body}</table>"
 
 
 def _bytes(count: float) -> str:

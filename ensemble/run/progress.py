@@ -12,20 +12,22 @@ from typing import Any, Self
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+from .notebook import Bar, in_notebook
 from .watch import Watch, watch
 
 
 class Reporter:
     """A progress bar with the counts of running, finished and diverged instances; silent where nobody looks.
 
-    ``show`` None: only on a terminal. ``begun`` and ``share`` of the whole: what was done before, and what this is.
+    ``show`` None: only on a terminal and in a notebook. ``begun`` and ``share`` of the whole: what was done before, and what this is.
     """
 
     def __init__(self, show: bool | None, label: str, total: int, begun: float = 0.0, share: float = 1.0) -> None:
         self._begun, self._share = begun * total, share
         visible = _seen(sys.stderr) if show is None else show and sys.stderr is not None and not _closed(sys.stderr)
         self._progress: Progress | None = None
-        if visible:
+        self._bar = Bar(label, total) if show is not False and in_notebook() else None
+        if visible and not self._bar:
             from rich.console import Console
 
             self._progress = Progress(
@@ -46,11 +48,17 @@ class Reporter:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
         if self._progress:
             self._progress.stop()
+        if self._bar:
+            self._bar.stop()
 
     def update(self, step: int, running: int, finished: int, diverged: int) -> None:
-        if self._progress:
+        if self._progress or self._bar:
             counts = f"running {running:,}  finished {finished:,}  diverged {diverged:,}"
-            self._progress.update(self._task, completed=round(self._begun + self._share * step), counts=counts)
+            completed = round(self._begun + self._share * step)
+            if self._progress:
+                self._progress.update(self._task, completed=completed, counts=counts)
+            if self._bar:
+                self._bar.update(completed, counts)
 
 
 def _closed(stream: Any) -> bool:

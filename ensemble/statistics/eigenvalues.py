@@ -65,7 +65,8 @@ def smallest_eigenvalue(
 ) -> Eigenpair:
     """Smallest eigenvalue of the Hessian at points x (points, dim): negative near a strict saddle.
 
-    As `largest_eigenvalue`, at the other end of the spectrum. Its `vector` is the direction in which the saddle is left.
+    As `largest_eigenvalue`, at the other end of the spectrum, ValueError included. Its `vector` is the direction in which the
+    saddle is left.
     """
     return _extreme(landscape, x, -1.0, tolerance, iterations, seed, strict)
 
@@ -74,7 +75,7 @@ def spectrum(landscape: Any, x: Any) -> FloatArray:
     """All eigenvalues of the Hessian at points x (points, dim), ascending: (points, dim).
 
     The whole Hessian from dim products (or the symmetric part of what they give), then LAPACK's symmetric solver.
-    `landscape` as in `largest_eigenvalue`.
+    `landscape` as in `largest_eigenvalue`. Returns (points, dim), in units of f per unit of x squared.
 
     ValueError: more than 512 coordinates; no landscape; x of another shape or not finite.
     """

@@ -276,6 +276,8 @@ def double_well_mean_continuous(temperature: float) -> float:
 def double_well_mean_kramers(temperature: float) -> float:
     """Kramers' (1940) mean time for (x^2-1)^2/4: 2 pi / sqrt(f''(-1) |f''(0)|) e^(1/(4D)), good for D << 1/4.
 
+    ValueError: temperature not positive.
+
     >>> round(double_well_mean_kramers(temperature=0.1), 3)
     54.125
     """

@@ -56,8 +56,8 @@ def quench(
     steps) or after `steps`. In float32 the norm has a floor of rounding; `dtype` is "float64" or "float32".
     `progress` shows a bar; None: on a terminal. Ctrl-C ends the descent where it is, with a warning and attrs["interrupted"] 1.
 
-    Returns `.dataset` (see `Quenched`): `converged` says whether the tolerance was met, which at a boundary or on a slope
-    without end it never is; NaN where an instance had diverged or does so now.
+    Returns `.dataset` (see `Quenched`), over (configuration..., instance): `converged` says whether the tolerance was
+    met, which at a boundary or on a slope without end it never is; NaN where an instance had diverged or does so now.
 
     ValueError: no result or no x kept; no lr where the landscape states no smoothness; every instance diverged.
     """

@@ -257,7 +257,7 @@ def _summaries(frame: Frame, groups: list[Group], curves: list[Curve], confidenc
 
 
 def survival_table(curves: xr.Dataset) -> list[dict[str, Any]]:
-    """Return the summaries of `survival` as rows for printing, one per configuration.
+    """Return the summaries of `survival` as rows for printing, a list over the configurations.
 
     Each row holds the configuration's coordinates, the counts, median and restricted mean with their limits in steps,
     and a `note` ("no events" where there were none, the number diverged where some did). ValueError where `curves` is
