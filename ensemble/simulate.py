@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from .backends.choice import check_python_goes_on
 from .events import Event, Never
 from .landscapes.base import Landscape
 from .noises import Noise
@@ -105,6 +106,7 @@ def simulate(
         ShardsFailedError (a RuntimeError): some shards failed three times on workers; the others are there.
         Stopped (a SystemExit with status 75): a stored run was told to end.
     """
+    check_python_goes_on()
     setting = checked_setting(
         landscape,
         optimizer,

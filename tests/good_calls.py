@@ -51,6 +51,7 @@ RUNNING = {
     "replay": of(en.replay, RESULT, 3, {"lr": 0.1}, steps=10),
     "resume": of(en.Result.resume, COMPARED, 40, progress=False),
     "fields": of(en.Result.fields, RESULT, "float64"),
+    "merge": of(en.merge, [RESULT], "merged"),
     "log_spaced": of(en.log_spaced, 5),
     "lin_spaced": of(en.lin_spaced, 5),
     "Record": of(

@@ -35,7 +35,7 @@ def test_there_is_a_good_call_of_everything_public():
     named = set(good_calls.CONSTRUCTORS) | set(good_calls.RUNNING)
     public = {name for name in en.__all__ if callable(getattr(en, name)) and not _is_base(getattr(en, name))}
     public -= set(en.algebra.__all__)  # functions of arrays, called where a part computes
-    assert public - named == {"Result", "StationaryPoint", "Store", "Stream", "drawn", "grid", "merge", "zipped"}
+    assert public - named == {"Result", "StationaryPoint", "Store", "Stream", "drawn", "grid", "zipped"}
     functions = {name for name in en.statistics.__all__ if callable(getattr(en.statistics, name))}
     assert functions == set(good_calls.STATISTICS)
     assert {name for name in plots.__all__ if callable(getattr(plots, name))} == set(good_calls.PICTURES) | {"Picture"}

@@ -113,6 +113,7 @@ class CudaEngine(DeviceEngine):
             found = f"CuPy compiles or loads no kernel ({_first_line(error)[:60]})"
             raise CudaBrokenError(_remedy(found)) from error
         self.xp = cupy
+        self._errors = cupy.cuda.runtime.CUDARuntimeError
         self.device = int(cupy.cuda.Device().id)
         self.options = (*OPTIONS, f"-I{sources.kernels()}", *options)
         self._process = os.getpid()
@@ -130,6 +131,9 @@ class CudaEngine(DeviceEngine):
         fills = properties["multiProcessorCount"] * COORDINATES_PER_PROCESSOR
         self.trial_coordinates = max(self.trial_coordinates, fills)
         super().__init__(lanes, properties["multiProcessorCount"], streamed, window)
+
+    def is_of_device(self, error: BaseException) -> bool:
+        return isinstance(error, self._errors)
 
     def here(self) -> Any:
         if os.getpid() != self._process:

@@ -497,6 +497,10 @@ class Engine(ABC):
         """Memory of the host that arrays of so many bytes take, at most, on their way from a device, again and again."""
         return 0
 
+    def is_of_device(self, error: BaseException) -> bool:
+        """Whether an error is one of a device's own runtime, after which its context may be lost."""
+        return False
+
     device_name: str = ""
     """What a GPU calls itself."""
 

@@ -94,7 +94,7 @@ def _context(engine: Any) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not engine.on_host and type(error).__name__ == "CUDARuntimeError":
+        if engine.is_of_device(error):
             try:
                 engine.wait()
             except Exception as lost:
@@ -147,6 +147,7 @@ def by_workers(
         code(),
         __version__,
     )
+    killed: Any = importlib.import_module("distributed.scheduler").KilledWorker
     todo = work.missing(part)
     total, tries, wrong = len(work.shards(part)), dict.fromkeys(todo, 0), list[tuple[int, int, str]]()
     left = iter(todo)
@@ -169,7 +170,7 @@ def by_workers(
                     error = future.exception()
                     tries[one] += 1
                     failed(work.folder, one, error)
-                    if tries[one] < TRIES and type(error).__name__ != "KilledWorker":
+                    if tries[one] < TRIES and not isinstance(error, killed):
                         running[_submitted(client, task, job, one)] = one
                     else:
                         wrong.append((one.first, one.last, f"{type(error).__name__}: {error}"[:200]))
