@@ -260,7 +260,7 @@ def test_emulated_groups_equal_serial_code(build: Build, compiler: str) -> None:
         ("kinds differ", "lanes disagree: this one calls __shfl_"),
         ("types differ", "of type f and width 32"),
         ("barrier after exit", "__syncthreads"),
-        ("spinning", "no progress for 2 s"),
+        pytest.param("spinning", "no progress for 2 s", marks=pytest.mark.slow),
     ],
 )
 def test_a_mistake_aborts_and_is_named(build: Build, mistake: str, message: str) -> None:

@@ -60,7 +60,10 @@ def close(found, expected):
     np.testing.assert_allclose(found, expected, rtol=1e-7, atol=1e-7 * (1 + np.abs(expected).max()))
 
 
-@pytest.mark.parametrize("name", LANDSCAPES)
+DEAR = ("RandomField",)
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in DEAR else n for n in LANDSCAPES])
 def test_gradient_and_hessian_are_those_of_the_value(name):
     for dim, landscape in at_dimensions(name):
         x, v = np.random.default_rng(dim).normal(size=(2, 6, dim))

@@ -87,7 +87,7 @@ def test_monomials_are_ranked_in_their_order():
 # ---- stationary points
 
 
-@pytest.mark.parametrize(("dim", "fields"), [(2, 60), (3, 60)])
+@pytest.mark.parametrize(("dim", "fields"), [(2, 60), pytest.param(3, 60, marks=pytest.mark.slow)])
 def test_counts_of_stationary_points_have_their_exact_mean(dim, fields):
     check_counts(dim, fields)
 

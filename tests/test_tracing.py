@@ -35,7 +35,7 @@ def bits(result):
 @pytest.mark.parametrize(
     "landscape", [derived_parts.Chain(dim=6), derived_parts.Anchored(dim=5)], ids=["Chain", "Anchored"]
 )
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_programs_of_derived_parts_have_the_bits_of_their_python(landscape, dtype, cpu):
     given = WHOLE | {"landscape": landscape, "dtype": dtype, "math": "precise"}
     found = [en.simulate(**given, backend=backend) for backend in ("numpy", "cpu")]

@@ -77,6 +77,7 @@ def holders(store):
     return found
 
 
+@pytest.mark.slow
 def test_a_job_array_is_told_to_end_loses_a_node_and_ends_with_the_same_bits(slurm, tmp_path):
     store, steps = tmp_path / "slurm" / "runs" / "escape", 2500
     more = [*SMALL, "--steps", str(steps), "--checkpoint", "0.2"]
