@@ -55,7 +55,7 @@ def against_drawn(
     with rc_context(STYLE):
         figure = Picture(width, height)
         axes, rows = figure.subplots(), []
-        hidden, seen = 0, [np.concatenate([one["median"].to_numpy() for one in series.values()])]
+        hidden, censored, seen = 0, 0, [np.concatenate([one["median"].to_numpy() for one in series.values()])]
         if len(series) == 1:
             x, y, ended = _instances(given[0][1], of, value, label)
             hidden = int((~np.isfinite(y)).sum())
@@ -63,6 +63,7 @@ def against_drawn(
             x, y, ended = x[shown], y[shown], ended[shown]
             seen.append(y)
             rows += _draw_instances(axes, x, y, ended, log)
+            censored = int(np.count_nonzero(~ended)) if x.size <= POINTS else 0
         for name, one in series.items():
             x, colour, style, marker = one[of].to_numpy(), *look(places, name)
             if len(series) == 1:
@@ -85,6 +86,7 @@ def against_drawn(
         what = "T (steps)" if value is None else described(runs[value], value)
         axes.set(xlabel=x_label or of, ylabel=what)
         note = f"medians in {bins} bins, bands {100 * confidence:g} %" + f"; {hidden:,} not shown" * bool(hidden)
+        note += f"; triangles: {censored:,} had none by the horizon" * bool(censored)
         totals = [one.drop_vars("diverged") for one in (e.sum("bin") for e in series.values())]
         finish(figure, axes, totals, note)
     return remember(figure, rows)
