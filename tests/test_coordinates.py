@@ -63,7 +63,7 @@ def test_what_a_wrapper_has_is_read_off_the_same_wrapper_alone(kind):
     domains = {f.name: f.metadata.get("domain") for f in dataclasses.fields(kind)}
     other = en.SAM if kind is en.Clip else en.Clip
     for name, value in own.items():
-        grid = en.grid(*((1.0, 2.0) if domains[name].holds(1.0) else (0.5, 0.6)))
+        grid = en.grid(*((1.0, 2.0) if domains[name].holds(1.0) and domains[name].holds(2.0) else (0.5, 0.6)))
         swept = dataclasses.replace(fixed, **{name: grid})
         found = columns(compared(a=swept, b=fixed, c=en.HeavyBall(lr=0.05, beta=0.9), d=other(fixed)))
         (column,) = found.values()

@@ -58,7 +58,7 @@ DRAWN = {
     "against": lambda field: plots.against(swept(field).expand_dims(sigma=[0.1, 0.2]), "sigma"),
     "index_against_loss": lambda field: plots.index_against_loss(indices(field)),
 }
-ONE_OF_EACH = {"heat_map", "paths", "plane", "spectrum", "animate"}
+ONE_OF_EACH = {"against_drawn", "heat_map", "paths", "plane", "spectrum", "animate"}
 """Pictures whose labels are the user's own, or that have panels (tested below)."""
 
 
