@@ -147,6 +147,9 @@ def test_what_records_within_its_launches_spills_nothing(p: Program, printed: Ca
 @pytest.mark.parametrize("row", LARGEST, ids=str)
 def test_the_largest_instances_that_registers_hold_are_recorded_from_there(row: Row) -> None:
     p = dataclasses.replace(row.program(), recorded=True)
+    if not Counted(row.lanes).records_within(p):
+        assert row.lanes == 1024  # they are looked at between segments
+        return
     found = report(compile_cubin(Counted(row.lanes).source(p, "advance"), sources.kernels()))
     assert found.spill_stores == found.spill_loads == found.local_memory == 0
 
