@@ -187,6 +187,7 @@ class DeviceEngine(Engine):
             macros["RECORDED"] = 1
         if program.steady and entry in ("advance", "check"):
             macros["STEADY"] = 1
+        macros["QUARTER"] = int(entry == "advance" and program.pointwise)  # others may need more registers
         if group.streamed:
             macros["STREAMED"] = 1
         if group.window:

@@ -106,8 +106,9 @@ HD void open_workspace(char*, long long) {}  // registers are all there is
 #else
 // A quarter of all threads is to fit: a team's members would else be taken side by side, in twice the registers, and rules with
 // many vectors take 20 more than they need.
-#define ENSEMBLE_BOUNDS \
-    __launch_bounds__(ENSEMBLE_THREADS, ENSEMBLE_THREADS < 512 && !ENSEMBLE_DOUBLE ? 512 / ENSEMBLE_THREADS : 1)
+#define ENSEMBLE_BOUNDS                 \
+    __launch_bounds__(ENSEMBLE_THREADS, \
+                      (ENSEMBLE_TEAM > 1 || ENSEMBLE_QUARTER) && ENSEMBLE_THREADS < 512 ? 512 / ENSEMBLE_THREADS : 1)
 #endif
 #else
 // One entry for each block, somewhere in the arena.
