@@ -12,11 +12,6 @@ import pytest
 
 from ensemble.backends.choice import choose
 
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # begun as `pytest &` in a script: tests of Ctrl-C and their children need it
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
 HAS_COMPILER = any(shutil.which(name) for name in ("g++", "clang++", "c++"))
 PRINTED = "printed"
 
