@@ -18,7 +18,7 @@ from ..tracing.recording import ArrayField
 from ..tracing.symbols import Symbol
 from ..words import told
 from .decorator import member
-from .surroundings import place_of, surroundings
+from .surroundings import check_unchanged, place_of, surroundings
 
 
 @dataclass(frozen=True)
@@ -33,15 +33,7 @@ class SumFunction(FiniteSum):
             super().__post_init__()
         except ValueError as error:
             raise type(error)(f"{place()}{error}"[:300]) from None
-        kind, now = type(self), self.remembered()
-        if kind._held is None:
-            kind._held = now
-        for word in {**kind._held, **now}:
-            if kind._held.get(word) != now.get(word):
-                raise ValueError(
-                    f"{place_of(kind.function)}{word}, which {kind.__name__} uses, was {kind._held.get(word)} and is "
-                    f"{now.get(word)}; make it a parameter, or define {kind.__name__} again."[:300]
-                )
+        check_unchanged(type(self), self.remembered())
 
     def validate(self) -> None:
         table = self.data  # type: ignore[attr-defined]

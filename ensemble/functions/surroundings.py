@@ -82,3 +82,15 @@ def _globals_of(code: types.CodeType) -> set[str]:
         if isinstance(constant, types.CodeType):
             found |= _globals_of(constant)
     return found
+
+
+def check_unchanged(kind: Any, now: dict[str, str]) -> None:
+    """Refuses what a function takes from where it was defined, where that is no longer what its class held when it was first made."""
+    if kind._held is None:
+        kind._held = now
+    for word in {**kind._held, **now}:
+        if kind._held.get(word) != now.get(word):
+            raise ValueError(
+                f"{place_of(kind.function)}{word}, which {kind.__name__} uses, was {kind._held.get(word)} and is "
+                f"{now.get(word)}; make it a parameter, or define {kind.__name__} again."[:300]
+            )
