@@ -101,10 +101,10 @@ def simulate(
         RuntimeError: an absent backend was asked for.
         MemoryError: the ensemble cannot fit, even in batches.
         OSError: ``store`` cannot be written, or is a folder of other things.
-        OtherExperimentError (a ValueError): ``store`` holds another experiment; the difference is named field by field.
-        StoreInUseError (a RuntimeError): another process works on ``store``; its number and machine are named.
-        ShardsFailedError (a RuntimeError): some shards failed three times on workers; the others are there.
-        Stopped (a SystemExit with status 75): a stored run was told to end.
+        OtherExperimentError: a ValueError; ``store`` holds another experiment; the difference is named field by field.
+        StoreInUseError: a RuntimeError; another process works on ``store``; its number and machine are named.
+        ShardsFailedError: a RuntimeError; some shards failed three times on workers; the others are there.
+        Stopped: a SystemExit with status 75; a stored run was told to end.
     """
     check_python_goes_on()
     setting = checked_setting(

@@ -20,6 +20,7 @@ RUNNING = (
     "log_spaced",
     "lin_spaced",
     "load",
+    "open",
     "replay",
     "UnfinishedError",
     "UnreadableFileError",

@@ -99,7 +99,7 @@ class SphericalPSpin(OnSphere):
     Crisanti and Sommers (1992). Over the disorder H is Gaussian with ``E H(x) H(y) = dim (x . y / dim)^p``. How many stationary points of
     which index lie at which energy is known at every dim (Auffinger, Ben Arous and Cerny 2013, arXiv:1003.1129):
     ``statistics.laws.pspin_points``, ``pspin_complexity``; index against energy: ``pspin_index``; gradient flow ends at
-    ``pspin_threshold``, in energies per coordinate. See :class:`OnSphere` for derivatives. Saddles that optimizers meet in large
+    ``pspin_threshold``, in energies per coordinate. Derivatives are the sphere's. Saddles that optimizers meet in large
     networks were compared with this function's: Dauphin et al. (2014), arXiv:1406.2572.
 
     The couplings are ``disorder_seed``'s, never the run's: a grid over it is an average over disorder. A gradient costs
@@ -230,7 +230,7 @@ class PSpinFeatures(OnSphere):
     ``He_p`` is Hermite's polynomial (``He_3(z) = z^3 - 3z``), ``w_m`` and ``g_m`` are standard normal. On the sphere
     ``E_w He_p(w . x / sqrt(dim)) He_p(w . y / sqrt(dim)) = p! (x . y / dim)^p``: the covariance is that of :class:`SphericalPSpin`
     on average over ``w``, exactly, and given ``w`` up to O(features^(-1/2)); take 16 dim features or more. Derivatives cost
-    O(dim features): for sizes at which all couplings are too many. See :class:`OnSphere` for derivatives.
+    O(dim features): for sizes at which all couplings are too many. Derivatives are those of the sphere (``OnSphere``).
     """
 
     dim: int = structure(low=2)

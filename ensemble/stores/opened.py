@@ -56,7 +56,7 @@ class Shard:
 class Store:
     """A store as it was when it was opened; it may grow meanwhile.
 
-    ``dataset``: what is finished, as :attr:`Result.dataset`; its variables are read from the shards when they are first asked for, and
+    ``dataset``: what is finished, as ``Result.dataset``; its variables are read from the shards when they are first asked for, and
     ``isel`` reads no more than it names. Instances that are running or missing are not in it: they are not censored. Where the horizon
     is being moved, it has the shards of the furthest step that any has come to. Statistics take the store as they take a result.
     ``shards`` tells all of them apart; ``holder`` says who has the store's lock, empty: nobody.
