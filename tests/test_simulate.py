@@ -21,7 +21,7 @@ from ensemble.backends.numpy import NumpyEngine
 from ensemble.backends.program import Engine
 from ensemble.records import QUANTITIES
 from ensemble.run.plan import MEMORY_SHARE
-from ensemble.run.progress import Reporter
+from ensemble.run.progress import Interrupt, Reporter
 from ensemble.run.runs import Run
 
 HERE = {"instances": 6, "steps": 8, "backend": "numpy", "progress": False, "dtype": "float64"}
@@ -493,6 +493,23 @@ def test_ctrl_c_leaves_a_valid_result_to_the_step_reached(interrupted):
     whole, resumed = escape(**LONG), part.resume(1500)
     assert resumed.dataset.equals(whole.dataset)
     assert resumed.dataset.attrs["interrupted"] == 0
+
+
+def test_ctrl_c_before_anything_has_begun_leaves_a_valid_result_at_its_start(monkeypatch):
+    whole = escape(**LONG)
+    enter = Interrupt.__enter__
+    monkeypatch.setattr(Interrupt, "__enter__", lambda self: (enter(self), os.kill(os.getpid(), signal.SIGINT))[0])
+    with pytest.warns(UserWarning, match=r"ended early by SIGINT \(at step 0 of 1,500\)"):
+        part = escape(**LONG)
+    assert part.dataset.attrs["steps"] == 0
+    assert (part.dataset["event_step"] == -1).all()
+    with pytest.warns(UserWarning, match=r"b: not begun"):
+        both = compare({"a": en.GradientDescent(0.1), "b": en.HeavyBall(0.02)}, **LONG)
+    assert both.dataset["optimizer"].to_numpy().tolist() == ["a"]
+    with pytest.raises(KeyboardInterrupt, match="replay was ended at step 0"):
+        en.replay(whole, 0)
+    monkeypatch.undo()
+    assert part.resume(1500).dataset.equals(whole.dataset)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,11 @@ from ..run.experiment import Experiment
 from ..run.outcome import Outcome
 from ..sweep import Axis, Path, drawn_in, draws
 from .columns import Place, columns, named, place_of, value_at
+
+with contextlib.suppress(ImportError):
+    # The first dataset would import dask, where it is there. Ctrl-C in the midst of that leaves modules that cannot be imported
+    # again (PyYAML), and an exit status of 130 for a script that caught it.
+    import dask.array  # noqa: F401
 
 STATUS = {"censored": 0, "event": 1, "diverged": 2}
 

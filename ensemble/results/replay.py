@@ -97,6 +97,8 @@ def _replayed(
     )
     engine, _ = engine_for(result.options["backend"], result.options["threads"], [alone])
     found = execute(alone, engine, plan_run(alone, engine, True), False, "replay")
+    if found.reached < last:
+        raise KeyboardInterrupt(f"replay was ended at step {found.reached:,} of {last:,}; call it again.")
     assert found.record_steps is not None
     path = {name: values[0 if parts else c, 0] for name, values in found.records.items()}
     ended = "event" if last == ends[0] else "diverged" if last == ends[1] else "horizon"

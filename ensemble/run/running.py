@@ -59,12 +59,16 @@ def taken(
         label = name or type(setting.optimizer).__name__
         runs[name] = Run(setting, engine, plans[name], label, before.get(name), keep_x)
     late: Exception | None = None
+    begun = bool(
+        found
+    )  # an interrupt may come before anything has: then the first batch ends at its first step, a result
     with Interrupt() as interrupt:
         try:
-            while not interrupt.asked and (left := [run for run in runs.values() if not run.over]):
+            while not (begun and interrupt.asked) and (left := [run for run in runs.values() if not run.over]):
                 min(left, key=lambda run: run.done).next_batch(
                     show, interrupt
                 )  # so that all have about as many instances
+                begun = True
         except Exception as error:
             late = error
     if late is not None and not any(run.done for run in runs.values()):

@@ -35,7 +35,7 @@ def execute(
     """Runs a setting to its horizon, from the start or from ``before``; or to where an interrupt ends it."""
     run = Run(setting, engine, plan, label, before, segment_steps=segment_steps)
     with Interrupt() as interrupt:
-        while not run.over and not interrupt.asked:
+        while not run.over and not (run.done and interrupt.asked):
             run.next_batch(progress, interrupt)
     return run.outcome()
 
