@@ -62,6 +62,7 @@ from .fields import (
 from .grids import Drawn, Grid
 from .held import values_at
 from .names import field_instead
+from .packed import LONG, packed
 from .plain import is_real
 from .values import Value
 from .words import name_of, told
@@ -343,7 +344,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Drawn):
         return {"drawn": plain(value.law)}
     if isinstance(value, np.ndarray):
-        return value.tolist()
+        return packed(value) if value.size >= LONG else value.tolist()
     if isinstance(value, (tuple, list)):
         if {int, float}.issuperset(map(type, value)):  # it may be every step of a run
             return list(value)

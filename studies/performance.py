@@ -32,12 +32,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from peers import costs, curves, derivatives, measure, numpy_forms, ours, processes, report, work
+from peers import costs, curves, derivatives, measure, numpy_forms, ours, processes, report, sums, work
 from peers.work import Contestant
 
 PARTS = (
     "cells",
     "own",
+    "sums",
     "instances",
     "dimension",
     "steps",
@@ -151,6 +152,14 @@ def main(
         own = measured(work.own(quick), [one for one in mine if "numpy" not in one.name], jax, rounds, seconds, say)
         data["own"] = report.cells_json(own)
         text.append(report.table(own))
+    if "sums" in parts:
+        rows = measured(sums.works(quick), *sums.contestants(compiled, say), rounds, seconds, say)
+        data["sums"] = report.cells_json(rows)
+        text.append(report.table(rows))
+        data["linearity"] = [row for name in compiled for row in sums.linearity(name, quick, say)]
+        text.append(
+            report.plain_table("Finite sums: time of four times as much, over four times the time", data["linearity"])
+        )
     for name, sweep in SWEEPS.items():
         if name in parts:
             curve = sweep([*mine, *drawn(others)], quick, say)

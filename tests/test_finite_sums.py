@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 import numpy as np
 import pytest
 from cubin import compile_cubin, report
@@ -11,6 +14,8 @@ from emulated import EmulatedEngine
 import ensemble as en
 from ensemble.backends import sources
 from ensemble.backends.numpy import NumpyEngine
+from ensemble.packed import unpacked
+from ensemble.results.history import differences as differences_of
 from ensemble.tracing import struct_of
 
 LINES = en.LeastSquares.random(40, 6)
@@ -146,6 +151,42 @@ def test_a_file_brings_a_finite_sum_back_and_a_run_goes_on_in_the_middle_of_an_e
     assert np.array_equal(whole.dataset["x"], en.simulate(steps=20, **given).dataset["x"])
     assert whole.dataset.attrs["samples"] == 40
     assert np.array_equal(en.replay(whole, instance=3)["x"][-1], whole.dataset["x"][3])
+
+
+def test_many_data_go_into_a_file_as_bytes_and_come_back_to_the_bit(tmp_path):
+    rng = np.random.default_rng(2)
+    given = {
+        "landscape": en.LeastSquares(rng.normal(size=(300, 7)), rng.normal(size=300)),
+        "optimizer": en.GradientDescent(0.02), "noise": en.Minibatch(8), "start": en.NormalCloud(1.0), "instances": 3,
+    }  # fmt: skip
+    part = en.simulate(steps=5, **given)
+    said = json.loads(part.dataset.attrs["settings"])[""]["landscape"]
+    assert set(said["A"]) == {"array", "dtype", "shape"}
+    assert np.frombuffer(base64.b64decode(said["A"]["array"]), "<f8").tobytes() == given["landscape"].A.tobytes()
+    assert said["A"]["shape"] == [300, 7]
+    assert said["y"] == given["landscape"].y.tolist()
+    again = en.load(part.save(tmp_path / "part.nc"))
+    assert again.settings[""].landscape == given["landscape"]
+    assert again.resume(9).dataset["x"].equals(en.simulate(steps=9, **given).dataset["x"])
+    other = en.simulate(steps=5, **given | {"landscape": en.LeastSquares(-given["landscape"].A, given["landscape"].y)})
+    assert list(differences_of(part.ran, other.ran, "")) == ["landscape.A has other numbers"]
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({"array": "AAAA", "dtype": "<f8", "shape": [1]}, "base64"),
+        ({"array": "AAAAAAAAAAA=", "dtype": "<f8", "shape": [2]}, "has 1 numbers"),
+        ({"array": "AAAAAAAAAAA=", "dtype": "|O", "shape": [1]}, "dtype"),
+        ({"array": "AAAAAAAAAAA=", "dtype": "<f8", "shape": [-1]}, "whole numbers"),
+        ({"array": "?", "dtype": "<f8", "shape": [1]}, "base64"),
+        ({"array": [0.0], "dtype": "<f8", "shape": [1]}, "base64"),
+        ({"array": "AAAAAAAAAAA=", "dtype": "<f8", "shape": [1], "part": "Adam"}, "base64"),
+    ],
+)
+def test_what_is_no_array_is_refused(found, said):
+    with pytest.raises(ValueError, match=said):
+        unpacked(found)
 
 
 # ---- epochs

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
 
-from peers import costs, curves, numpy_forms, report
+from peers import costs, curves, numpy_forms, report, sums
 from peers.measure import AGREE, Row, calibrated, disagreement, interleaved, ratio
 from peers.own import LANDSCAPES
 from peers.work import CHUNK, Contestant, Outcome, Work, cells, own, split
@@ -161,3 +161,20 @@ def test_tables_show_what_was_left_out(tmp_path):
     report.draw_curve(curve, tmp_path)
     report.draw_cells([rows], tmp_path)
     assert {path.name for path in tmp_path.iterdir()} >= {"instances.png", "instances.svg", "cells.png", "cells.svg"}
+
+
+@pytest.mark.parametrize("name", sums.SETS)
+def test_both_forms_of_jax_have_the_gradient_of_a_batch_of_data(name):
+    """Ours, of five batches: what is timed is the same work."""
+    jax = pytest.importorskip("jax")
+    pytest.importorskip("sklearn")
+    f = sums.landscape(name)
+    X, y = sums.samples(name)
+    rng = np.random.default_rng(0)
+    x, batch = rng.normal(size=(5, f.dimension)), rng.integers(0, len(X), size=(5, 4))
+    assert f.dimension == next(w.dim for w in sums.works(False) if w.landscape == name)
+    with jax.enable_x64(True):
+        by_hand = sums.gradient(name, jax.numpy.asarray(x), X[batch], y[batch])
+        mapped = jax.vmap(jax.grad(lambda *given: sums.loss(name, *given)))(x, X[batch], y[batch])
+    for found in (by_hand, mapped):
+        np.testing.assert_allclose(found, f.batch_gradient(x, batch), rtol=1e-9, atol=1e-12)

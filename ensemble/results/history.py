@@ -243,6 +243,10 @@ def differences(then: Any, now: Any, path: str) -> Iterator[str]:
         if path.endswith(".class"):
             yield from _classes(then, now, path)
             return
+        if "array" in then and "array" in now:
+            if then != now:
+                yield f"{path.removeprefix('settings.')} has other numbers"
+            return
         if then.get("part") != now.get("part") or ("grid" in then and "grid" in now and then != now):
             yield f"{path.removeprefix('settings.')} has changed from {_short(then)} to {_short(now)}"
             return

@@ -15,6 +15,7 @@ from ..backends.cached import cached_property
 from ..classes import full_name, in_library, short_name, unlike
 from ..distributions import Law, drawn
 from ..grids import Grid
+from ..packed import unpacked
 from ..part import Part
 from ..plain import flag, one_of, whole
 from ..records import Record, Spaced
@@ -160,6 +161,8 @@ class Rebuilder:
             if not isinstance(law, Law):
                 raise UnreadableFileError(f"{path} is drawn from {type(law).__name__}, which is no law")
             return drawn(law)
+        if isinstance(value, dict) and "array" in value:
+            return unpacked(value)
         if isinstance(value, dict):
             return self.part(value, path, swept)
         return tuple(value) if isinstance(value, list) else value

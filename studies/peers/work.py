@@ -32,15 +32,18 @@ class Work:
     dtype: str = "float32"
     sigma: float = 0.1
     start: float = 0.1
+    batch: int = 0
+    """Samples of a batch; 0 where there are none (`sums.py`)."""
 
     @property
     def lr(self) -> float:
-        """The rate: Adam's default; for heavy ball a tenth of Rosenbrock's stability edge at its minimum."""
-        return 1e-3 if self.optimizer == "Adam" else 4e-4
+        """The rate: Adam's default; of SGD on data 0.05; for heavy ball a tenth of Rosenbrock's stability edge at its minimum."""
+        return {"Adam": 1e-3, "SGD": 0.05}.get(self.optimizer, 4e-4)
 
     @property
     def label(self) -> str:
-        return f"{self.instances:,} x {self.dim:,} {self.landscape}, {self.optimizer}, {self.dtype}"
+        batch = f", batch {self.batch}" if self.batch else ""
+        return f"{self.instances:,} x {self.dim:,} {self.landscape}, {self.optimizer}{batch}, {self.dtype}"
 
     def with_instances(self, instances: int) -> "Work":
         return replace(self, instances=instances)
