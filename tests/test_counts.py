@@ -400,7 +400,9 @@ EVERYTHING: list[tuple[Landscape, Optimizer, Part, str, tuple[str, ...]]] = [
 ]
 
 
-@pytest.mark.parametrize("arch", [80, pytest.param(90, marks=pytest.mark.slow), architectures()[-1]])
+@pytest.mark.parametrize(
+    "arch", [*(pytest.param(arch, marks=pytest.mark.slow) for arch in (80, 90)), architectures()[-1]]
+)
 def test_every_kernel_compiles_for_old_and_new_devices_and_keeps_out_of_local_memory(arch: int) -> None:
     for landscape, optimizer, event, dtype, entries in EVERYTHING:
         p = program(landscape, optimizer, event, instances=LARGE, dtype=dtype, math="fast")

@@ -104,7 +104,15 @@ CASES = {
     "events that do not stop": Case(program(QuarticSaddle(dim=20), HeavyBall(0.05), LeftBall(1.0, stop=False)), (2,)),
 }
 PRECISE = [(name, lanes) for name, case in CASES.items() for lanes in case.lanes]
-SELDOM = ("saddle, 64 lanes", "three coordinates")  # what they show, others show with them
+SELDOM = {
+    "saddle, 64 lanes",
+    "three coordinates",
+    "one number for each coordinate",
+    "four steps from a block",
+    "shifts across lanes",
+    "shifts, padded",
+    "kicks, 64 lanes",
+}  # what they show, others show with them, or the same programs as executed PTX (tests/ptx)
 OFTEN = [(name, lanes) for name, lanes in PRECISE if lanes == CASES[name].lanes[-1] and name not in SELDOM]
 RARELY = [pytest.param(*each, marks=pytest.mark.slow) for each in PRECISE if each not in OFTEN]
 WINDOWS = {
@@ -136,9 +144,10 @@ WINDOWS = {
     ),
     "never": Case(program(DoubleWell(dim=33), HeavyBall(0.1)), (4,)),
 }
-STREAMED = [("saddle", 8), ("shifts across warps", 64), ("kicks", 1)]
-FAST = [("saddle", 4), ("kicks", 8)]
-FAST_SELDOM = [("shifts across lanes", 32)]
+STREAMED = [("shifts across warps", 64), ("kicks", 1)]
+STREAMED_SELDOM = [("saddle", 8)]
+FAST = [("kicks", 8)]
+FAST_SELDOM = [("saddle", 4), ("shifts across lanes", 32)]
 
 
 def as_fast(p: Program) -> Program:
@@ -177,7 +186,9 @@ def test_any_number_of_lanes_gives_the_bits_of_the_specification(name: str, lane
 
 @needs_compiler
 @pytest.mark.usefixtures("builds")
-@pytest.mark.parametrize(("name", "lanes"), STREAMED)
+@pytest.mark.parametrize(
+    ("name", "lanes"), [*STREAMED, *(pytest.param(*each, marks=pytest.mark.slow) for each in STREAMED_SELDOM)]
+)
 @pytest.mark.parametrize("at_once", [1024, 64])
 def test_instances_in_memory_have_the_bits_of_the_specification_in_any_number_of_rounds(
     name: str, lanes: int, at_once: int, monkeypatch: pytest.MonkeyPatch
@@ -245,12 +256,12 @@ def test_fused_arithmetic_gives_the_bits_of_the_cpu(name: str, lanes: int) -> No
 @pytest.mark.parametrize(
     ("how", "case", "lanes"),
     [
-        ({"streamed": True}, CASES["shifts across warps"], 64),
         ({"window": 2}, WINDOWS["diverging"], 2),
+        pytest.param({"streamed": True}, CASES["shifts across warps"], 64, marks=pytest.mark.slow),
         pytest.param({"streamed": True}, CASES["kicks"], 1, marks=pytest.mark.slow),
         pytest.param({"window": 2}, WINDOWS["of averages, aligned, for each coordinate"], 2, marks=pytest.mark.slow),
     ],
-    ids=["streamed", "windows", "streamed, kicks", "windows, averages"],
+    ids=["windows", "streamed", "streamed, kicks", "windows, averages"],
 )
 def test_fused_doubles_in_memory_and_in_windows_have_the_bits_of_the_cpu(how, case: Case, lanes: int) -> None:
     p = dataclasses.replace(as_fast(case.program), dtype=np.dtype(np.float64))

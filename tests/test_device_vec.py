@@ -62,9 +62,10 @@ extern "C" __attribute__((visibility("default"))) void call_{entry}(const void* 
 }}
 """
 # Padded to whole blocks, to all lanes, and a power of two, for which there is a butterfly; lanes that own no block.
-DEFAULT = [(130, 2), (130, 8), (21, 8), (128, 1), (128, 4), (130, 64), (300, 64), (512, 128)]
+DEFAULT = [(130, 2), (130, 8), (21, 8), (128, 4), (512, 128)]
+SELDOM = [(128, 1), (300, 64)]
 EVERY = [(dim, 1 << k) for dim in (4, 10, 67, 130, 256, 1030, 4096) for k in range(11) if 1 << k < -(-dim // 4) * 2]
-EVERY += [(dim, 1) for dim in (1, 2, 3)]
+EVERY += [*SELDOM, *((dim, 1) for dim in (1, 2, 3))]
 
 
 class Launch(ctypes.Structure):

@@ -69,6 +69,7 @@ class Outside(HTMLParser):
         assert self.open.pop() == tag
 
 
+@pytest.mark.slow  # .ci/run has the same command run
 @needs_nvrtc
 def test_a_sound_device_passes_and_later_plans_use_its_rates(
     tmp_path: Path, two_devices: Any, monkeypatch: pytest.MonkeyPatch

@@ -795,6 +795,7 @@ def name_of(value):
     return f"{type(value).__name__}-{value.dimension}" if isinstance(value, Landscape) else str(value)
 
 
+@pytest.mark.slow  # test_bits.py runs one of each kind too
 @pytest.mark.parametrize(("f", "dtype"), DEFAULT, ids=name_of)
 def test_numpy_and_cpu_have_the_same_bits(compiled, f, dtype):
     check_bits(compiled, f, dtype, rate_of(f))

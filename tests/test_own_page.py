@@ -77,6 +77,7 @@ def test_parts_of_one_s_own_compile_for_gpus_without_spills(what, arch, page):
     assert found.step.total > 50
 
 
+@pytest.mark.slow
 def test_a_wheel_runs_them_in_an_empty_folder(wheel, tmp_path):  # noqa: F811
     pytest.importorskip("matplotlib")
     home, folder = tmp_path / "home", tmp_path / "empty"

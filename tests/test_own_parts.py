@@ -169,7 +169,15 @@ def test_a_class_that_changes_nothing_of_a_step_runs_the_struct_it_inherits(kind
     assert ends("cpu", optimizer=kind(lr=0.1)).tolist() == ends("numpy", optimizer=kind(lr=0.1)).tolist()
 
 
-@pytest.mark.parametrize("kind", [own_parts.Adam, Constants, Helper, Wider, Longer, Mixed, Changed])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        own_parts.Adam,
+        Constants,
+        Mixed,
+        *(pytest.param(kind, marks=pytest.mark.slow) for kind in (Helper, Wider, Longer, Changed)),
+    ],
+)
 def test_a_class_that_changes_a_step_runs_its_own_rule_on_every_backend(kind, cpu):
     part = kind(lr=0.1)
     twin = twin_of(part)

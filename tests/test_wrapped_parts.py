@@ -111,7 +111,7 @@ def ends(backend, dtype="float64", **parts):
 @pytest.mark.parametrize(
     ("parts", "dtype"),
     [
-        ({"optimizer": Centred(en.Adam(0.02))}, "float32"),
+        pytest.param({"optimizer": Centred(en.Adam(0.02))}, "float32", marks=pytest.mark.slow),
         (
             {"optimizer": Centred(Centred(Still()), beta=0.5), "noise": en.Gaussian(0.1) + Larger(en.StudentT(3.0))},
             "float64",
@@ -120,7 +120,11 @@ def ends(backend, dtype="float64", **parts):
             {"optimizer": Twice(en.Average(en.HeavyBall(0.02))), "event": en.Reported(Otherwise(en.LeftBall(1.5)))},
             "float32",
         ),
-        ({"optimizer": en.Clip(Twice(en.Preconditioned(0.1, 3.0))), "noise": Larger(en.HessianAligned(5))}, "float64"),
+        pytest.param(
+            {"optimizer": en.Clip(Twice(en.Preconditioned(0.1, 3.0))), "noise": Larger(en.HessianAligned(5))},
+            "float64",
+            marks=pytest.mark.slow,
+        ),
         (
             {
                 "landscape": en.DoubleWell(dim=2),

@@ -80,12 +80,16 @@ struct OwnSample {
         : table(table_), active(active_) {
         const integer start = index * stride;
         __builtin_memcpy(from, &start, sizeof(from));
+#if defined(__x86_64__)
+        asm("" : "+m"(from));  // read one by one from memory: out of a vector's register each takes two instructions
+#endif
     }
-    // Whole squares are read and turned: past the last sample the table has as many entries more.
+    // Whole squares are read and turned: past the last sample the table has as many entries more. Places in a square are
+    // known when this is compiled, or it would lie in memory.
     HD Vec row() const {
         Vec r;
         scalar* to = &r.block[0].c[0];
-        const int there = held() * block_width;
+        const int there = held() * block_width, rest = there % native_width;
         has_next = dim() % native_width != 0;
         int k = 0;
         for (; k + native_width <= there; k += native_width) {
@@ -93,17 +97,17 @@ struct OwnSample {
                 native_real square[native_width];
                 take(square, k, p);
                 UNROLL_ALL for (int i = 0; i < native_width; ++i) to[k + i].v[p] = square[i];
-                if (k + native_width > dim() && has_next) next.v[p] = square[dim() - k];
             }
         }
-        if (k < there) {
+        if (rest != 0) {
             for (int p = 0; p < parts; ++p) {
                 native_real square[native_width];
                 take(square, k, p);
-                for (int i = 0; i < there - k; ++i) to[k + i].v[p] = square[i];
-                if (has_next) next.v[p] = square[dim() - k];
+                UNROLL_ALL for (int i = 0; i < native_width; ++i) if (i < rest) to[k + i].v[p] = square[i];
+                if (has_next && there == dim()) next.v[p] = square[rest];
             }
         }
+        if (has_next && there != dim()) next = to[dim()];
         return r;
     }
     // In memory that the caller's Scope gives back; where the dimension is compiled in, of the caller's own.
@@ -156,8 +160,8 @@ struct OwnSample {
         }
     }
 
-private:
 #if !ENSEMBLE_DEVICE
+    // A vector of each instance's entries from the k-th on, turned: of the p-th part of a tile.
     HD void take(native_real (&square)[native_width], int k, int p) const {
         const real* at = table + k;
         UNROLL_ALL for (int i = 0; i < native_width; ++i)
@@ -165,6 +169,8 @@ private:
         turn_from(square);
     }
 #endif
+
+private:
     mask active;
 };
 

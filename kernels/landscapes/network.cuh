@@ -113,14 +113,20 @@ struct Seen {
     // Whole squares are read, as in OwnSample::row.
     template <bool masked>
     HD void take(int s, const OwnSample<masked>& sample) {
-        for (int k = 0; k <= inputs; k += native_width) {
-            for (int p = 0; p < parts; ++p) {
-                native_real square[native_width];
-                UNROLL_ALL for (int i = 0; i < native_width; ++i) __builtin_memcpy(
-                    &square[i], sample.table + sample.from[p * native_width + i] + k, sizeof(native_real));
-                turn_from(square);
-                for (int i = 0; i < native_width && k + i <= inputs; ++i) numbers[s][k + i].v[p] = square[i];
+        constexpr int rest = (inputs + 1) % native_width, whole = inputs + 1 - rest;
+        for (int p = 0; p < parts; ++p) {
+            native_real square[native_width];
+            for (int k = 0; k < whole; k += native_width) {
+                sample.take(square, k, p);
+                UNROLL_ALL for (int i = 0; i < native_width; ++i) numbers[s][k + i].v[p] = square[i];
             }
+            if (rest == 1) {
+                UNROLL_ALL for (int i = 0; i < native_width; ++i) square[0][i] =
+                    sample.table[sample.from[p * native_width + i] + whole];
+            } else if (rest > 1) {
+                sample.take(square, whole, p);
+            }
+            UNROLL_ALL for (int i = 0; i < native_width; ++i) if (i < rest) numbers[s][whole + i].v[p] = square[i];
         }
     }
     HD const scalar& input(int s, int i) const { return numbers[s][i]; }

@@ -67,7 +67,10 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize("how", BROKEN)
+OFTEN = {"absent", "knows its version alone", "makes what cannot be loaded"}
+
+
+@pytest.mark.parametrize("how", [how if how in OFTEN else pytest.param(how, marks=pytest.mark.slow) for how in BROKEN])
 def test_auto_goes_on_in_numpy_with_one_warning_and_cpu_says_one_clear_line(how, tmp_path):
     command, words = BROKEN[how]
     if any(sign in command for sign in ("exit", "case")):

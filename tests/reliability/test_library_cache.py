@@ -185,7 +185,13 @@ def mounted(tmp_path):
         subprocess.run(["umount", "-l", str(folder)], check=False)
 
 
-@pytest.mark.parametrize("options", ["size=1m,mode=700,noexec", "size=16k,mode=700", "size=1m,mode=700,ro"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        "size=16k,mode=700",
+        *(pytest.param(f"size=1m,mode=700,{how}", marks=pytest.mark.slow) for how in ("noexec", "ro")),
+    ],
+)
 def test_a_folder_that_is_noexec_full_or_read_only_is_replaced_and_said_once(options, mounted, tmp_path):
     """The same folder of temporary files serves two processes, and nothing is left of either."""
     folder, scratch = mounted(options), tmp_path / "tmp"
