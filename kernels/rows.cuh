@@ -108,6 +108,15 @@ HD void turn_from(native_real (&row)[native_width]) {
     }
 }
 ONCE void turn(native_real (&row)[native_width]) { turn_from(row); }
+HD native_real picked(const native_real& a, const native_int& places) {
+#if defined(__clang__)
+    native_real r;
+    for (int i = 0; i < native_width; ++i) r[i] = a[places[i]];
+    return r;
+#else
+    return __builtin_shuffle(a, places);
+#endif
+}
 // Calls f(first coordinate, how many of them there are, the pack's number) for every square of a tile.
 template <class F>
 HD void each_square(F f) {

@@ -221,6 +221,41 @@ def test_all_orders_have_the_same_bits(landscape, order, dtype, cpu):
         )
 
 
+def rows_of(dim):
+    """Logistic regression on numbers of which a third are zeros, of both signs."""
+    draw = np.random.default_rng(dim)
+    rows = draw.normal(size=(23, dim)) * draw.choice([0.0, -0.0, 1.0], p=[0.2, 0.1, 0.7], size=(23, dim))
+    return en.LogisticRegression(rows, np.arange(23) % 2, l2=0.1)
+
+
+OFTEN_DIMS = ((9, "float64"), (31, "float32"), (48, "float32"))
+ALL_DIMS = tuple(
+    (dim, dtype)
+    for dim in (1, 2, 3, 4, 5, 8, 9, 12, 13, 15, 16, 17, 20, 31, 32, 33, 47, 48, 49, 63, 64, 65, 130)
+    for dtype in ("float32", "float64")
+)
+
+
+@pytest.mark.parametrize(("dim", "dtype"), OFTEN_DIMS)
+@pytest.mark.parametrize("instances", [3, 33])
+def test_rows_of_every_length_have_the_same_bits(dim, dtype, instances, cpu):
+    """Batches too small for what goes row by row (own_rows.cuh), of fours, and with a rest."""
+    for sizes in ((2, 3), (4, 4), (7, 13)):
+        check(with_batches(rows_of(dim), "replacement", sizes=sizes, dtype=dtype, instances=instances), cpu, steps=7)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("math", ["fast", "precise"])
+@pytest.mark.parametrize(("dim", "dtype"), ALL_DIMS)
+def test_rows_of_every_length_have_the_same_bits_in_tiles_of_every_width(dim, dtype, math):
+    p = with_batches(rows_of(dim), "reshuffle", sizes=(6, 9), dtype=dtype, math=math, instances=33)
+    found = [run(CpuEngine(width=width), p, 9, scale=1.0) for width in (1, 2, 4, 8, 16, 32)]
+    wanted = run(NumpyEngine(), p, 9, scale=1.0) if math == "precise" else found[0]
+    assert np.isfinite(wanted.x).all()
+    for each in found:
+        assert differences(each, wanted) == []
+
+
 @pytest.mark.parametrize(("order", "dtype"), [("replacement", "float32"), ("reshuffle", "float64")])
 def test_the_device_path_has_the_same_bits(order, dtype):
     """Groups of one warp whose batches differ in size."""

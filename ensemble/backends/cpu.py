@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..landscapes.finite_sum import FiniteSum
 from ..noises import Noise, places
 from ..part import nested
 from . import compiler
@@ -36,6 +37,8 @@ from .teams import team_size, teams_of
 
 STATIC_DIM = 8
 """Up to here the dimension is compiled in, above it is a run-time bound: one library for all larger dimensions."""
+MOST_CHUNKS = 4
+"""Of a finite sum's row that a kernel is made for: of longer ones, one library for all dimensions."""
 VECS_PER_PART = 8
 """Vecs that a part may hold at once beyond x and its state (7 is the most that was found). An arena has room for so many of
 each part, wrapped ones too, as if all held theirs together; memory that is never touched costs nothing."""
@@ -126,7 +129,14 @@ class CpuEngine(Engine):
             "DOUBLE": int(program.dtype == np.float64),
             "FAST": int(program.math == "fast"),
             "MIXED": int(mixed),
+            "CHUNKS": self._chunks(program),
         }
+
+    def _chunks(self, program: Program) -> int:
+        """Vectors' worths of numbers in a row of a finite sum, where few enough for kernels/landscapes/own_rows.cuh; else 0."""
+        vector = self._alignment(program) // program.dtype.itemsize
+        chunks = -(-program.dim // vector)
+        return chunks if isinstance(program.part("landscape"), FiniteSum) and chunks <= MOST_CHUNKS else 0
 
     # ---- programs
 
@@ -245,8 +255,10 @@ class CpuEngine(Engine):
             arrays: list[NDArray[Any]] = []
 
             def address(array: NDArray[Any]) -> int:
-                arrays.append(array)
-                return int(array.ctypes.data)
+                place = aligned(array.nbytes).view(array.dtype)  # a vector that crosses two lines of the cache takes both
+                place[:] = array.ravel()
+                arrays.append(place)
+                return int(place.ctypes.data)
 
             roles = roles_of(entry)
             tiled = (self.width(program), self._alignment(program)) if self.mixed(program) else ()

@@ -17,6 +17,7 @@
 #pragma once
 #include "../rows.cuh"
 #include "base.cuh"
+#include "own_rows.cuh"
 
 HD int whole_number(const number& n) {
 #if !ENSEMBLE_DEVICE && ENSEMBLE_MIXED
@@ -311,6 +312,33 @@ struct LinearSum : FiniteSum<Of> {
         }
     }
 #endif
+#if ENSEMBLE_CHUNKS
+    template <class Batch>
+    CALLED Vec batch_gradient(const Vec& x, Batch& batch, const number& share) const {
+        using Sample = OwnSample<Batch::masked>;
+        const real* table = own().table.data();
+        const int stride = own().stride();
+        auto drawn = [&](int k) INLINED { return Sample(table, batch.index(k), stride, batch.has(k)); };
+        Vec g;
+        g = zero();
+        int k = 0;
+        if (OwnRows::possible() && batch.goes_on(3)) {  // for fewer it does not pay to turn x and the sum
+            OwnRows rows(x);
+            for (; batch.goes_on(k + 3); k += 4) {
+                const Sample four[4] = {drawn(k), drawn(k + 1), drawn(k + 2), drawn(k + 3)};
+                add_rows(rows, four);
+            }
+            for (; batch.goes_on(k); ++k) {
+                const Sample one[1] = {drawn(k)};
+                add_rows(rows, one);
+            }
+            rows.into(g);
+        }
+        ROLLED for (; batch.goes_on(k); ++k) add_gradient(g, x, drawn(k));
+        g = share * g + own().l2 * x;
+        return g;
+    }
+#endif
     template <class S>
     HD void add_product(Vec& h, const Vec& x, const Vec& v, const S& sample) const {
         const auto a = sample.row();
@@ -325,5 +353,14 @@ struct LinearSum : FiniteSum<Of> {
     }
 
 private:
+#if ENSEMBLE_CHUNKS
+    template <int several, class S>
+    HD void add_rows(OwnRows& rows, const S (&sample)[several]) const {
+        scalar factor[several];
+        for (int s = 0; s < several; ++s)
+            factor[s] = sample[s].only(own().slope_of(rows.product(sample[s]), sample[s]));
+        rows.add(factor, sample);
+    }
+#endif
     HD const Of& own() const { return *static_cast<const Of*>(this); }
 };
