@@ -98,7 +98,7 @@ def contestants(backends: list[str], say: Callable[[str], None]) -> tuple[list[C
 
 def linearity(backend: str, quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
     """The time of logistic regression with four times the batch, the columns or the replicas, over four times its time."""
-    base = {"batch": 8, "columns": 32, "replicas": 4_096}
+    base = {"batch": 32, "columns": 32, "replicas": 4_096}
     steps = 50 if quick else 300
 
     def call(batch: int, columns: int, replicas: int) -> Callable[[], Any]:
