@@ -255,7 +255,8 @@ class CpuEngine(Engine):
             arrays: list[NDArray[Any]] = []
 
             def address(array: NDArray[Any]) -> int:
-                place = aligned(array.nbytes).view(array.dtype)  # a vector that crosses two lines of the cache takes both
+                # A vector that crosses two lines of the cache takes both.
+                place = aligned(array.nbytes).view(array.dtype)
                 place[:] = array.ravel()
                 arrays.append(place)
                 return int(place.ctypes.data)
