@@ -7,12 +7,10 @@
 
 #if ENSEMBLE_CHUNKS  // vectors' worths of numbers that a row takes
 class OwnRows {
-    static constexpr int chunks = ENSEMBLE_CHUNKS;
-    static constexpr int groups =
-        native_width >= 4 ? native_width / 4 : 1;  // of four instances; a chunk has as many blocks
+    static constexpr int chunks = ENSEMBLE_CHUNKS, folds = power_of_two_at_least(chunks);
+    // Of four instances; a chunk has as many blocks of four numbers.
+    static constexpr int groups = native_width >= 4 ? native_width / 4 : 1;
     using All = typename UpTo<native_width>::type;
-
-    static constexpr int folds = power_of_two_at_least(chunks);
 
     const int size = dim();
     native_int inside[4], after_row;  // which places of the last chunk are coordinates; where what follows them is
