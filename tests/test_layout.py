@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 STOREYS = (
-    ("arithmetic", "classes", "names", "values", "version", "warned", "words"),
+    ("arithmetic", "classes", "names", "packed", "values", "version", "warned", "words"),
     ("algebra", "data", "distributions", "fields", "grids", "held", "many", "part", "plain", "sweep"),
     ("events", "landscapes", "minibatches", "noises", "optimizers", "records", "schedules", "starts"),
     ("tracing",),

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from ..backends.sources import kernels
 from ..grids import Listed
+from ..packed import unpacked
 from ..plain import flag
 from ..run.experiment import Experiment
 from ..run.outcome import Outcome
@@ -239,13 +240,12 @@ def _other_code(last: Piece) -> list[str]:
 
 def differences(then: Any, now: Any, path: str) -> Iterator[str]:
     """What differs between two of what :func:`decided` returns, field by field, in words."""
+    if then == now:
+        return
+    then, now = _numbers(then), _numbers(now)
     if isinstance(then, dict) and isinstance(now, dict):
         if path.endswith(".class"):
             yield from _classes(then, now, path)
-            return
-        if "array" in then and "array" in now:
-            if then != now:
-                yield f"{path.removeprefix('settings.')} has other numbers"
             return
         if then.get("part") != now.get("part") or ("grid" in then and "grid" in now and then != now):
             yield f"{path.removeprefix('settings.')} has changed from {_short(then)} to {_short(now)}"
@@ -254,6 +254,11 @@ def differences(then: Any, now: Any, path: str) -> Iterator[str]:
             yield from differences(then.get(name), now.get(name), f"{path}.{name}" if path else name)
     elif then != now:
         yield f"{path.removeprefix('settings.')} has changed from {_short(then)} to {_short(now)}"
+
+
+def _numbers(value: Any) -> Any:
+    """What was packed as the list that shorter arrays are, and that files had before any was packed."""
+    return unpacked(value).tolist() if isinstance(value, dict) and "array" in value else value
 
 
 def _classes(then: Mapping[str, str], now: Mapping[str, str], path: str) -> Iterator[str]:
