@@ -28,31 +28,25 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import report
 import xarray as xr
-from numpy.polynomial import Polynomial
+from exits.saddle_chain import GAMMA, HALVINGS, SUBNORMAL, TAU, passages, underflows
 from numpy.typing import NDArray
 
 import ensemble as en
 from ensemble import plots
 from ensemble.statistics import laws, survival
 
-GAMMA, TAU = 1.0, math.e
 KICK, QUIET = TAU / 100, GAMMA * TAU / 100
 COMPARED = 500  # starts whose every passage is compared with the law
 SETTLED = 3  # from this saddle on the stages of perturbed gradient descent are alike: the start is forgotten
 ALIKE = 0.02  # relative: how much alike
 ARRIVED = 3.99 * TAU  # of the last coordinate, whose minimum is at 4 tau
 CUBE = en.UniformBox(-1.0, 1.0)
-LATEST = 10**12
-HALVINGS = {"float32": 126, "float64": 1022}  # of a number of size 1 that leave it normal
-SUBNORMAL = 150  # that leave nothing of it in float32, subnormal numbers included
-POINTS = 200  # of a record
 NAMES = ("GD", "perturbed GD")
 
 
@@ -65,59 +59,10 @@ class Size(report.Size):
     long: int = 4_000
 
 
-# ---- the laws
-
-
-def kappa(L: float) -> float:
-    """How many times as late as one passage the next one comes."""
-    return 1 + math.log(2) / math.log1p(GAMMA / (2 * L))
-
-
-def passages(start: NDArray[np.float64], L: float, most: int) -> NDArray[np.int64]:
-    """The steps <= ``most`` at which gradient descent at rate 1/(4L) passes the saddles, from ``start`` (dim,); -1 for later.
-
-    The paper's step, coordinate by coordinate, with the size of those that wait as a logarithm: nothing underflows.
-    """
-    lr = 1 / (4 * L)
-    u = Polynomial([-TAU, 1])
-    bend = (
-        Polynomial([0, 0, -GAMMA])
-        + (10 * GAMMA - 14 * L) / (3 * TAU) * u**3
-        + (5 * L - 3 * GAMMA) / (2 * TAU**2) * u**4
-    )
-    w = Polynomial([-2 * TAU, 1]) / TAU
-    turn = -GAMMA - (L + GAMMA) * (10 * w**3 + 15 * w**4 + 6 * w**5)
-    slope, turn_slope = bend.deriv(), turn.deriv()
-    size, found, t = np.log(np.abs(start)), np.full(start.size, -1), 0
-    for i in range(start.size):
-        grown = math.log1p(2 * GAMMA * lr)
-        wait = max(math.floor((math.log(TAU) - size[i]) / grown) + 1, 0)
-        t, size[i], size[i + 1 :] = t + wait, size[i] + wait * grown, size[i + 1 :] - wait * math.log(2)
-        a = math.exp(size[i])
-        while a < 2 * TAU and t <= most:
-            after = math.exp(2 * size[i + 1]) if i + 1 < start.size else 0.0
-            size[i + 2 :] -= math.log(2)
-            size[i + 1 : i + 2] += math.log(abs(1 - 2 * lr * turn(a)))
-            a, t = a - lr * (slope(a) + turn_slope(a) * after), t + 1
-        if t > most:
-            break
-        found[i] = t
-    return found
-
-
 # ---- the runs
 
 
-def descend(
-    study: report.Study[Size],
-    name: str,
-    dim: int,
-    *,
-    instances: int,
-    steps: int,
-    start: en.Start,
-    dtype: str = "float64",
-) -> en.Result:
+def descend(study: report.Study[Size], name: str, optimizer: str, dim: int, dtype: str, **given: Any) -> xr.Dataset:
     """The passage of every saddle and, last along ``normal_half_width``, the arrival at a minimum, at every ratio."""
     both = en.zipped(lr=[1 / (4 * L) for L in study.size.ratios], L=study.size.ratios)
     kicked = en.PerturbedGD(both.lr, radius=KICK, g_thres=QUIET, t_thres=1)
@@ -126,38 +71,15 @@ def descend(
     with warnings.catch_warnings():
         if dtype == "float64":  # where that ends is known, and compared with the law
             warnings.filterwarnings("ignore", "In .* a coordinate was flushed to 0")
-        return en.simulate(
+        return study.simulate(
+            name,
             landscape=en.Octopus(dim=dim, L=both.L, gamma=GAMMA, tau=TAU),
-            optimizer=kicked if name == "perturbed GD" else en.GradientDescent(both.lr),
-            start=start,
+            optimizer=kicked if optimizer == "perturbed GD" else en.GradientDescent(both.lr),
             event=en.LeftSlab(normal=gone.normal, half_width=gone.half_width),
-            record=en.Record(["value"], at=en.lin_spaced(POINTS), summary=True),
-            instances=instances,
-            steps=steps,
-            seed=study.seed,
-            backend=study.backend if dtype == "float64" else "numpy",  # few, and nothing to compile
+            record=en.Record(["value"], at=en.lin_spaced(200), summary=True),
             dtype=dtype,
-            keep_x=dtype == "float32" or instances == 1,
+            **given,
         )
-
-
-def kicked_once(study: report.Study[Size], dim: int, saddles: Sequence[int]) -> xr.Dataset:
-    """Each of some saddles, left after a single kick at L = gamma: until its own coordinate has the size tau."""
-    here = [(4 * TAU,) * j + (0.0,) * (dim - j) for j in saddles]
-    each = en.zipped(x=here, normal=[tuple(np.eye(dim)[j]) for j in saddles])
-    result = en.simulate(
-        landscape=en.Octopus(dim=dim, L=GAMMA, gamma=GAMMA, tau=TAU),
-        optimizer=en.PerturbedGD(1 / (4 * GAMMA), radius=KICK, g_thres=QUIET, t_thres=study.size.steps),
-        start=en.Point(each.x),
-        event=en.LeftSlab(normal=each.normal, half_width=TAU),
-        instances=study.size.instances,
-        steps=study.size.steps,
-        seed=study.seed,
-        backend=study.backend,
-        dtype="float64",
-        keep_x=False,
-    )
-    return study.keep(f"one_kick_{dim}", result).dataset
 
 
 def starts(seed: int, dim: int, count: int) -> NDArray[np.float64]:
@@ -181,12 +103,12 @@ def starts(seed: int, dim: int, count: int) -> NDArray[np.float64]:
 
 def from_one_half(study: report.Study[Size], dim: int) -> list[list[Any]]:
     """Every coordinate from 1/2: each passage at the law's step, up to where float64 loses a coordinate; lines of a table."""
-    result = descend(study, "GD", dim, instances=1, steps=study.size.long, start=en.Point(0.5))
-    runs, lines = study.keep(f"half_{dim}", result).dataset, []
+    one = {"start": en.Point(0.5), "instances": 1, "steps": study.size.long}
+    runs, lines = descend(study, f"half_{dim}", "GD", dim, "float64", **one), []
     for k, L in enumerate(study.size.ratios):
         seen = runs["event_step"].isel(L_lr=k, instance=0).to_numpy()[:dim]
-        known = passages(np.full(dim, 0.5), L, LATEST)
-        lost = np.append(False, np.maximum.accumulate(known[:-1]) > HALVINGS["float64"])
+        known = passages(np.full(dim, 0.5), L)
+        lost = underflows(known, "float64")
         law = np.where(lost | (known > study.size.long), -1, known)
         what = f"GD from 1/2, d = {dim}, L = {L:g}"
         study.check(report.Check.equal(f"{what}: saddles passed, or not, as by law", int(np.sum(seen == law)), dim))
@@ -195,27 +117,24 @@ def from_one_half(study: report.Study[Size], dim: int) -> list[list[Any]]:
             lines.append([dim, L, j + 1, int(known[j]), int(seen[j]) if seen[j] > 0 else math.nan, why])
         three = np.diff(seen[seen > 0])[-2:]
         if three.size == 2:
-            ratio = three[1] / three[0]
-            study.check(report.Check.asymptotic(f"{what}: growth of the last stage", ratio, kappa(L), 1.5 / three[0]))
+            ratio, kappa = three[1] / three[0], laws.octopus_stage_growth(L, GAMMA)
+            study.check(report.Check.asymptotic(f"{what}: growth of the last stage", ratio, kappa, 1.5 / three[0]))
     return lines
 
 
 def look_at(study: report.Study[Size], dim: int, name: str, runs: xr.Dataset, law: NDArray[np.int64]) -> None:
     """Rows of the table: the median of every passage, and the mean time at every saddle where all got past it."""
     curves, step = survival(runs), runs["event_step"].transpose("L_lr", "normal_half_width", "instance").to_numpy()
+    stages = np.where(step > 0, np.diff(step, axis=1, prepend=0), math.nan)
     for k, L in enumerate(study.size.ratios):
-        before = np.zeros(step.shape[-1])
-        for j in range(dim):
+        for j, stage in enumerate(stages[k, :dim]):
             found = curves.isel(L_lr=k, normal_half_width=j)
             row: dict[str, Any] = {"d": dim, "L": L, "optimizer": name, "saddle": j + 1}
             row |= {"n": int(found["n"]), "passed": int(found["events_total"])}
             row |= {column: float(found[column]) for column in ("median", "median_lower", "median_upper")}
-            stage = np.where(step[k, j] > 0, step[k, j] - before, math.nan)
-            mean, half = stage.mean(), 1.96 * stage.std(ddof=1) / math.sqrt(stage.size)
-            row |= {"stage": mean, "stage_lower": mean - half, "stage_upper": mean + half}
+            row |= report.around("stage", stage.mean(), 1.96 * stage.std(ddof=1) / math.sqrt(stage.size))
             row["law_median"] = float(np.median(law[k, :, j])) if name == "GD" else math.nan
             study.rows.append(row)
-            before = step[k, j]
 
 
 def compare_starts(study: report.Study[Size], dim: int, runs: xr.Dataset, law: NDArray[np.int64]) -> None:
@@ -227,10 +146,15 @@ def compare_starts(study: report.Study[Size], dim: int, runs: xr.Dataset, law: N
         study.check(report.Check.equal(what, int(right.sum()), right.size))
 
 
+def settled(study: report.Study[Size], dim: int, L: float) -> list[dict[str, Any]]:
+    """The rows of perturbed gradient descent at the saddles where the start is forgotten."""
+    return report.where(study.rows, d=dim, L=L, optimizer="perturbed GD")[SETTLED - 1 :]
+
+
 def compare_stages(study: report.Study[Size], dim: int) -> None:
     """Perturbed gradient descent: the longest of the stages against their mean, once the start is forgotten."""
     for L in study.size.ratios:
-        rows = [r for r in study.rows if (r["d"], r["L"], r["optimizer"]) == (dim, L, NAMES[1])][SETTLED - 1 :]
+        rows = settled(study, dim, L)
         stages = np.array([r["stage"] for r in rows])
         error = max(r["stage_upper"] - r["stage"] for r in rows) / 1.96 / stages.mean()
         what = f"perturbed GD, d = {dim}, L = {L:g}: longest stage from saddle {SETTLED} on, over their mean"
@@ -238,9 +162,19 @@ def compare_stages(study: report.Study[Size], dim: int) -> None:
 
 
 def compare_kicks(study: report.Study[Size], dim: int) -> None:
-    """One kick at the first, the middle and the last saddle: one and the same exact law."""
+    """One kick at the first, the middle and the last saddle, until its own coordinate has the size tau: one law."""
     saddles = sorted({0, dim // 2, dim - 1})
-    runs = kicked_once(study, dim, saddles)
+    here = [(4 * TAU,) * j + (0.0,) * (dim - j) for j in saddles]
+    each = en.zipped(x=here, normal=[tuple(np.eye(dim)[j]) for j in saddles])
+    runs = study.simulate(
+        f"one_kick_{dim}",
+        landscape=en.Octopus(dim=dim, L=GAMMA, gamma=GAMMA, tau=TAU),
+        optimizer=en.PerturbedGD(1 / (4 * GAMMA), radius=KICK, g_thres=QUIET, t_thres=study.size.steps),
+        start=en.Point(each.x),
+        event=en.LeftSlab(normal=each.normal, half_width=TAU),
+        dtype="float64",
+        keep_x=False,
+    )
     law = laws.random_start_exit(1 / (4 * GAMMA), 2 * GAMMA, TAU, laws.BallStart(KICK, dim), study.size.steps)
     for j, step in zip(saddles, runs["event_step"].transpose(..., "instance").to_numpy(), strict=True):
         study.check(*report.Check.times(f"one kick, d = {dim}, saddle {j + 1}", law, step, study.size.steps))
@@ -248,26 +182,24 @@ def compare_kicks(study: report.Study[Size], dim: int) -> None:
 
 def lose_precision(study: report.Study[Size], double: xr.Dataset, law: NDArray[np.int64]) -> None:
     """The same starts in float32: a saddle whose coordinate has been halved too often is never passed."""
-    dim, n = study.size.dims[0], study.size.instances // 10
+    dim, steps, L = study.size.dims[0], study.size.steps, study.size.ratios[0]
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        result = descend(study, "GD", dim, instances=n, steps=study.size.steps, start=CUBE, dtype="float32")
+        few = {"instances": study.size.instances // 10, "backend": "numpy"}  # and nothing to compile
+        single = descend(study, "float32", "GD", dim, "float32", start=CUBE, **few)
     warned = sum("flushed to 0" in str(one.message) for one in said)
     study.check(report.Check.at_least("GD in float32: warnings of a coordinate flushed to 0", warned, 1))
-    single = study.keep("float32", result).dataset
-    passed = single["event_step"].isel(L_lr=0) > 0
     gone = np.flatnonzero(np.median(law[0], axis=0)[:-1] > HALVINGS["float32"])
     saddle = int(gone[0]) + 2 if gone.size else dim  # the first one whose coordinate waits so long
     share = float(np.mean(law[0, :, saddle - 2] <= SUBNORMAL))
-    seen = float(passed.isel(normal_half_width=saddle - 1)[: law.shape[1]].mean())
-    known = float(np.mean(double["event_step"].isel(L_lr=0, normal_half_width=saddle - 1) > 0))
-    what = f"GD in float32, d = {dim}, L = {study.size.ratios[0]:g}: share past saddle {saddle}"
+    own, other = (runs["event_step"].isel(L_lr=0, normal_half_width=saddle - 1) > 0 for runs in (single, double))
+    seen, known = float(own[: law.shape[1]].mean()), float(other.mean())
+    what = f"GD in float32, d = {dim}, L = {L:g}: share past saddle {saddle}"
     study.check(report.Check.at_most(f"{what} (whose coordinate is not halved to nothing)", seen, share))
     x = single["x"].isel(L_lr=0, normal_half_width=dim).to_numpy()
     lost = float(np.mean(np.any(np.abs(x) < np.finfo(np.float32).smallest_normal, axis=-1)))
     study.find(
-        f"Arithmetic: in float32 {100 * seen:.3g} % of the starts pass saddle {saddle} of {dim} within "
-        f"{study.size.steps:,} steps, in "
+        f"Arithmetic: in float32 {100 * seen:.3g} % of the starts pass saddle {saddle} of {dim} within {steps:,} steps, in "
         f"float64 {100 * known:.3g} %; {100 * lost:.3g} % end with a coordinate below the smallest normal number, at a saddle they "
         f"cannot leave."
     )
@@ -278,8 +210,8 @@ def lose_precision(study: report.Study[Size], double: xr.Dataset, law: NDArray[n
     }
     study.draw(
         "float32",
-        plots.survival(curves, log=True, limits=(10, study.size.steps)),
-        f"Share of descents not yet past saddles {saddle - 1} and {saddle}, d = {dim}, L = {study.size.ratios[0]:g}, in two precisions.",
+        plots.survival(curves, log=True, limits=(10, steps)),
+        f"Share of descents not yet past saddles {saddle - 1} and {saddle}, d = {dim}, L = {L:g}, in two precisions.",
     )
 
 
@@ -287,10 +219,8 @@ def draw_descents(study: report.Study[Size], dim: int, runs: dict[str, xr.Datase
     """The paper's figure of ``dim`` saddles: f against the step, a picture for each L."""
     for k, L in enumerate(study.size.ratios):
         stair = en.Octopus(dim=dim, L=L, gamma=GAMMA, tau=TAU).constants()["nu"]
-        both = {}
-        for name, one in runs.items():
-            own = one.isel(L_lr=k, normal_half_width=dim)
-            both[name] = own.assign(value_quantile=own["value_quantile"] / stair)
+        own = {name: one.isel(L_lr=k, normal_half_width=dim) for name, one in runs.items()}
+        both = {name: one.assign(value_quantile=one["value_quantile"] / stair) for name, one in own.items()}
         study.draw(
             f"descent_{dim}_{L:g}",
             plots.fan(both, "value", log=(False, False), y_label="f(x) / nu", height=2.4),
@@ -303,14 +233,10 @@ def draw_passages(study: report.Study[Size]) -> None:
     dim, seen, lines = study.size.dims[-1], {}, {}
     for name in NAMES:
         for L in (study.size.ratios[0], study.size.ratios[-1]):
-            rows = [r for r in study.rows if (r["d"], r["L"], r["optimizer"]) == (dim, L, name)]
-            columns = ("median", "median_lower", "median_upper", "n")
-            label = f"{name}, L = {L:g}"
-            number = [r["saddle"] for r in rows]
-            found = {c: ("saddle", [r[c] for r in rows]) for c in columns}
-            seen[label] = xr.Dataset(found, {"saddle": number}, {"confidence": 0.95})
+            rows, label = report.where(study.rows, d=dim, L=L, optimizer=name), f"{name}, L = {L:g}"
+            seen[label] = report.points(rows, "saddle", "median")
             if name == "GD":
-                lines[label] = (number, [r["law_median"] for r in rows])
+                lines[label] = ([r["saddle"] for r in rows], [r["law_median"] for r in rows])
     figure = plots.curves(
         seen, "median", "saddle", laws=lines, x_label="saddle", y_label="median step of its passage", log=(False, True)
     )
@@ -326,47 +252,42 @@ def draw_passages(study: report.Study[Size]) -> None:
 
 def run(study: report.Study[Size]) -> None:
     """Both figures of the paper, the passages against their laws, one kick at a time, and where arithmetic ends."""
-    size, lines = study.size, []
+    size, lines, descents = study.size, [], {}
     for dim in size.dims:
         lines += from_one_half(study, dim)
         points = starts(study.seed, dim, min(COMPARED, size.instances // 10))
-        law = np.array([[passages(x, L, LATEST) for x in points] for L in size.ratios])
+        law = np.array([[passages(x, L) for x in points] for L in size.ratios])
         kept: dict[str, xr.Dataset] = {}
         for name in NAMES:
             n = size.instances if name != "GD" or dim == min(size.dims) else size.instances // 10
-            result = descend(study, name, dim, instances=n, steps=size.steps, start=CUBE)
-            runs = kept[name] = study.keep(f"{name.replace(' ', '_')}_{dim}", result).dataset
-            look_at(study, dim, name, runs, law)
-            if name == "GD":
-                compare_starts(study, dim, runs, law)
-            if dim == size.dims[0] and name == "GD":
-                double, double_law = runs, law
+            given = {"start": CUBE, "instances": n, "keep_x": False}
+            kept[name] = descend(study, f"{name.replace(' ', '_')}_{dim}", name, dim, "float64", **given)
+            look_at(study, dim, name, kept[name], law)
+        compare_starts(study, dim, kept["GD"], law)
         compare_stages(study, dim)
         compare_kicks(study, dim)
         draw_descents(study, dim, kept)
+        descents[dim] = kept["GD"], law
     say(study)
-    lose_precision(study, double, double_law)
+    lose_precision(study, *descents[size.dims[0]])
     draw_passages(study)
-    study.tables["From 1/2 in every coordinate: the step of each passage"] = (
-        ["d", "L", "saddle", "by law", "seen", "why not"],
-        lines,
-    )
+    columns = ["d", "L", "saddle", "by law", "seen", "why not"]
+    study.tables["From 1/2 in every coordinate: the step of each passage"] = (columns, lines)
     study.tables["From random starts"] = report.table_of(study.rows)
 
 
 def say(study: report.Study[Size]) -> None:
     """What the table says, in sentences."""
-    dim, stages = study.size.dims[-1], {}
-    for L in study.size.ratios:
-        rows = [r for r in study.rows if (r["d"], r["L"], r["optimizer"]) == (dim, L, NAMES[1])][SETTLED - 1 :]
-        stages[L] = float(np.mean([r["stage"] for r in rows]))
-    last = passages(np.full(dim, 0.5), study.size.ratios[0], LATEST)
+    dim, ratios = study.size.dims[-1], study.size.ratios
+    stages = [float(np.mean([r["stage"] for r in settled(study, dim, L)])) for L in ratios]
+    last = passages(np.full(dim, 0.5), ratios[0])
+    kicked = report.where(study.rows, d=dim, L=ratios[0], optimizer="perturbed GD")[-1]
     study.find(
-        f"Each passage of gradient descent comes kappa = {', '.join(f'{kappa(L):.3g}' for L in study.size.ratios)} times as late as "
-        f"the one before (L = {', '.join(f'{L:g}' for L in study.size.ratios)}); perturbed gradient descent spends "
-        f"{', '.join(f'{s:.1f}' for s in stages.values())} steps at every saddle. The last of {dim} saddles at L = "
-        f"{study.size.ratios[0]:g}: step {last[-1]:,} from 1/2 by law, against a median of "
-        f"{report.shown(study.rows[-1 - dim * (len(study.size.ratios) - 1)]['median'])}."
+        f"Each passage of gradient descent comes kappa = "
+        f"{', '.join(f'{laws.octopus_stage_growth(L, GAMMA):.3g}' for L in ratios)} times as late as the one before "
+        f"(L = {', '.join(f'{L:g}' for L in ratios)}); perturbed gradient descent spends "
+        f"{', '.join(f'{s:.1f}' for s in stages)} steps at every saddle. The last of {dim} saddles at L = {ratios[0]:g}: "
+        f"step {last[-1]:,} from 1/2 by law, against a median of {report.shown(kicked['median'])}."
     )
 
 

@@ -14,13 +14,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
 
 import report
 import sharp_flat
-from sharp_flat import Noise, flat_shares, stationary_ratio, white
+from minima.selection import WELLS, Noise, flat_shares, slope, stationary_ratio, white
 
 
 def test_the_slope_is_the_landscape_s_beyond_both_crossings():
     x = np.linspace(-7, 7, 1401)
-    np.testing.assert_allclose(sharp_flat.slope(x), sharp_flat.WELLS.gradient(x[:, None])[:, 0], atol=1e-12)
-    bend = sharp_flat.WELLS.hessian_diagonal(x[:, None])[:, 0]
+    np.testing.assert_allclose(slope(x), WELLS.gradient(x[:, None])[:, 0], atol=1e-12)
+    bend = WELLS.hessian_diagonal(x[:, None])[:, 0]
     np.testing.assert_allclose(Noise(batch=0.5).size(x), np.sqrt(bend / 0.5))
 
 
@@ -36,7 +36,7 @@ def test_shares_from_both_starts_come_to_the_stationary_law(lr, noise):
 def test_shares_on_the_way_are_those_of_a_plain_simulation():
     rng, x, lr, noise = np.random.default_rng(5), np.full(40_000, -1.0), 0.05, Noise(batch=0.05)
     for _ in range(40):
-        x = x - lr * (sharp_flat.slope(x) + noise.size(x) * rng.normal(size=x.size))
+        x = x - lr * (slope(x) + noise.size(x) * rng.normal(size=x.size))
     assert report.Check.share("x", int((x > 0).sum()), x.size, float(flat_shares(lr, noise, (40,))[0, 0])).holds
 
 

@@ -17,6 +17,8 @@ from ensemble.statistics import laws
 
 LIMIT = 4.0
 """A law that is exact and lies further than this many standard errors from what was seen has failed."""
+Z95 = 1.959963984540054
+"""So many standard errors to both sides are an interval of 95 %."""
 NAMES = ("check", "seen [95 %]", "law", "kind", "distance", "allowed", "holds")
 
 
@@ -114,7 +116,7 @@ class Check:
 
 
 def _around(seen: float, error: float) -> tuple[float, float, float]:
-    half = 1.959963984540054 * error
+    half = Z95 * error
     return float(seen), float(seen - half), float(seen + half)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ensemble import statistics
 from ensemble.statistics import laws
 
+from .rows import points
 from .words import Row, interval
 
 LawOf = Callable[..., tuple[str, laws.TimeLaw | None]]
@@ -62,9 +63,7 @@ def medians(
     for name in names:
         own = [row for row in rows if row["sweep"] == sweep and row["optimizer"] == name]
         if own:
-            columns = ("median", "median_lower", "median_upper", "n", "diverged")
-            found = {column: (field, [row[column] for row in own]) for column in columns}
-            seen[name] = xr.Dataset(found, {field: [row[field] for row in own]}, {"confidence": 0.95})
+            seen[name] = points(own, field, "median", "diverged")
             if own[0]["law"]:
                 lines[name] = ([row[field] for row in own], [row["law_median"] for row in own])
     return seen, lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -56,3 +57,11 @@ def power(x: FloatArray, samples: FloatArray) -> tuple[float, float]:
     return float(weight @ np.log(mean)), float(
         np.sqrt(max(weight @ spread @ weight, 0.0))
     )  # 0 but for rounding if exact
+
+
+def weighted_slope(x: FloatArray, y: FloatArray, error: FloatArray) -> tuple[float, float]:
+    """Least squares: the slope of a line through points (x, y) with independent standard errors, and its own error."""
+    weight = error**-2
+    middle = (weight * x).sum() / weight.sum()
+    spread = (weight * (x - middle) ** 2).sum()
+    return float((weight * (x - middle) * y).sum() / spread), 1 / math.sqrt(spread)

@@ -6,13 +6,14 @@ import inspect
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
 import typer
+import xarray as xr
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.markup import escape
@@ -86,6 +87,24 @@ class Study(Generic[S]):
         speed = attrs["coordinate_steps"] / attrs["wall_time"] if attrs["wall_time"] else 0.0
         self.console.print(f"{name}: {attrs['wall_time']:.1f} s, {speed:.3g} coordinate-steps/s", highlight=False)
         return result
+
+    def simulate(self, name: str, *, number: int = 0, **given: Any) -> xr.Dataset:
+        """Keeps what :func:`ensemble.simulate` returns under ``name``, and hands back its data.
+
+        Instances, steps, seed and backend are the study's where none are given. ``number`` is added to the seed, for runs
+        that draw noise of their own.
+        """
+        return self.keep(name, en.simulate(**(self._usual(number) | given))).dataset
+
+    def compare(
+        self, name: str, optimizers: Mapping[str, en.Optimizer], *, number: int = 0, **given: Any
+    ) -> xr.Dataset:
+        """Does the same with :func:`ensemble.compare`."""
+        return self.keep(name, en.compare(optimizers, **(self._usual(number) | given))).dataset
+
+    def _usual(self, number: int) -> dict[str, Any]:
+        size = {"instances": self.size.instances, "steps": self.size.steps}
+        return {**size, "seed": (self.seed + number) % 2**64, "backend": self.backend}
 
     def check(self, *checks: Check) -> None:
         """Notes laws and what was seen of them: one that fails makes the study fail."""

@@ -1,0 +1,1 @@
+"""Laws of descent to a minimum that single studies need, beside those of ensemble.statistics."""

@@ -1,0 +1,38 @@
+"""Estimates with 95 % intervals: of a number, of the mean in a recorded summary, of shares at two sides of a point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from ensemble import statistics
+
+from .checks import Z95
+
+
+def around(name: str, value: float, half: float) -> dict[str, float]:
+    """What a row says of a number: ``name`` itself, and ``half`` the width of its interval to both sides."""
+    return {name: value, f"{name}_lower": value - half, f"{name}_upper": value + half}
+
+
+def mean_of_summary(runs: xr.Dataset, quantity: str) -> xr.Dataset:
+    """The mean of a quantity in a ``Record(summary=True)``, by step: ``mean`` with limits, standard error, and n."""
+    mean, error = runs[f"{quantity}_mean"], np.sqrt(runs[f"{quantity}_variance"] / runs[f"{quantity}_n"])
+    limits = {"mean_lower": mean - Z95 * error, "mean_upper": mean + Z95 * error}
+    found = {"mean": mean, **limits, "error": error, "n": runs[f"{quantity}_n"].max("step")}
+    return xr.Dataset(found, attrs={"confidence": 0.95})
+
+
+def sides(x: xr.DataArray, boundary: float, names: Sequence[str]) -> xr.Dataset:
+    """Shares of the instances below and above a boundary, of ``x`` (..., instance), as ``statistics.shares`` has them.
+
+    ``names`` are the two outcomes, the lower first; they are counted as if each were an event.
+    """
+    label = xr.where(x.transpose(..., "instance") > boundary, 2, 1).astype("int32")
+    ones = xr.ones_like(label)
+    lives = {"event_step": ones.astype("int64"), "event": label, "status": ones.astype("int8")}
+    lives |= {"diverged_step": -ones.astype("int64"), "horizon": xr.DataArray(1)}
+    found = statistics.shares(xr.Dataset(lives), labels=[1, 2])
+    return found.sel(outcome=["event 1", "event 2"]).assign_coords(outcome=list(names))
