@@ -34,12 +34,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 import report
 import xarray as xr
+from adam.steps import longest_step
+from exits import noiseless
 from numpy.typing import NDArray
 
 import ensemble as en
@@ -54,24 +55,25 @@ FLAT = en.Plateau(en.Quadratic(1.0, dim=1))
 LR, BETA, RHO, NORM = 0.02, 0.9, 0.9, 0.5
 VALLEY_LR, VALLEY_NORM, OUT = 0.05, 10.0, -2.5
 PLATEAU_LR, HALF = 0.1, 0.1
-WATCHED = 500
-NAMES = (
-    "GD",
-    "heavy ball",
-    "Nesterov",
-    "clipped norm",
-    "clipped values",
-    "Adam",
-    "AMSGrad",
-    "sign",
-    "Lion",
-    "RMSProp",
-    "AdaGrad",
-)
+EPS = 1e-12  # 0 would be 0/0 in a coordinate without gradient; the default 1e-8 is no small number on a plateau
+OPTIMIZERS: dict[str, Callable[[float, float], en.Optimizer]] = {
+    "GD": lambda lr, clip: en.GradientDescent(lr),
+    "heavy ball": lambda lr, clip: en.HeavyBall(lr, BETA),
+    "Nesterov": lambda lr, clip: en.Nesterov(lr, BETA),
+    "clipped norm": lambda lr, clip: en.Clip(en.GradientDescent(lr), norm=clip),
+    "clipped values": lambda lr, clip: en.ClipValue(en.GradientDescent(lr), limit=clip),
+    "Adam": lambda lr, clip: en.Adam(lr, eps=EPS),
+    "AMSGrad": lambda lr, clip: en.AMSGrad(lr, eps=EPS),
+    "sign": lambda lr, clip: en.SignSGD(lr),
+    "Lion": lambda lr, clip: en.Lion(lr),
+    "RMSProp": lambda lr, clip: en.RMSProp(lr, rho=RHO, eps=EPS**2),
+    "AdaGrad": lambda lr, clip: en.AdaGrad(lr, eps=EPS**2),
+}
+"""By the rate and what gradients are clipped at."""
+SOME = ("GD", "heavy ball", "clipped norm", "clipped values", "Adam", "sign")
 PLACES = plots.palette(
     ["AdaGrad", "GD", "heavy ball", "clipped norm", "Adam", "sign", "RMSProp", "clipped values", "Lion"]
 )
-EPS = 1e-12  # 0 would be 0/0 in a coordinate without gradient; the default 1e-8 is no small number on a plateau
 
 
 @dataclass(frozen=True)
@@ -84,326 +86,209 @@ class Size(report.Size):
     plateau_steps: int
 
 
-FULL = Size(20_000, 2_000, NAMES, (2.0, 3.0, 5.0, 10.0), (1.5, 2.0, 2.5, 3.0, 3.5), 120_000)
-SOME = ("GD", "heavy ball", "clipped norm", "clipped values", "Adam", "sign")
+FULL = Size(20_000, 2_000, tuple(OPTIMIZERS), (2.0, 3.0, 5.0, 10.0), (1.5, 2.0, 2.5, 3.0, 3.5), 120_000)
 QUICK = Size(2_000, 600, SOME, (3.0, 5.0, 10.0), (1.5, 2.0, 2.5, 3.0), 6_000)
 QUICK_NUMPY = Size(200, 200, ("GD", "clipped norm", "Adam"), (5.0, 10.0), (1.5, 2.0), 500)
 
 
-def optimizer(name: str, lr: float, clip: float) -> en.Optimizer:
-    """An optimizer of the study."""
-    made: dict[str, en.Optimizer] = {
-        "GD": en.GradientDescent(lr),
-        "heavy ball": en.HeavyBall(lr, BETA),
-        "Nesterov": en.Nesterov(lr, BETA),
-        "clipped norm": en.Clip(en.GradientDescent(lr), norm=clip),
-        "clipped values": en.ClipValue(en.GradientDescent(lr), limit=clip),
-        "Adam": en.Adam(lr, eps=EPS),
-        "AMSGrad": en.AMSGrad(lr, eps=EPS),
-        "sign": en.SignSGD(lr),
-        "Lion": en.Lion(lr),
-        "RMSProp": en.RMSProp(lr, rho=RHO, eps=EPS**2),
-        "AdaGrad": en.AdaGrad(lr, eps=EPS**2),
-    }
-    return made[name]
-
-
-# ---- laws
-
-
-STEP_OF: dict[str, Callable[[FloatArray], FloatArray]] = {
-    "heavy ball": lambda t: (1 - BETA**t) / (1 - BETA),
-    "Nesterov": lambda t: (1 - BETA**t) / (1 - BETA),
-    "clipped norm": lambda t: NORM + 0 * t,
-    "clipped values": lambda t: NORM + 0 * t,
-    "RMSProp": lambda t: 1 / np.sqrt(1 - RHO**t),
-    "AdaGrad": lambda t: 1 / np.sqrt(t),
-}
-"""The step on a slope of 1, over the rate; that of the others is 1."""
-
-
-def times_of(reached: FloatArray, low: float, high: float) -> laws.TimeLaw:
-    """Law of the first t with reached[t] >= d, for a distance d that is uniform between ``low`` and ``high``."""
-    return report.time_law(np.clip((high - reached) / (high - low), 0.0, 1.0))
-
-
-def down_the_slope(name: str, low: float, high: float) -> laws.TimeLaw:
-    """Exact law of the time to cover a distance uniform between ``low`` and ``high`` at a constant gradient of 1."""
-    t = np.arange(1.0, 20_000)
-    far = np.append(0.0, np.cumsum(LR * STEP_OF.get(name, np.ones_like)(t)))
-    return times_of(far[: np.searchsorted(far, high) + 1], low, high)
-
-
-def off_the_plateau(low: float, high: float) -> laws.TimeLaw:
-    """Exact law of gradient descent's time until |x| <= 1, from a start uniform between: the map is inverted from 1 on."""
-    x, past = 1.0, [1.0]
-    while x < high:
-        y = x
-        for _ in range(8):  # Newton: phi(x) = x - lr x sech^2(x^2/2) grows
-            bend = 1 / math.cosh(x * x / 2) ** 2
-            slope = 1 - PLATEAU_LR * bend * (1 - 2 * x * x * math.tanh(x * x / 2))
-            x -= (x - PLATEAU_LR * x * bend - y) / slope
-        past.append(x)
-    return times_of(np.array(past), low, high)
-
-
-def heavy_ball_off_the_plateau(low: float, high: float) -> laws.TimeLaw:
-    """Heavy ball's, from a grid of 10,000 starts: far finer than the sample can see."""
-    x = low + (high - low) * (np.arange(10_000) + 0.5) / 10_000
-    v, tail = np.zeros_like(x), [1.0]
-    inside = np.ones(x.size, bool)
-    while inside.any():
-        v = BETA * v - PLATEAU_LR * x / np.cosh(x * x / 2) ** 2
-        x = x + v
-        inside &= np.abs(x) > 1
-        tail.append(float(inside.mean()))
-    return report.time_law(np.array(tail))
-
-
-def longest_step_of_adam(t: int, beta1: float = 0.9, beta2: float = 0.999) -> float:
-    """The most that step t can be, over lr: the root of sum w_i^2/u_i over the weights of the two corrected averages."""
-    age = np.arange(float(t))
-    w = (1 - beta1) * beta1**age / (1 - beta1**t)
-    u = (1 - beta2) * beta2**age / (1 - beta2**t)
-    return float(np.sqrt((w**2 / u).sum()))
+def go(study: report.Study[Size], name: str, landscape: en.Landscape, optimizers: Any, **more: Any) -> xr.Dataset:
+    """Runs one comparison in double precision."""
+    return study.compare(name, optimizers, landscape=landscape, dtype="float64", keep_x=False, **more)
 
 
 # ---- the cliff
 
 
-def go(study: report.Study[Size], name: str, landscape: en.Landscape, optimizers: Any, **more: Any) -> xr.Dataset:
-    """One comparison."""
-    given: dict[str, Any] = {"instances": study.size.instances, "dtype": "float64"} | more
-    result = en.compare(optimizers, landscape=landscape, seed=study.seed, backend=study.backend, keep_x=False, **given)
-    return study.keep(name, result).dataset
-
-
-def slope(study: report.Study[Size]) -> xr.Dataset:
-    """Down the slope, without noise: every arrival time is known."""
+def slope(study: report.Study[Size]) -> None:
+    """Runs down the slope, without noise: every arrival time is known."""
+    steps, lengths = 3_000, noiseless.steps_on_a_slope(20_000, BETA, RHO, NORM)
     runs = go(
         study,
         "slope",
         CLIFF,
-        {name: optimizer(name, LR, NORM) for name in study.size.names},
+        {name: OPTIMIZERS[name](LR, NORM) for name in study.size.names},
         start=en.UniformBox(low=(-4.0, 0.0), high=(-3.0, 0.0)),
         noise=en.Gaussian(0.0),
         event=en.Crossed(normal=(1.0, 0.0), offset=-2.0),
-        steps=3_000,
+        steps=steps,
     )
-    study.rows += report.escape_rows(
-        "slope", runs, {"sigma": 0.0}, lambda name, sigma: ("exact", down_the_slope(name, 1.0, 2.0))
-    )
-    for name in study.size.names:
-        steps = runs["event_step"].sel(optimizer=name).to_numpy()
-        study.check(*report.Check.times(f"{name}, down the slope", down_the_slope(name, 1.0, 2.0), steps, 3_000))
-    return runs
+
+    def law_of(name: str, sigma: float) -> tuple[str, laws.TimeLaw]:
+        return "exact", noiseless.down_a_slope(LR * lengths[name], 1.0, 2.0)
+
+    study.rows += report.escape_rows("slope", runs, {"sigma": 0.0}, law_of)
+    study.check(*report.time_checks(runs, {"sigma": 0.0}, law_of, "{optimizer}, down the slope"))
 
 
-@cache
-def thrown_law(sigma: float, steps: int) -> laws.ExitLaw:
-    """Exact law of SGD's time until it is thrown out of the valley to x <= -2.5."""
-
-    def gradient(x: Any) -> Any:
-        return (SLOPE + WALL) / (1 + np.exp(-x / WIDTH)) - SLOPE
-
-    return laws.exit_law(gradient, VALLEY_LR, sigma, OUT, 6.0, FOOT, steps)
+def pull(x: FloatArray) -> FloatArray:
+    """Returns the cliff's gradient along x."""
+    return (SLOPE + WALL) / (1 + np.exp(-x / WIDTH)) - SLOPE
 
 
-def valley(study: report.Study[Size]) -> xr.Dataset:
-    """In the valley, with noise: who is thrown out, and how long steps are."""
+def valley(study: report.Study[Size]) -> tuple[xr.Dataset, dict[float, laws.ExitLaw]]:
+    """Runs in the valley, with noise: who is thrown out to x <= -2.5? SGD's exact laws, by noise, are returned too."""
     steps, sigmas = study.size.steps, study.size.sigmas
-    optimizers = {name: optimizer(name, VALLEY_LR, VALLEY_NORM) for name in study.size.names}
-    given: dict[str, Any] = {"start": en.Point((FOOT, 0.0)), "noise": en.Gaussian(en.grid(sigmas))}
     runs = go(
-        study, "valley", CLIFF, optimizers, steps=steps, event=en.Crossed(normal=(-1.0, 0.0), offset=-OUT), **given
+        study,
+        "valley",
+        CLIFF,
+        {name: OPTIMIZERS[name](VALLEY_LR, VALLEY_NORM) for name in study.size.names},
+        start=en.Point((FOOT, 0.0)),
+        noise=en.Gaussian(en.grid(sigmas)),
+        event=en.Crossed(normal=(-1.0, 0.0), offset=-OUT),
+        steps=steps,
     )
+    known = {sigma: laws.exit_law(pull, VALLEY_LR, sigma, OUT, 6.0, FOOT, steps) for sigma in sigmas}
 
     def law_of(name: str, sigma: float) -> tuple[str, laws.TimeLaw | None]:
-        return ("exact", thrown_law(sigma, steps)) if name == "GD" else ("", None)
+        return ("exact", known[sigma]) if name == "GD" else ("", None)
 
     study.rows += report.escape_rows("valley", runs, {}, law_of)
-    for sigma in sigmas:
+    for sigma, law in known.items():
         seen = runs["event_step"].sel(optimizer="GD", sigma=sigma).to_numpy()
-        law = thrown_law(sigma, steps)
-        gone = int(np.sum(seen > 0))
         what = f"SGD is thrown out by step {steps}, noise {sigma:g}"
-        study.check(report.Check.share(what, gone, seen.size, 1 - float(law.survival[steps])))
+        study.check(report.Check.share(what, int(np.sum(seen > 0)), seen.size, 1 - float(law.survival[steps])))
         if law.survival[steps] < 0.5:
             study.check(*report.Check.times(f"SGD is thrown out, noise {sigma:g}", law, seen, steps))
-    return runs
+    return runs, known
 
 
 def longest_steps(study: report.Study[Size]) -> None:
-    """From high up the wall, nobody stopped: the longest steps against their bounds."""
-    steps = 200
+    """Runs from high up the wall, nobody stopped: the longest steps against their bounds."""
+    steps, sigma = 200, 3.0
     runs = go(
         study,
         "longest_steps",
         CLIFF,
-        {name: optimizer(name, VALLEY_LR, VALLEY_NORM) for name in study.size.names},
+        {name: OPTIMIZERS[name](VALLEY_LR, VALLEY_NORM) for name in study.size.names},
         start=en.UniformBox(low=(-1.0, -2.0), high=(1.0, 2.0)),
-        noise=en.Gaussian(3.0),
+        noise=en.Gaussian(sigma),
         event=en.Crossed(normal=(-1.0, 0.0), offset=1e9),
         steps=steps,
-        record=en.Record(["x"], at=range(steps + 1), instances=min(WATCHED, study.size.instances)),
+        record=en.Record(["x"], at=range(steps + 1), instances=min(500, study.size.instances)),
     )
-    x = runs["path"].transpose("optimizer", ..., "step", "coordinate").to_numpy()
-    moved = np.diff(x, axis=2)
-    bounds = np.array([longest_step_of_adam(t) for t in range(1, steps + 1)])[:, None]
-    for name, one in zip(runs["optimizer"].to_numpy().tolist(), moved, strict=True):
-        far = np.abs(one) / VALLEY_LR
-        length, most = np.sqrt((one**2).sum(axis=-1)).max() / VALLEY_LR, far.max()
+    adam = np.array([longest_step(t) for t in range(1, steps + 1)])[:, None]
+    for name, one in report.by_optimizer(runs).items():
+        moved = np.diff(one["path"].transpose(..., "step", "coordinate").to_numpy(), axis=-2)
+        far = np.abs(moved) / VALLEY_LR
+        most = far.max()
         if name == "clipped norm":
+            length = np.sqrt((moved**2).sum(axis=-1)).max() / VALLEY_LR
             study.check(report.Check.at_most("longest step over lr, clipped norm", length, VALLEY_NORM))
         elif name == "clipped values":
             study.check(report.Check.at_most("longest step in a coordinate over lr, clipped values", most, VALLEY_NORM))
         elif name == "Adam":
-            share = float((far / bounds).max())
+            share = float((far / adam).max())
             study.check(report.Check.at_most("longest step in a coordinate over its bound, Adam", share, 1.0))
         elif name in ("sign", "Lion"):
             study.check(report.Check.equal(f"longest step in a coordinate over lr, {name}", most, 1.0, 1e-9))
-        study.rows.append({"sweep": "longest step", "optimizer": name, "sigma": 3.0, "longest step / lr": most})
+        study.rows.append({"sweep": "longest step", "optimizer": name, "sigma": sigma, "longest step / lr": most})
 
 
 # ---- the plateau
 
 
-def plateau(study: report.Study[Size]) -> xr.Dataset:
-    """Off the plateau without noise, from starts uniform about each height."""
+def plateau_law(name: str, sigma: float, distance: float) -> tuple[str, laws.TimeLaw | None]:
+    """Says the law of the time from a start uniform about that distance, where it is known."""
+    low, high = distance - HALF, distance + HALF
+    if name == "sign":
+        return "exact", noiseless.sign_descent_off_the_plateau(LR, low, high)
+    if name == "heavy ball":
+        return "exact", noiseless.heavy_ball_off_the_plateau(PLATEAU_LR, BETA, low, high)
+    if name == "GD":
+        return "exact", noiseless.gradient_descent_off_the_plateau(PLATEAU_LR, low, high)
+    return "", None
+
+
+def plateau(study: report.Study[Size]) -> None:
+    """Runs off the plateau without noise, from starts uniform about each height."""
     names = [name for name in study.size.names if name not in ("clipped norm", "clipped values", "Nesterov", "AMSGrad")]
-    middles = study.size.heights
+    middles, horizon = study.size.heights, study.size.plateau_steps
     box = en.zipped(low=[x - HALF for x in middles], high=[x + HALF for x in middles])
     runs = go(
         study,
         "plateau",
         FLAT,
-        {name: optimizer(name, PLATEAU_LR if name in ("GD", "heavy ball") else LR, NORM) for name in names},
+        {name: OPTIMIZERS[name](PLATEAU_LR if name in ("GD", "heavy ball") else LR, NORM) for name in names},
         start=en.UniformBox(low=box.low, high=box.high),
         event=en.Below(math.tanh(0.5)),
-        steps=study.size.plateau_steps,
+        steps=horizon,
     )
     (dim,) = (d for d in runs["event_step"].dims if d not in ("optimizer", "instance"))
     runs = runs.drop_vars([c for c in runs.coords if runs[c].dims == (dim,)])
     runs = runs.rename({dim: "distance"}).assign_coords(distance=list(middles))
-
-    def law_of(name: str, sigma: float, distance: float) -> tuple[str, laws.TimeLaw | None]:
-        low, high = distance - HALF, distance + HALF
-        if name == "sign":
-            t = np.arange(0.0, (high - 1) / LR + 2)
-            return "exact", times_of(LR * t, low - 1, high - 1)
-        if name == "heavy ball":
-            return "exact", heavy_ball_off_the_plateau(low, high)
-        return ("exact", off_the_plateau(low, high)) if name == "GD" else ("", None)
-
-    study.rows += report.escape_rows("plateau", runs, {"sigma": 0.0}, law_of)
-    for place in report.places(runs["event_step"].isel(instance=0)):
-        one = runs.isel(place)
-        name, middle, steps = one["optimizer"].item(), one["distance"].item(), one["event_step"].to_numpy()
-        law = law_of(name, 0.0, middle)[1]
-        if law is not None:
-            what = f"{name}, plateau from {middle:g}"
-            study.check(*report.Check.times(what, law, steps, study.size.plateau_steps))
-        elif name == "Adam":
-            bound = (middle - HALF - 1) / LR / longest_step_of_adam(1_000)
-            study.check(
-                report.Check.at_least(f"fewest steps of Adam, plateau from {middle:g}", float(steps.min()), bound)
-            )
-    return runs
+    study.rows += report.escape_rows("plateau", runs, {"sigma": 0.0}, plateau_law)
+    study.check(*report.time_checks(runs, {"sigma": 0.0}, plateau_law, "{optimizer}, plateau from {distance:g}"))
+    for middle in middles if "Adam" in names else ():
+        fewest = float(runs["event_step"].sel(optimizer="Adam", distance=middle).min())
+        bound = (middle - HALF - 1) / LR / longest_step(1_000)
+        study.check(report.Check.at_least(f"fewest steps of Adam, plateau from {middle:g}", fewest, bound))
 
 
 # ---- pictures and words
 
 
-def draw(study: report.Study[Size], thrown: xr.Dataset, left: xr.Dataset) -> None:
-    """The figures."""
-    shown: dict[str, en.Optimizer] = {
-        name: optimizer(name, VALLEY_LR, VALLEY_NORM)
-        for name in ("GD", "heavy ball", "clipped norm", "clipped values", "Adam", "sign")
-    }
-    found = {
-        name: en.simulate(
-            landscape=CLIFF,
-            optimizer=one,
-            noise=en.Gaussian(3.0),
-            start=en.UniformBox(low=(-1.9, -1.4), high=(-1.4, 1.4)),
-            record=en.Record(["x"], at=range(151)),
-            instances=4,
-            steps=150,
-            seed=study.seed,
-            backend="numpy",
-        )
-        for name, one in shown.items()
-    }
-    figure = plots.paths(CLIFF, found, limits=((-5.5, 0.7), (-1.6, 1.6)), places=PLACES)
-    study.draw(
-        "paths",
-        figure,
-        f"150 steps at the rate {VALLEY_LR:g} with noise 3; the wall begins at 0, clips are at {VALLEY_NORM:g}.",
+def draw(study: report.Study[Size], thrown: xr.Dataset, known: dict[float, laws.ExitLaw]) -> None:
+    """Draws paths, the shares that are not yet thrown out, and the times off the plateau."""
+    tracks = report.tracks(
+        {name: (OPTIMIZERS[name](VALLEY_LR, VALLEY_NORM), 3.0) for name in SOME},
+        steps=150,
+        landscape=CLIFF,
+        start=en.UniformBox(low=(-1.9, -1.4), high=(-1.4, 1.4)),
+        instances=4,
+        seed=study.seed,
+        backend="numpy",
     )
+    figure = plots.paths(CLIFF, tracks, limits=((-5.5, 0.7), (-1.6, 1.6)), places=PLACES)
+    caption = f"150 steps at the rate {VALLEY_LR:g} with noise 3; the wall begins at 0, clips are at {VALLEY_NORM:g}."
+    study.draw("paths", figure, caption)
 
-    sigma = study.size.sigmas[-2]
-    names = [
-        name
-        for name in ("GD", "heavy ball", "clipped norm", "clipped values", "Adam", "sign")
-        if name in study.size.names
-    ]
-    curves = {name: thrown.sel(optimizer=name, sigma=sigma).drop_vars(["optimizer", "sigma"]) for name in names}
-    law = thrown_law(sigma, study.size.steps).survival[: study.size.steps + 1]
-    figure = plots.survival(
-        curves, laws={"GD": (np.arange(law.size), law)}, log=True, places=PLACES, limits=(1, study.size.steps)
-    )
-    study.draw(
-        "thrown", figure, f"Share not yet thrown out to x <= {OUT:g}, noise {sigma:g}; dotted: the exact law of SGD."
-    )
+    sigma, steps = study.size.sigmas[-2], study.size.steps
+    curves = report.by_optimizer(thrown, [name for name in SOME if name in study.size.names], sigma=sigma)
+    law = {"GD": (np.arange(steps + 1), known[sigma].survival[: steps + 1])}
+    figure = plots.survival(curves, laws=law, log=True, places=PLACES, limits=(1, steps))
+    caption = f"Share not yet thrown out to x <= {OUT:g}, noise {sigma:g}; dotted: the exact law of SGD."
+    study.draw("thrown", figure, caption)
 
-    seen, law_lines = report.medians(study.rows, "plateau", "distance", [name for name in PLACES if name != "Lion"])
+    seen, law = report.medians(study.rows, "plateau", "distance", [name for name in PLACES if name != "Lion"])
     figure = plots.against(
-        seen, "distance", laws=law_lines, x_label="distance x of the start", log=(False, True), places=PLACES
+        seen, "distance", laws=law, x_label="distance x of the start", log=(False, True), places=PLACES
     )
-    study.draw(
-        "plateau",
-        figure,
-        "Median time to |x| <= 1 on the plateau tanh(x^2/2): exponential in x^2 for gradient descent, linear for signs.",
-    )
+    shapes = "exponential in x^2 for gradient descent, linear for signs"
+    study.draw("plateau", figure, f"Median time to |x| <= 1 on the plateau tanh(x^2/2): {shapes}.")
 
 
 def findings(study: report.Study[Size]) -> None:
-    """What the table says, in sentences."""
+    """Says in sentences what the table says."""
     size = study.size
     rows = {(row["sweep"], row["optimizer"], row.get("distance", row["sigma"])): row for row in study.rows}
-    gone = {
-        name: [rows["valley", name, s]["events_total"] / rows["valley", name, s]["n"] for s in size.sigmas]
-        for name in size.names
+    gone = {key[1:]: row["events_total"] / row["n"] for key, row in rows.items() if key[0] == "valley"}
+    noises = ", ".join(f"{sigma:g}" for sigma in size.sigmas)
+    said = "; ".join(
+        f"{name} " + ", ".join(f"{100 * gone[name, sigma]:.3g} %" for sigma in size.sigmas) for name in size.names
+    )
+    study.find(f"Thrown out of the valley within {size.steps:,} steps at noise {noises}: {said}.")
+    longest = {key[1]: row["longest step / lr"] for key, row in rows.items() if key[0] == "longest step"}
+    said = "; ".join(f"{name} {step:.4g}" for name, step in longest.items())
+    study.find(f"Longest step in a coordinate over lr: {said}.")
+    near, far = size.heights[0], size.heights[-1]
+    median = {
+        key[1:]: report.shown(row["median"]) or "beyond the horizon" for key, row in rows.items() if key[0] == "plateau"
     }
-    said = "; ".join(
-        f"{name} " + ", ".join(f"{100 * share:.3g} %" for share in shares) for name, shares in gone.items()
-    )
-    study.find(
-        f"Thrown out of the valley within {size.steps:,} steps at noise {', '.join(f'{s:g}' for s in size.sigmas)}: {said}."
-    )
-    longest = "; ".join(
-        f"{row['optimizer']} {row['longest step / lr']:.4g}" for row in study.rows if row["sweep"] == "longest step"
-    )
-    study.find(f"Longest step in a coordinate over lr: {longest}.")
-    ends = (size.heights[0], size.heights[-1])
-    names = [name for name in size.names if ("plateau", name, ends[0]) in rows]
-    said = "; ".join(
-        f"{name} " + " -> ".join(report.shown(rows["plateau", name, x]["median"]) or "beyond the horizon" for x in ends)
-        for name in names
-    )
-    study.find(f"Median time off the plateau from {ends[0]:g} -> {ends[1]:g}: {said}.")
+    names = [name for name in size.names if (name, near) in median]
+    said = "; ".join(f"{name} {median[name, near]} -> {median[name, far]}" for name in names)
+    study.find(f"Median time off the plateau from {near:g} -> {far:g}: {said}.")
 
 
 def run(study: report.Study[Size]) -> None:
     """Cliffs and plateaus: arrival down a slope, throws from a wall, the longest steps, the way off a plateau."""
     slope(study)
-    thrown = valley(study)
+    thrown, known = valley(study)
     longest_steps(study)
-    left = plateau(study)
-    draw(study, thrown, left)
-    for sweep, columns in (("slope", ["sigma"]), ("valley", ["sigma"]), ("plateau", ["distance"])):
-        rows = [row for row in study.rows if row["sweep"] == sweep]
-        study.tables[f"Table: {sweep}"] = report.escape_table(rows, columns)
+    plateau(study)
+    draw(study, thrown, known)
+    fields = {"slope": ["sigma"], "valley": ["sigma"], "plateau": ["distance"]}
+    study.tables |= report.escape_tables(study.rows, fields)
     findings(study)
 
 

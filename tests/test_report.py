@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 from scipy.stats import norm, poisson
 from typer.testing import CliRunner
 
@@ -110,6 +111,42 @@ def test_the_verdict_counts_what_holds():
     assert report.verdict(checks) == (
         "2 of 3 comparisons with laws hold (2 exact, 0 asymptotic, 1 bound); the largest |z| is 5.00."
     )
+
+
+def test_columns_and_curves_of_means_and_shares_have_limits_of_95_percent():
+    sample = np.array([1.0, 2.0, 3.0, 4.0])
+    half = norm.isf(0.025) * sample.std(ddof=1) / 2
+    row = report.mean_row(sample, 2.0)
+    assert (row["seen"], row["law"], row["n"]) == (2.5, 2.0, 4)
+    assert (row["seen_lower"], row["seen_upper"]) == pytest.approx((2.5 - half, 2.5 + half))
+    _, mean, lower, upper = report.mean_curve([1.0, 2.0], np.stack([sample, 2 * sample]))
+    np.testing.assert_allclose([mean - lower, upper - mean], [[half, 2 * half]] * 2)
+    share, check = report.share_row(3, 10, 0.5), Check.share("p", 3, 10, 0.5)
+    seen = [share[name] for name in ("seen", "seen_lower", "seen_upper")]
+    assert seen == pytest.approx([check.seen, check.lower, check.upper])
+
+
+def test_sides_are_counted_and_runs_taken_apart_by_optimizer():
+    x = xr.DataArray([[-1.0, 2.0, 3.0], [-1.0, -2.0, 0.0]], {"optimizer": ["a", "b"]}, ("optimizer", "instance"))
+    apart = report.by_optimizer(report.sides(x, 0.0, ("left", "right"), paired=True), ["b", "a"])
+    assert list(apart) == ["b", "a"]
+    assert apart["a"]["count"].to_numpy().tolist() == [1, 2]
+    assert apart["b"]["count"].sel(outcome="left") == 3
+
+
+def test_times_are_compared_with_the_laws_that_are_exact():
+    runs = xr.Dataset(
+        {"event_step": (("optimizer", "sigma", "instance"), np.full((2, 2, 5), 3)), "horizon": 9},
+        {"optimizer": ["SGD", "Adam"], "sigma": [1.0, 2.0]},
+    )
+    law = report.time_law(np.array([1.0, 1.0, 1.0, 0.5, 0.0]))
+
+    def law_of(optimizer, dim, sigma):
+        return ("exact", law) if (optimizer, dim, sigma) == ("SGD", 4, 2.0) else ("asymptotic", law)
+
+    mean, share = report.time_checks(runs, {"dim": 4}, law_of, "{optimizer}, noise {sigma:g}")
+    assert (mean.what, mean.law, mean.seen) == ("E T, SGD, noise 2", 3.5, 3.0)
+    assert (share.what, share.law, share.seen) == ("P(T > 3), SGD, noise 2", 0.5, 0.0)
 
 
 # ---- a whole study: the example of studies/README.md

@@ -16,6 +16,8 @@ import cliffs_and_plateaus
 import convergence_rates
 import report
 import rosenbrock
+from adam.steps import longest_step
+from minima import near
 
 import ensemble as en
 
@@ -84,7 +86,7 @@ def test_adams_longest_step_is_taken_under_the_gradients_that_make_it():
     """Gradients w/u give equality in Cauchy and Schwarz; any others give less."""
     t = 30
     age = np.arange(t)[::-1]
-    longest = cliffs_and_plateaus.longest_step_of_adam(t)
+    longest = longest_step(t)
     gradients = {"worst": (0.9 / 0.999) ** age, "other": np.random.default_rng(0).normal(size=t)}
     found = {}
     for name, g in gradients.items():
@@ -93,7 +95,7 @@ def test_adams_longest_step_is_taken_under_the_gradients_that_make_it():
         found[name] = abs(m) / np.sqrt(v)
     assert found["worst"] == pytest.approx(longest, rel=1e-12)
     assert found["other"] < longest
-    assert cliffs_and_plateaus.longest_step_of_adam(100_000) == pytest.approx(7.2703, abs=1e-4)
+    assert longest_step(100_000) == pytest.approx(7.2703, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", ["GD", "heavy ball"])
@@ -105,18 +107,16 @@ def test_the_way_off_the_plateau_is_that_of_the_map(name):
         v = cliffs_and_plateaus.BETA * (name == "heavy ball") * v - 0.1 * x * (1 - np.tanh(x * x / 2) ** 2)
         x = x + v
         step[(step < 0) & (np.abs(x) <= 1)] = t
-    law = {
-        "GD": cliffs_and_plateaus.off_the_plateau,
-        "heavy ball": cliffs_and_plateaus.heavy_ball_off_the_plateau,
-    }[name](1.9, 2.1)
+    law = cliffs_and_plateaus.plateau_law(name, 0.0, 2.0)[1]
     assert all(check.holds for check in report.Check.times(name, law, step, 79))
 
 
 @pytest.mark.parametrize("name", ["heavy ball", "Nesterov"])
 def test_the_speed_near_rosenbrocks_minimum_is_that_of_the_linear_law(name):
-    beta, lr = 0.9, rosenbrock.NEAR_LR
-    mean = rosenbrock.method(name, beta).value_law(rosenbrock.CURVATURES, lr, 4_000)[0]
-    assert (mean[4_000] / mean[3_000]) ** (1 / 2_000) == pytest.approx(rosenbrock.radius(name, beta, lr), rel=1e-9)
+    method = report.LinearMethod.named(name, 0.9)
+    mean = method.value_law(rosenbrock.CURVATURES, near.LR, 4_000)[0]
+    factor = method.factor(rosenbrock.CURVATURES, near.LR)
+    assert (mean[4_000] / mean[3_000]) ** (1 / 2_000) == pytest.approx(factor, rel=1e-9)
 
 
 @pytest.mark.slow

@@ -1,1 +1,1 @@
-"""Which of two minima noisy descent ends in: the exact laws, and the shares of an ensemble that are held to them."""
+"""Which of two minima noisy descent ends in, and how methods move near one: exact laws, and what is held to them."""

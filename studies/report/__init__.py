@@ -1,12 +1,25 @@
 """What studies share: the command with its options, laws as checks, tables, figures, and the pages made of them."""
 
 from .checks import LIMIT, Z95, Check, verdict, write_checks
-from .escapes import CELLS, LawOf, cells, escape_rows, escape_table, medians, places, time_law
+from .escapes import (
+    CELLS,
+    LawOf,
+    cells,
+    escape_rows,
+    escape_table,
+    escape_tables,
+    medians,
+    places,
+    time_checks,
+    time_law,
+)
 from .estimates import around, mean_of_summary, sides
 from .linear import LinearMethod
+from .means import banded, mean_curve, mean_row, seen_row, share_row, with_limits
 from .page import Page, fill
 from .rates import power, power_row, rate_rows, rate_table, weighted_slope
 from .rows import points, tables_by, where
+from .runs import by_optimizer, tracks
 from .study import RESULTS, Backend, Size, Study, command, prepare
 from .words import command_line, facts, html_list, html_table, html_words, interval, markdown, parts, shown, table_of
 
@@ -23,11 +36,14 @@ __all__ = [
     "Size",
     "Study",
     "around",
+    "banded",
+    "by_optimizer",
     "cells",
     "command",
     "command_line",
     "escape_rows",
     "escape_table",
+    "escape_tables",
     "facts",
     "fill",
     "html_list",
@@ -35,7 +51,9 @@ __all__ = [
     "html_words",
     "interval",
     "markdown",
+    "mean_curve",
     "mean_of_summary",
+    "mean_row",
     "medians",
     "parts",
     "places",
@@ -45,13 +63,18 @@ __all__ = [
     "prepare",
     "rate_rows",
     "rate_table",
+    "seen_row",
+    "share_row",
     "shown",
     "sides",
     "table_of",
     "tables_by",
+    "time_checks",
     "time_law",
+    "tracks",
     "verdict",
     "weighted_slope",
     "where",
+    "with_limits",
     "write_checks",
 ]

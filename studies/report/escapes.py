@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from ensemble import statistics
 from ensemble.statistics import laws
 
+from .checks import Check
+from .means import with_limits
 from .rows import points
-from .words import Row, interval
+from .words import Row, Table, interval
 
 LawOf = Callable[..., tuple[str, laws.TimeLaw | None]]
 CELLS = ["median T [95 %]", "mean T [95 %]", "mean by law"]
@@ -34,13 +36,28 @@ def escape_rows(sweep: str, runs: xr.Dataset, fixed: Row, law_of: LawOf) -> list
         kind, law = law_of(one["optimizer"].item(), **here)
         row: dict[str, Any] = {"sweep": sweep, "optimizer": one["optimizer"].item(), **here}
         row |= {key: int(found[key]) for key in ("n", "events_total", "censored", "diverged")}
-        for key, column in (("median", "median"), ("restricted_mean", "mean")):
-            row |= {column + end: float(found[key + end]) for end in ("", "_lower", "_upper")}
+        row |= with_limits(found, "median") | with_limits(found, "restricted_mean", "mean")
         row |= {"law": kind} | dict.fromkeys(("law_median", "law_mean", "law_sd"), math.nan)
         if law is not None:
             row |= {"law_median": float(law.median), "law_mean": law.mean, "law_sd": law.sd}
         rows.append(row)
     return rows
+
+
+def time_checks(runs: xr.Dataset, fixed: Row, law_of: LawOf, what: str) -> list[Check]:
+    """Compares the times of every optimizer and configuration with its law, where that is exact.
+
+    ``what`` names them, a format of the optimizer and the settings: "{optimizer}, noise {sigma:g}".
+    """
+    checks = []
+    for place in places(runs["event_step"].isel(instance=0)):
+        one = runs.isel(place)
+        name, here = one["optimizer"].item(), dict(fixed) | {d: one[d].item() for d in place if d != "optimizer"}
+        kind, law = law_of(name, **here)
+        if kind == "exact" and law is not None:
+            said = what.format(optimizer=name, **here)
+            checks += Check.times(said, law, one["event_step"].to_numpy(), int(one["horizon"]))
+    return checks
 
 
 def places(array: xr.DataArray) -> Iterable[dict[str, int]]:
@@ -78,3 +95,11 @@ def cells(row: Row) -> list[str]:
 def escape_table(rows: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> tuple[list[str], list[list[Any]]]:
     """Header and lines of a table of escape rows, with the optimizer and ``fields`` in front."""
     return ["optimizer", *fields, *CELLS], [[row["optimizer"], *(row[f] for f in fields), *cells(row)] for row in rows]
+
+
+def escape_tables(rows: Sequence[Row], fields: Mapping[str, Sequence[str]]) -> dict[str, Table]:
+    """Makes such a table of the rows of each sweep, with the ``fields`` of that sweep."""
+    return {
+        f"Table: {sweep}": escape_table([row for row in rows if row["sweep"] == sweep], names)
+        for sweep, names in fields.items()
+    }

@@ -25,14 +25,15 @@ def mean_of_summary(runs: xr.Dataset, quantity: str) -> xr.Dataset:
     return xr.Dataset(found, attrs={"confidence": 0.95})
 
 
-def sides(x: xr.DataArray, boundary: float, names: Sequence[str]) -> xr.Dataset:
+def sides(x: xr.DataArray, boundary: float, names: Sequence[str], *, paired: bool = False) -> xr.Dataset:
     """Shares of the instances below and above a boundary, of ``x`` (..., instance), as ``statistics.shares`` has them.
 
-    ``names`` are the two outcomes, the lower first; they are counted as if each were an event.
+    ``names`` are the two outcomes, the lower first; they are counted as if each were an event. ``paired``: whether
+    configurations share their draws.
     """
     label = xr.where(x.transpose(..., "instance") > boundary, 2, 1).astype("int32")
     ones = xr.ones_like(label)
     lives = {"event_step": ones.astype("int64"), "event": label, "status": ones.astype("int8")}
     lives |= {"diverged_step": -ones.astype("int64"), "horizon": xr.DataArray(1)}
-    found = statistics.shares(xr.Dataset(lives), labels=[1, 2])
+    found = statistics.shares(xr.Dataset(lives, attrs={"paired": int(paired)}), labels=[1, 2])
     return found.sel(outcome=["event 1", "event 2"]).assign_coords(outcome=list(names))

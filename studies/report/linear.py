@@ -20,6 +20,11 @@ class LinearMethod:
     beta: float = 0.0
     ahead: bool = False
 
+    @classmethod
+    def named(cls, name: str, beta: float) -> LinearMethod:
+        """Makes gradient descent for "GD", whatever beta, Nesterov's method for "Nesterov", else heavy ball."""
+        return cls(0.0 if name == "GD" else beta, ahead=name == "Nesterov")
+
     def optimizer(self, lr: Any) -> en.Optimizer:
         if not self.beta:
             return en.GradientDescent(lr)
@@ -45,3 +50,10 @@ class LinearMethod:
             variance.append(p[:, 0, 0])
         v = np.array(variance)
         return v @ h / 2, np.sqrt(v**2 @ h**2 / 2)
+
+    def factor(self, h: FloatArray, lr: float) -> float:
+        """Returns the factor of |x| per step in the long run without noise: the largest root over all curvatures."""
+        a = 1 - lr * h
+        keep = a if self.ahead else np.ones_like(a)
+        roots = [np.roots([1.0, -(a_k + self.beta * k), self.beta * k]) for a_k, k in zip(a, keep, strict=True)]
+        return float(np.abs(roots).max())

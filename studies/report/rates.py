@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from .escapes import places
+from .means import with_limits
 from .words import Row, Table, interval
 
 FloatArray = NDArray[np.float64]
@@ -25,8 +26,7 @@ def rate_rows(found: xr.Dataset, fixed: Row, theorem: Mapping[str, str]) -> list
         row: dict[str, Any] = dict(fixed) | {d: one[d].item() for d in place} | {"n": int(one["n"])}
         row |= {"regime": names[int(one["regime"])]}
         row |= {"theorem": theorem.get(row.get("optimizer", ""), theorem.get("", ""))}
-        for key in ("factor", "exponent"):
-            row |= {key + end: float(one[key + end]) for end in ("", "_lower", "_upper")}
+        row |= with_limits(one, "factor") | with_limits(one, "exponent")
         row |= {key: int(one[key]) for key in ("since", "until")} | {"stability": float(one["regime_stability"])}
         rows.append(row)
     return rows
