@@ -46,7 +46,7 @@ def path(amsgrad: bool, steps: int) -> FloatArray:
 
 
 def amsgrad_bound(steps: int) -> float:
-    """Bounds R_T by theorem 4 with beta1 = 0: R_T <= D^2 sqrt(T vmax)/lr + lr sqrt(1 + log T)/sqrt(1 - beta2) |g_1:T|."""
+    """Bounds R_T by theorem 4, beta1 = 0: D^2 sqrt(T vmax)/lr + lr sqrt(1 + log T)/sqrt(1 - beta2) |g_1:T|."""
     t = np.arange(1, steps + 1)
     g = np.where(t % 3 == 1, 3.0, -1.0)
     most = (1 - FORGET) * (9 + FORGET + FORGET**2) / (1 - FORGET**3)

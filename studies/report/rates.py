@@ -18,7 +18,10 @@ FloatArray = NDArray[np.float64]
 
 
 def rate_rows(found: xr.Dataset, fixed: Row, theorem: Mapping[str, str]) -> list[dict[str, Any]]:
-    """A row for every configuration of what `statistics.convergence_rate` found; ``theorem`` by optimizer, "" for all others."""
+    """A row for every configuration of what `statistics.convergence_rate` found.
+
+    ``theorem`` is by optimizer, "" for all others.
+    """
     names = dict(enumerate(found["regime"].attrs["flag_meanings"].split(), start=-1))
     rows = []
     for place in places(found["regime"]):
@@ -49,7 +52,7 @@ def rate_table(rows: Sequence[Row], names: Sequence[str]) -> Table:
 
 
 def power(x: FloatArray, samples: FloatArray) -> tuple[float, float]:
-    """Exponent p of mean ~ x^p and its standard error, by least squares on samples (points, instances) that are paired."""
+    """Exponent p of mean ~ x^p and its error, by least squares on samples (points, instances) that are paired."""
     mean = samples.mean(axis=1)
     z = np.log(x) - np.log(x).mean()
     weight = z / (z**2).sum()

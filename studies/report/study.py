@@ -55,8 +55,8 @@ S = TypeVar("S", bound=Size)
 class Study(Generic[S]):
     """Collects what a study keeps, sees, draws and says; ``finish`` writes it all.
 
-    ``backend`` and ``seed`` go to ``simulate``; ``rows`` becomes table.csv; ``tables`` are what the page and the terminal show in its
-    place where the rows are too many or of several kinds.
+    ``backend`` and ``seed`` go to ``simulate``; ``rows`` becomes table.csv; ``tables`` are what the page and the
+    terminal show in its place where the rows are too many or of several kinds.
     """
 
     name: str
