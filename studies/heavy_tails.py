@@ -105,22 +105,20 @@ def note(study: report.Study[Size], what: Row, law: ExitTimes, step: NDArray[np.
     said = ", ".join(f"{k} = {v:g}" for k, v in what.items() if k != "sweep")
     study.check(report.Check.mean(f"E T, {said}", step, law.mean, law.sd))
     jump = single_jump(what["width"], LR, SCALES[alpha], alpha) if alpha < 2 else math.nan
-    row = {**what, "scale": SCALES[alpha], "n": step.size, "mean": float(step.mean())}
-    study.rows.append(
-        row | {"mean_lower": step.mean() - half, "mean_upper": step.mean() + half, "exact": law.mean, "one jump": jump}
-    )
+    row = {**what, "scale": SCALES[alpha], "n": step.size, **report.around("mean", step.mean(), half)}
+    study.rows.append(row | {"exact": law.mean, "one jump": jump})
 
 
 def rows_of(study: report.Study[Size], sweep: str, alpha: float) -> list[Row]:
     """The rows of one sweep at one alpha."""
-    return [row for row in study.rows if row["sweep"] == sweep and row["alpha"] == alpha]
+    return report.where(study.rows, sweep=sweep, alpha=alpha)
 
 
 def power_of_width(study: report.Study[Size], alpha: float) -> float:
     """The exponent of the width, by least squares of ln E T, against alpha."""
     rows = rows_of(study, "width", alpha)
     x, y = (np.log([row[name] for row in rows]) for name in ("width", "mean"))
-    weight = (x - x.mean()) / np.sum((x - x.mean()) ** 2)
+    weight = report.slope_weights(x)
     error = float(
         np.linalg.norm(weight / math.sqrt(study.size.instances))
     )  # T is nearly exponential: its sd is its mean

@@ -36,21 +36,25 @@ more than four and 1 % from the law of momentum.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 import report
-from scipy.special import erf
+import xarray as xr
+from exits.catalogue import CATALOGUE, law_in_catalogue
+from exits.quartic_saddle import ADAM_LR, BETA, CLOUD, EXIT, KICK, LR, SIGMA, law_of
 
 import ensemble as en
 from ensemble import plots, statistics
-from ensemble.statistics import laws
 
-LR, BETA, ADAM_LR = 0.05, 0.9, 1e-3
-CLOUD, KICK, SIGMA, EXIT = 1e-3, 1e-3, 1e-2, 0.25
-NOISY = ("SGD", "heavy ball", "Nesterov", "Adam")
+NOISY: dict[str, en.Optimizer] = {
+    "SGD": en.GradientDescent(LR),
+    "heavy ball": en.HeavyBall(LR, BETA),
+    "Nesterov": en.Nesterov(LR, BETA),
+    "Adam": en.Adam(ADAM_LR),
+}
 SIX = ("GD", *NOISY, "perturbed GD")
 PLACES = plots.palette(["GD", "SGD", "heavy ball", "Nesterov", "Adam", "perturbed GD", "Adam, no noise"])
 PATH_STEPS = 300
@@ -59,7 +63,7 @@ MOMENTUM_ERROR = 0.01  # relative, of the mean by its asymptotic law up to noise
 
 @dataclass(frozen=True)
 class Size(report.Size):
-    """How much to run. The sweeps of noise and curvature are in the first dimension."""
+    """Says how much to run; the sweeps of noise and curvature are in the first dimension."""
 
     dims: tuple[int, ...]
     sigmas: tuple[float, ...]
@@ -72,247 +76,82 @@ QUICK = Size(4_000, 2_500, (16, 64, 256), (3e-3, 1e-2, 3e-2, 1e-1))
 QUICK_NUMPY = Size(1_000, 1_500, (16, 64), (3e-3, 1e-2, 3e-2, 1e-1), (0.5, 1.0, 2.0, 4.0))
 
 
-# ---- the laws
-
-
-def escape_of_map(gamma: float, start: laws.StartLaw) -> laws.TimeLaw:
-    """Exact law of T without noise: x_1 moves by phi(x) = x + lr (gamma x - x^3), which grows on [0, 1/4]."""
-    u, tail = EXIT, [1.0]
-    while tail[-1] > 1e-15:
-        target = u
-        for _ in range(6):  # Newton's method from the right of the root of a concave function
-            u -= (u + LR * (gamma * u - u**3) - target) / (1 + LR * (gamma - 3 * u**2))
-        tail.append(float(start.within(np.array(u))))
-    return report.time_law(np.array(tail))
-
-
-@cache
-def escape_with_noise(gamma: float, sigma: float) -> laws.TimeLaw:
-    """Exact law of T for SGD from the saddle; the whole curve where it is drawn, to beyond the median elsewhere."""
-    reach = 2.5 if (gamma, sigma) == (1.0, SIGMA) else 1.1
-    steps = int(reach * laws.saddle_exit_mean_asymptotic(LR, gamma, sigma, EXIT)) + 40
-    return laws.exit_law(lambda x: x**3 - gamma * x, LR, sigma, -EXIT, EXIT, 0.0, steps)
-
-
-def escape_with_momentum(ahead: bool, gamma: float, sigma: float, lr: float = LR) -> laws.TimeLaw:
-    """Law of T for noise small against 1/4: all noise that matters falls while the saddle is still quadratic.
-
-    (x, v) moves by a matrix there and x -> lambda^t Z s; how far a path without noise lags behind its linear amplitude
-    when it arrives at 1/4 (Koenigs' linearisation of the unstable manifold) is computed by following some.
-    """
-    a = lr * gamma
-    keep = BETA * (1 + a) if ahead else BETA
-    roots, vectors = np.linalg.eig(np.array([[1 + a, keep], [a, keep]]))
-    k = int(np.argmax(roots))
-    growth, along = float(roots[k]), vectors[1, k] / vectors[0, k]
-    left = np.linalg.inv(vectors)[k] * vectors[0, k]
-    amplitude = 1e-4 * EXIT * growth ** np.linspace(0, 1, 200)
-    x, v = amplitude, along * amplitude
-    seen = [(x, amplitude)]
-    while x.min() < EXIT:
-        y = x + BETA * v if ahead else x
-        v = BETA * v + lr * (gamma * y - y**3)
-        x, amplitude = x + v, amplitude * growth
-        seen.append((x, amplitude))
-    arrived, linear = (np.concatenate(column) for column in zip(*seen, strict=True))
-    order = np.argsort(arrived)
-    level = np.interp(EXIT, arrived[order], linear[order])
-    t = np.arange(1, int((np.log(level / (lr * sigma)) + 36.0) / np.log(growth)))  # to P(T > t) of 1e-15
-    spread = lr * sigma * abs(left.sum()) * np.sqrt((growth ** (2.0 * t) - 1) / (growth**2 - 1))
-    return report.time_law(np.append(1.0, erf(level / (spread * np.sqrt(2)))))
-
-
-def law_of(optimizer: str, dim: int, gamma: float, sigma: float) -> tuple[str, laws.TimeLaw | None]:
-    """What is known of an optimizer's T: "exact", "asymptotic" or "" and the law."""
-    if optimizer == "GD":
-        return "exact", escape_of_map(gamma, laws.NormalStart(CLOUD))
-    if optimizer == "perturbed GD":
-        return "exact", escape_of_map(gamma, laws.BallStart(KICK, dim))
-    if optimizer == "SGD":
-        return "exact", escape_with_noise(gamma, sigma)
-    if optimizer in ("heavy ball", "Nesterov"):
-        return "asymptotic", escape_with_momentum(optimizer == "Nesterov", gamma, sigma)
-    return "", None
-
-
-# ---- the whole catalogue
-
-DECAY, WARM, NORM = 0.2, SIGMA**2 * LR / 2, 0.02
-"""Weight decay; the temperature whose noise is as large as the gradient's; a norm below that of most gradients."""
-CATALOGUE: dict[str, en.Optimizer] = {
-    "GradientDescent": en.GradientDescent(LR),
-    "HeavyBall": en.HeavyBall(LR, BETA),
-    "Momentum": en.Momentum(LR, BETA),
-    "Nesterov": en.Nesterov(LR, BETA),
-    "PerturbedGD": en.PerturbedGD(LR, radius=KICK, g_thres=0.03, t_thres=10),
-    "SGLD": en.SGLD(LR, temperature=WARM),
-    "SignSGD": en.SignSGD(ADAM_LR),
-    "Lion": en.Lion(ADAM_LR),
-    "AdaGrad": en.AdaGrad(ADAM_LR),
-    "AdaGradRMS": en.AdaGradRMS(ADAM_LR),
-    "RMSProp": en.RMSProp(ADAM_LR),
-    "RMSPropMomentum": en.RMSPropMomentum(ADAM_LR),
-    "Adadelta": en.Adadelta(),
-    "Adam": en.Adam(ADAM_LR),
-    "AMSGrad": en.AMSGrad(ADAM_LR),
-    "AdamL2": en.AdamL2(ADAM_LR, weight_decay=DECAY),
-    "AdamW": en.AdamW(ADAM_LR, weight_decay=DECAY),
-    "Adai": en.Adai(LR),
-    "Newton": en.Newton(LR, iterations=2),
-    "Preconditioned": en.Preconditioned(LR, absolute_values=True),
-    "SaddleFreeNewton": en.SaddleFreeNewton(LR, damping=0.1, smoothness=1.0),
-    "Clip": en.Clip(en.GradientDescent(LR), norm=NORM),
-    "ClipValue": en.ClipValue(en.GradientDescent(LR), limit=NORM),
-    "L2": en.L2(en.GradientDescent(LR), weight_decay=DECAY),
-    "WeightDecay": en.WeightDecay(en.GradientDescent(LR), lr=LR, weight_decay=DECAY),
-    "SAM": en.SAM(en.GradientDescent(LR)),
-    "Average": en.Average(en.GradientDescent(LR)),
-    "EMA": en.EMA(en.GradientDescent(LR)),
-    "NAdam": en.NAdam(ADAM_LR),
-    "RAdam": en.RAdam(ADAM_LR),
-    "Adamax": en.Adamax(ADAM_LR),
-    "AdaBelief": en.AdaBelief(ADAM_LR),
-    "Lookahead": en.Lookahead(en.GradientDescent(LR)),
-    "ScheduleFree": en.ScheduleFree(en.GradientDescent(LR)),
-}
-"""Every optimizer that the library has, at the rates of the six; wrappers are around gradient descent."""
-
-
-def law_in_catalogue(optimizer: str, dim: int, gamma: float, sigma: float) -> tuple[str, laws.TimeLaw | None]:
-    """What is known of T under the catalogue's settings: "exact", "asymptotic" or "" and the law."""
-    if optimizer in ("GradientDescent", "Average", "EMA"):
-        return "exact", escape_with_noise(gamma, sigma)
-    if optimizer == "SGLD":
-        return "exact", escape_with_noise(gamma, float(np.sqrt(sigma**2 + 2 * WARM / LR)))
-    if optimizer in ("L2", "WeightDecay"):  # a saddle that is flatter by the decay
-        return "exact", escape_with_noise(gamma - DECAY, sigma)
-    if optimizer in ("HeavyBall", "Nesterov"):
-        return "asymptotic", escape_with_momentum(optimizer == "Nesterov", gamma, sigma)
-    if optimizer == "Momentum":
-        return "asymptotic", escape_with_momentum(False, gamma, sigma, LR * (1 - BETA))
-    return "", None
-
-
-def leave_with_all(study: report.Study[Size]) -> en.Result:
-    """The whole catalogue, or ``kinds`` of it, from the saddle with noise; SGD is the yardstick."""
-    kinds = study.size.kinds or tuple(CATALOGUE)
-    dim = study.size.dims[0]
-    result = en.compare(
-        {name: CATALOGUE[name] for name in dict.fromkeys(("GradientDescent", *kinds))},
-        landscape=en.QuarticSaddle(dim=dim),
-        start=en.Point(0.0),
-        noise=en.Gaussian(SIGMA),
-        event=en.LeftSlab(normal=np.eye(dim)[0], half_width=EXIT),
-        instances=study.size.instances,
-        steps=study.size.steps,
-        seed=(study.seed + 1_002) % 2**64,
-        backend=study.backend,
-        keep_x=False,
-    )
-    study.keep("catalogue", result)
-    fixed = {"dim": dim, "gamma": 1.0, "sigma": SIGMA}
-    study.rows += report.escape_rows("catalogue", result.dataset, fixed, law_in_catalogue)
-    compare_with_laws(study, "catalogue", result.dataset, fixed, law_in_catalogue)
-    plain = result.dataset["event_step"].sel(optimizer="GradientDescent").to_numpy()
-    for name in {"Average", "EMA"} & set(kinds):
-        other = int(np.sum(result.dataset["event_step"].sel(optimizer=name).to_numpy() != plain))
-        study.check(report.Check.equal(f"instances whose T is not SGD's, {name}", other, 0.0))
-    return result
-
-
-def draw_catalogue(study: report.Study[Size], result: en.Result) -> None:
-    """Median times of all, the fastest on top."""
-    curves = statistics.survival(result.dataset)
-    order = curves["optimizer"].to_numpy()[np.argsort(curves["median"].to_numpy())].tolist()
-    known = {row["optimizer"]: row["law_median"] for row in study.rows if row["sweep"] == "catalogue" and row["law"]}
-    figure = plots.bars(
-        {"median": curves},
-        "median",
-        "optimizer",
-        laws={"median": known},
-        names={name: name for name in order if np.isfinite(curves["median"].sel(optimizer=name))},
-        x_label="median of T (steps)",
-        limits=(0.0, 1.08 * float(curves["median"].max())),
-        height=1.2 + 0.12 * len(order),
-    )
-    study.draw("catalogue", figure, f"The catalogue, dim {study.size.dims[0]}, noise {SIGMA:g}; dotted: laws. ")
-
-
 # ---- the runs
 
 
 def leave(
+    study: report.Study[Size],
+    sweep: str,
+    name: str,
+    number: int,
+    optimizers: dict[str, en.Optimizer],
+    start: en.Start,
+    fixed: dict[str, Any],
+    law_of: report.LawOf = law_of,
+) -> xr.Dataset:
+    """Runs optimizers from one start until they are out; notes a row for each configuration, and a check by its law.
+
+    ``fixed`` are dimension, curvature and noise; runs of one ``number`` draw the same noise.
+    """
+    dim = fixed["dim"]
+    runs = study.compare(
+        name,
+        optimizers,
+        number=number,
+        landscape=en.QuarticSaddle(dim=dim, gamma=fixed["gamma"]),
+        start=start,
+        noise=en.NoNoise() if fixed["sigma"] == 0 else en.Gaussian(fixed["sigma"]),
+        event=en.LeftSlab(normal=np.eye(dim)[0], half_width=EXIT),
+        keep_x=False,
+    )
+    what = f"{{optimizer}}, {sweep}, dim = {{dim:g}}, gamma = {{gamma:g}}, sigma = {{sigma:g}}"
+    study.rows += report.escape_rows(sweep, runs, fixed, law_of)
+    study.check(*report.time_checks(runs, fixed, law_of, what, MOMENTUM_ERROR))
+    return runs
+
+
+def sweep_six(
     study: report.Study[Size], sweep: str, dim: int, number: int, gamma: Any = 1.0, sigma: Any = SIGMA
-) -> dict[str, en.Result]:
-    """All optimizers that the sweep is about, from the saddle or the cloud until they are out."""
-    steps = study.size.steps
-    noisy = {
-        "SGD": en.GradientDescent(LR),
-        "heavy ball": en.HeavyBall(LR, BETA),
-        "Nesterov": en.Nesterov(LR, BETA),
-        "Adam": en.Adam(ADAM_LR),
-    }
-    kicked = {"perturbed GD": en.PerturbedGD(LR, radius=KICK, g_thres=1e-9, t_thres=steps)}
+) -> dict[str, xr.Dataset]:
+    """Runs all optimizers of a sweep: those with noise, those from the cloud, and the one that is kicked."""
     quiet: dict[str, en.Optimizer] = {"GD": en.GradientDescent(LR)}
     if sweep == "curvature":
         quiet["Adam, no noise"] = en.Adam(ADAM_LR)
-    groups: dict[str, tuple[Any, en.Start, en.Noise]] = {
-        "noisy": (noisy, en.Point(0.0), en.Gaussian(sigma)),
-        "cloud": (quiet, en.NormalCloud(CLOUD), en.NoNoise()),
-        "kicked": (kicked, en.Point(0.0), en.NoNoise()),
-    }
-    if sweep == "noise":
-        del groups["cloud"], groups["kicked"]
+    kicked = {"perturbed GD": en.PerturbedGD(LR, radius=KICK, g_thres=1e-9, t_thres=study.size.steps)}
+    groups: dict[str, tuple[dict[str, en.Optimizer], en.Start, Any]] = {"noisy": (NOISY, en.Point(0.0), sigma)}
+    if sweep != "noise":
+        groups |= {"cloud": (quiet, en.NormalCloud(CLOUD), 0.0), "kicked": (kicked, en.Point(0.0), 0.0)}
+    title = f"{sweep}_{dim}" if sweep == "dimension" else sweep
     results = {}
     for name, (optimizers, start, noise) in groups.items():
-        result = en.compare(
-            optimizers,
-            landscape=en.QuarticSaddle(dim=dim, gamma=gamma),
-            start=start,
-            noise=noise,
-            event=en.LeftSlab(normal=np.eye(dim)[0], half_width=EXIT),
-            instances=study.size.instances,
-            steps=steps,
-            seed=(study.seed + number) % 2**64,
-            backend=study.backend,
-            keep_x=False,
-        )
-        results[name] = study.keep(f"{sweep}{f'_{dim}' if sweep == 'dimension' else ''}_{name}", result)
-        fixed = {"dim": dim, "gamma": gamma, "sigma": sigma if name == "noisy" else 0.0}
-        study.rows += report.escape_rows(sweep, result.dataset, fixed, law_of)
-        compare_with_laws(study, sweep, result.dataset, fixed)
+        fixed = {"dim": dim, "gamma": gamma, "sigma": noise}
+        results[name] = leave(study, sweep, f"{title}_{name}", number, optimizers, start, fixed)
     return results
 
 
-def compare_with_laws(
-    study: report.Study[Size], sweep: str, runs: Any, fixed: dict[str, Any], law_of: report.LawOf = law_of
-) -> None:
-    """A check for every optimizer and configuration whose law is known."""
-    for place in report.places(runs["event_step"].isel(instance=0)):
-        one = runs.isel(place)
-        name, here = one["optimizer"].item(), fixed | {d: one[d].item() for d in place if d != "optimizer"}
-        kind, law = law_of(name, **here)
-        what = f"{name}, {sweep}, " + ", ".join(f"{k} = {v:g}" for k, v in here.items())
-        steps = one["event_step"].to_numpy()
-        if kind == "exact" and law is not None:
-            study.check(*report.Check.times(what, law, steps, int(one["horizon"])))
-        elif law is not None and np.all(steps > 0):
-            error = law.sd / np.sqrt(steps.size)
-            study.check(report.Check.asymptotic(f"E T, {what}", steps.mean(), law.mean, MOMENTUM_ERROR, error))
+def leave_with_all(study: report.Study[Size]) -> xr.Dataset:
+    """Runs the whole catalogue, or ``kinds`` of it, from the saddle with noise; SGD is the yardstick."""
+    kinds = study.size.kinds or tuple(CATALOGUE)
+    optimizers = {name: CATALOGUE[name] for name in dict.fromkeys(("GradientDescent", *kinds))}
+    fixed = {"dim": study.size.dims[0], "gamma": 1.0, "sigma": SIGMA}
+    runs = leave(study, "catalogue", "catalogue", 1_002, optimizers, en.Point(0.0), fixed, law_in_catalogue)
+    plain = runs["event_step"].sel(optimizer="GradientDescent").to_numpy()
+    for name in ("Average", "EMA"):
+        if name in kinds:
+            other = int(np.sum(runs["event_step"].sel(optimizer=name).to_numpy() != plain))
+            study.check(report.Check.equal(f"instances whose T is not SGD's, {name}", other, 0.0))
+    return runs
 
 
 # ---- pictures and words
 
 
 def paths_of(seed: int) -> tuple[en.QuarticSaddle, Any]:
-    """A few paired paths of the six optimizers down to a two-dimensional saddle and out of it (NumPy: nothing to compile)."""
-    landscape = en.QuarticSaddle(dim=2)
+    """Runs a few paired paths of the six past a two-dimensional saddle, with NumPy: there is nothing to compile."""
+    landscape, moved = en.QuarticSaddle(dim=2), NOISY | {"Adam": en.Adam(10 * ADAM_LR)}
     optimizers: dict[str, tuple[en.Optimizer, en.Noise]] = {
         "GD": (en.GradientDescent(LR), en.NoNoise()),
-        "SGD": (en.GradientDescent(LR), en.Gaussian(0.3)),
-        "heavy ball": (en.HeavyBall(LR, BETA), en.Gaussian(0.3)),
-        "Nesterov": (en.Nesterov(LR, BETA), en.Gaussian(0.3)),
-        "Adam": (en.Adam(10 * ADAM_LR), en.Gaussian(0.3)),
+        **{name: (optimizer, en.Gaussian(0.3)) for name, optimizer in moved.items()},
         "perturbed GD": (en.PerturbedGD(LR, radius=0.1, g_thres=0.05, t_thres=PATH_STEPS), en.NoNoise()),
     }
     found = {
@@ -332,44 +171,11 @@ def paths_of(seed: int) -> tuple[en.QuarticSaddle, Any]:
     return landscape, found
 
 
-def findings(rows: list[dict[str, Any]], size: Size) -> list[str]:
-    """What the table says, in sentences."""
-    medians = {tuple(row[k] for k in ("sweep", "optimizer", "dim", "gamma", "sigma")): row["median"] for row in rows}
-
-    def span(sweep: str, name: str, place: int, values: tuple[float, ...]) -> str:
-        found = [m for key, m in medians.items() if key[:2] == (sweep, name) and key[place] in (values[0], values[-1])]
-        return f"{name} " + " -> ".join(report.shown(m) or "beyond the horizon" for m in found)
-
-    low, high = size.dims[0], size.dims[-1]
-    base = {name: medians["dimension", name, low, 1.0, SIGMA] for name in NOISY}
-    growth = np.log1p(LR)
-    return [
-        f"Dimension {low} -> {high}, median of T: "
-        + "; ".join(span("dimension", name, 2, size.dims) for name in SIX)
-        + f". Half a logarithm of the dimension, for the kick alone: {np.log(high / low) / 2 / growth:.1f} steps expected.",
-        f"Noise {size.sigmas[0]:g} -> {size.sigmas[-1]:g}: "
-        + "; ".join(span("noise", name, 4, size.sigmas) for name in NOISY)
-        + f". A logarithm for SGD ({np.log(size.sigmas[-1] / size.sigmas[0]) / growth:.0f} steps less expected); Adam is slowed.",
-        f"Curvature {size.gammas[0]:g} -> {size.gammas[-1]:g}: "
-        + "; ".join(span("curvature", name, 3, size.gammas) for name in (*SIX, "Adam, no noise"))
-        + ".",
-        f"Momentum {BETA:g} at the same rate divides SGD's median by {base['SGD'] / base['heavy ball']:.2f} (heavy ball) "
-        f"and {base['SGD'] / base['Nesterov']:.2f} (Nesterov).",
-        "The catalogue, median of T: "
-        + "; ".join(
-            f"{row['optimizer']} {report.shown(row['median']) or 'beyond the horizon'}"
-            for row in rows
-            if row["sweep"] == "catalogue"
-        )
-        + ".",
-    ]
-
-
-def draw(study: report.Study[Size], base: dict[str, en.Result]) -> None:
-    """The figures, survival curves from the runs of ``base``."""
+def draw(study: report.Study[Size], base: dict[str, xr.Dataset]) -> None:
+    """Draws the figures, survival curves from the runs of ``base``."""
     dim = study.size.dims[0]
     groups = {name: base["cloud" if name == "GD" else "kicked" if name == "perturbed GD" else "noisy"] for name in SIX}
-    curves = {name: one.dataset.sel(optimizer=name).drop_vars("optimizer") for name, one in groups.items()}
+    curves = {name: one.sel(optimizer=name).drop_vars("optimizer") for name, one in groups.items()}
     latest = max(20, *(int(one["event_step"].max()) for one in curves.values()))
     known = {name: law_of(name, dim, 1.0, SIGMA)[1] for name in SIX}
     lines = {
@@ -400,24 +206,78 @@ def draw(study: report.Study[Size], base: dict[str, en.Result]) -> None:
     )
 
 
+def draw_catalogue(study: report.Study[Size], runs: xr.Dataset) -> None:
+    """Draws the median times of the catalogue, the fastest on top."""
+    curves = statistics.survival(runs)
+    order = curves["optimizer"].to_numpy()[np.argsort(curves["median"].to_numpy())].tolist()
+    known = {row["optimizer"]: row["law_median"] for row in study.rows if row["sweep"] == "catalogue" and row["law"]}
+    figure = plots.bars(
+        {"median": curves},
+        "median",
+        "optimizer",
+        laws={"median": known},
+        names={name: name for name in order if np.isfinite(curves["median"].sel(optimizer=name))},
+        x_label="median of T (steps)",
+        limits=(0.0, 1.08 * float(curves["median"].max())),
+        height=1.2 + 0.12 * len(order),
+    )
+    study.draw("catalogue", figure, f"The catalogue, dim {study.size.dims[0]}, noise {SIGMA:g}; dotted: laws. ")
+
+
+def findings(study: report.Study[Size]) -> None:
+    """Says what the table says, in sentences."""
+    size, keys = study.size, ("sweep", "optimizer", "dim", "gamma", "sigma")
+    medians = {tuple(row[k] for k in keys): row["median"] for row in study.rows}
+
+    def said(name: str, *times: float) -> str:
+        return f"{name} " + " -> ".join(report.shown(t) or "beyond the horizon" for t in times)
+
+    def spans(sweep: str, names: Iterable[str], key: str, values: Sequence[float]) -> str:
+        """Says the medians at the first and the last of the swept values."""
+        place, ends = keys.index(key), (values[0], values[-1])
+        return "; ".join(
+            said(name, *(m for at, m in medians.items() if at[:2] == (sweep, name) and at[place] in ends))
+            for name in names
+        )
+
+    dims, sigmas, gammas = size.dims, size.sigmas, size.gammas
+    growth = np.log1p(LR)
+    kick, quieter = np.log(dims[-1] / dims[0]) / 2 / growth, np.log(sigmas[-1] / sigmas[0]) / growth
+    study.find(
+        f"Dimension {dims[0]} -> {dims[-1]}, median of T: {spans('dimension', SIX, 'dim', dims)}. "
+        f"Half a logarithm of the dimension, for the kick alone: {kick:.1f} steps expected."
+    )
+    study.find(
+        f"Noise {sigmas[0]:g} -> {sigmas[-1]:g}: {spans('noise', NOISY, 'sigma', sigmas)}. "
+        f"A logarithm for SGD ({quieter:.0f} steps less expected); Adam is slowed."
+    )
+    curvature = spans("curvature", (*SIX, "Adam, no noise"), "gamma", gammas)
+    study.find(f"Curvature {gammas[0]:g} -> {gammas[-1]:g}: {curvature}.")
+    base = {name: medians["dimension", name, dims[0], 1.0, SIGMA] for name in NOISY}
+    study.find(
+        f"Momentum {BETA:g} at the same rate divides SGD's median by "
+        f"{base['SGD'] / base['heavy ball']:.2f} (heavy ball) and {base['SGD'] / base['Nesterov']:.2f} (Nesterov)."
+    )
+    whole = [said(row["optimizer"], row["median"]) for row in study.rows if row["sweep"] == "catalogue"]
+    study.find(f"The catalogue, median of T: {'; '.join(whole)}.")
+
+
 # ---- the command
 
 
 def run(study: report.Study[Size]) -> None:
-    """Six optimizers leave a strict saddle: survival curves, medians against dimension, noise and curvature, paths."""
+    """Lets six optimizers and the catalogue leave a strict saddle, and draws curves, medians and paths."""
     size = study.size
-    base = leave(study, "dimension", size.dims[0], 0)
+    base = sweep_six(study, "dimension", size.dims[0], 0)
     for number, dim in enumerate(size.dims[1:], start=1):
-        leave(study, "dimension", dim, number)
-    leave(study, "noise", size.dims[0], 1_000, sigma=en.grid(size.sigmas))
-    leave(study, "curvature", size.dims[0], 1_001, gamma=en.grid(size.gammas))
+        sweep_six(study, "dimension", dim, number)
+    sweep_six(study, "noise", size.dims[0], 1_000, sigma=en.grid(size.sigmas))
+    sweep_six(study, "curvature", size.dims[0], 1_001, gamma=en.grid(size.gammas))
     draw(study, base)
     draw_catalogue(study, leave_with_all(study))
-    for sweep in ("dimension", "noise", "curvature", "catalogue"):
-        rows = [row for row in study.rows if row["sweep"] == sweep]
-        study.tables[f"Table: {sweep}"] = report.escape_table(rows, ["dim", "gamma", "sigma"])
-    for sentence in findings(study.rows, size):
-        study.find(sentence)
+    sweeps = ("dimension", "noise", "curvature", "catalogue")
+    study.tables |= report.escape_tables(study.rows, dict.fromkeys(sweeps, ("dim", "gamma", "sigma")))
+    findings(study)
 
 
 app = report.command(run, FULL, QUICK, QUICK_NUMPY)

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
 
 import report
 import saddle_escape
+from exits import quartic_saddle
 
 import ensemble as en
 from ensemble.statistics import laws
@@ -92,8 +93,8 @@ def test_a_seed_that_no_key_holds_is_refused_in_a_line(tmp_path):
 
 def test_a_law_that_fails_makes_the_study_fail(tmp_path, monkeypatch):
     small = saddle_escape.Size(200, 400, (3,), (1e-1,), (4.0,), ("Average",))
-    true = saddle_escape.escape_of_map
-    monkeypatch.setattr(saddle_escape, "escape_of_map", lambda gamma, start: true(0.7 * gamma, start))
+    true = quartic_saddle.escape_of_map
+    monkeypatch.setattr(quartic_saddle, "escape_of_map", lambda gamma, start: true(0.7 * gamma, start))
     monkeypatch.setattr(saddle_escape, "draw", lambda study, base: None)
     monkeypatch.setattr(saddle_escape, "draw_catalogue", lambda study, result: None)
     app = report.command(saddle_escape.run, small, small)
@@ -126,9 +127,9 @@ def test_the_law_without_noise_is_that_of_the_map():
     for t in range(1, 600):
         x = x + saddle_escape.LR * (2 - x * x) * x
         step[(step < 0) & (np.abs(x) >= saddle_escape.EXIT)] = t
-    law = saddle_escape.escape_of_map(2.0, laws.NormalStart(saddle_escape.CLOUD))
+    law = quartic_saddle.escape_of_map(2.0, laws.NormalStart(saddle_escape.CLOUD))
     assert all(check.holds for check in report.Check.times("T", law, step, 599))
-    steep = saddle_escape.escape_of_map(19.0, laws.NormalStart(saddle_escape.CLOUD))
+    steep = quartic_saddle.escape_of_map(19.0, laws.NormalStart(saddle_escape.CLOUD))
     linear = laws.random_start_exit(
         saddle_escape.LR, 19.0, saddle_escape.EXIT, laws.NormalStart(saddle_escape.CLOUD), 9
     )
@@ -146,7 +147,7 @@ def test_the_law_of_momentum_is_met(ahead):
         x = x + v
         step[(step < 0) & (np.abs(x) >= saddle_escape.EXIT)] = t
     assert step.min() > 0
-    assert step.mean() == pytest.approx(saddle_escape.escape_with_momentum(ahead, 1.0, 0.01).mean, abs=0.1)
+    assert step.mean() == pytest.approx(quartic_saddle.escape_with_momentum(ahead, 1.0, 0.01).mean, abs=0.1)
 
 
 def test_the_catalogue_has_every_optimizer():

@@ -7,6 +7,7 @@ isotropic noise moves the two by a law of their own, Gaussian in x_1 and Rice's 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
@@ -148,3 +149,8 @@ def eyring_kramers(way: Way, dim: int, temperature: float) -> float:
     low, high = np.asarray(plane.value(points)).ravel()
     prefactor = 2 * math.pi / math.sqrt(-down * well) * (across / well_across) ** ((dim - 1) / 2)
     return float(prefactor * math.exp((high - low) / temperature))
+
+
+def at_zero(ratio: Callable[[float], float], unit: float) -> float:
+    """Returns the limit D -> 0 of a ratio of laws, 1 + a D + b D^2 + ..., from D = 2, 3 and 4 units."""
+    return 6 * ratio(2 * unit) - 8 * ratio(3 * unit) + 3 * ratio(4 * unit)

@@ -17,7 +17,7 @@ from .estimates import around, mean_of_summary, sides
 from .linear import LinearMethod
 from .means import banded, mean_curve, mean_row, seen_row, share_row, with_limits
 from .page import Page, fill
-from .rates import power, power_row, rate_rows, rate_table, weighted_slope
+from .rates import power, power_row, rate_rows, rate_table, slope_weights, weighted_slope
 from .rows import points, tables_by, where
 from .runs import by_optimizer, tracks
 from .study import RESULTS, Backend, Size, Study, command, prepare
@@ -67,6 +67,7 @@ __all__ = [
     "share_row",
     "shown",
     "sides",
+    "slope_weights",
     "table_of",
     "tables_by",
     "time_checks",

@@ -44,19 +44,23 @@ def escape_rows(sweep: str, runs: xr.Dataset, fixed: Row, law_of: LawOf) -> list
     return rows
 
 
-def time_checks(runs: xr.Dataset, fixed: Row, law_of: LawOf, what: str) -> list[Check]:
-    """Compares the times of every optimizer and configuration with its law, where that is exact.
+def time_checks(runs: xr.Dataset, fixed: Row, law_of: LawOf, what: str, allowed: float | None = None) -> list[Check]:
+    """Compares the times of every optimizer and configuration with its law, where one is known.
 
-    ``what`` names them, a format of the optimizer and the settings: "{optimizer}, noise {sigma:g}".
+    ``what`` names them, a format of the optimizer and the settings: "{optimizer}, noise {sigma:g}". An asymptotic
+    law is compared only where it is ``allowed`` a relative error, and then its mean alone, if no time is hidden.
     """
     checks = []
     for place in places(runs["event_step"].isel(instance=0)):
         one = runs.isel(place)
         name, here = one["optimizer"].item(), dict(fixed) | {d: one[d].item() for d in place if d != "optimizer"}
         kind, law = law_of(name, **here)
+        said, steps = what.format(optimizer=name, **here), one["event_step"].to_numpy()
         if kind == "exact" and law is not None:
-            said = what.format(optimizer=name, **here)
-            checks += Check.times(said, law, one["event_step"].to_numpy(), int(one["horizon"]))
+            checks += Check.times(said, law, steps, int(one["horizon"]))
+        elif law is not None and allowed is not None and np.all(steps > 0):
+            error = law.sd / np.sqrt(steps.size)
+            checks.append(Check.asymptotic(f"E T, {said}", steps.mean(), law.mean, allowed, error))
     return checks
 
 

@@ -54,12 +54,16 @@ def rate_table(rows: Sequence[Row], names: Sequence[str]) -> Table:
 def power(x: FloatArray, samples: FloatArray) -> tuple[float, float]:
     """Exponent p of mean ~ x^p and its error, by least squares on samples (points, instances) that are paired."""
     mean = samples.mean(axis=1)
-    z = np.log(x) - np.log(x).mean()
-    weight = z / (z**2).sum()
+    weight = slope_weights(np.log(x))
     spread = np.cov(samples) / samples.shape[1] / np.outer(mean, mean)
-    return float(weight @ np.log(mean)), float(
-        np.sqrt(max(weight @ spread @ weight, 0.0))
-    )  # 0 but for rounding if exact
+    variance = max(weight @ spread @ weight, 0.0)  # where the power is exact, rounding may leave it below 0
+    return float(weight @ np.log(mean)), float(np.sqrt(variance))
+
+
+def slope_weights(x: FloatArray) -> FloatArray:
+    """Returns the weights w of the least-squares slope: w @ y for y at ``x``, with the standard error |w * error|."""
+    away = x - x.mean()
+    return away / np.sum(away**2)
 
 
 def weighted_slope(x: FloatArray, y: FloatArray, error: FloatArray) -> tuple[float, float]:
