@@ -121,3 +121,9 @@ def test_an_import_the_wrong_way_and_a_circle_are_seen_wherever_they_stand(state
     seen = "ensemble" if "__version__" in statement else "ensemble.backends.twins"
     assert wrong_way(graph(package)) == [f"ensemble.part imports {seen}"]
     assert set(circle(graph(package))) == {"ensemble.part", seen}
+
+
+@pytest.mark.parametrize("study", sorted((ROOT / "studies").glob("*.py")), ids=lambda path: path.stem)
+def test_a_study_is_short_enough_to_be_read_at_once(study):
+    """A subject of its own is a module beside it, and what two studies do alike is in ``studies/report``."""
+    assert len(study.read_text(encoding="utf-8").splitlines()) <= 300
