@@ -3,19 +3,21 @@
 Of every landscape's formula as ``test_landscapes.py`` writes it again for PyTorch, in float64, at the first ``KEPT`` of its points.
 Needs torch, which the ordinary tests do not. ``python tests/make_golden_derivatives.py --check`` compares the file with what is made
 again, and shows how far the landscapes, and what follows from their values alone, are from PyTorch at 1,000 points: in rounding
-errors as ``conditioning.py`` bounds them.
+errors as ``conditioning.py`` bounds them, and of sums over samples, whose formulas are not recorded, as :func:`sums` does.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from conditioning import NAMES, apart, ask, conditioning
-from test_derivatives import FORMULAS, KEPT, directions, from_value
-from test_landscapes import Example, draw
+from test_derivatives import FORMULAS, KEPT, ULPS, directions, from_value
+from test_landscapes import BENT, CLASSES, EXAMPLES, LINES, SEVERAL, Example, draw
 
 FILE = Path(__file__).parent / "golden" / "derivatives.npz"
 
@@ -47,6 +49,64 @@ def made() -> dict[str, np.ndarray]:
     return found
 
 
+def _bent(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    far = (z[0] - y).abs()
+    return torch.where(far <= BENT.delta, far**2 / 2, BENT.delta * (far - BENT.delta / 2))
+
+
+def _crossed(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return torch.logsumexp(z, 0) - torch.gather(z, 0, y.long()[None])[0]
+
+
+SUMS: dict[Any, tuple[Any, Any, Callable[..., torch.Tensor], Callable[..., torch.Tensor]]] = {
+    LINES: (LINES.A, LINES.y, lambda x, a: (a @ x)[None], lambda z, y: ((z - y) ** 2).sum() / 2),
+    BENT: (BENT.A, BENT.y, lambda x, a: (a @ x)[None], _bent),
+    CLASSES: (
+        CLASSES.X,
+        CLASSES.y,
+        lambda x, a: (a @ x)[None],
+        lambda z, y: torch.nn.functional.softplus((1 - 2 * y) * z[0]),
+    ),
+    SEVERAL: (SEVERAL.X, SEVERAL.y, lambda x, a: x.reshape(3, -1) @ a, _crossed),
+}
+"""Data, the outputs of a sample at one x, and the loss of outputs. Of a network a bound to first order in x is none: the slopes of
+its units, 1 - h^2, cancel; ``test_landscapes.py`` holds it to 1e-9."""
+
+
+def sums(example: Example, x: np.ndarray, v: np.ndarray) -> dict[str, np.ndarray]:
+    """What a rounding of every coordinate and of every sample's term does to the four, in units of ``eps``: as ``conditioning``.
+
+    To first order: each sample's derivatives by x times x, and the terms themselves; of the value the outputs, too.
+    """
+    X, y, outputs, loss_of = SUMS[example.landscape]
+    l2 = float(example.landscape.l2)
+
+    def at(point: torch.Tensor, along: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        def of_sample(a: torch.Tensor, label: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            def loss(z: torch.Tensor) -> torch.Tensor:
+                return loss_of(outputs(z, a), label)
+
+            bend, slope = torch.func.hessian(loss), torch.func.grad(loss)
+            turned = torch.func.jacfwd(lambda z: bend(z) @ along)(point).abs()
+            flat = torch.func.jacfwd(lambda z: torch.diagonal(bend(z)))(point).abs()
+            h, g, size = bend(point), slope(point).abs(), point.abs()
+            value = loss(point).abs() + g @ size + outputs(point, a).abs().sum()
+            return (
+                value[None],
+                g + h.abs() @ size,
+                h.abs() @ along.abs() + turned @ size,
+                torch.diagonal(h).abs() + flat @ size,
+            )
+
+        found = torch.vmap(of_sample)(torch.tensor(X), torch.tensor(y, dtype=torch.float64))
+        means = [part.mean(0) for part in found]
+        own = (l2 / 2 * (point**2).sum()[None], l2 * point.abs(), l2 * along.abs(), torch.full_like(point, l2))
+        return tuple(a + b for a, b in zip(means, own, strict=True))
+
+    found = torch.vmap(at, chunk_size=50)(torch.tensor(x), torch.tensor(v))
+    return {name: part.numpy() for name, part in zip(NAMES, found, strict=True)}
+
+
 def main() -> None:
     """Makes the file, or compares it with what is made again and ourselves with it at all points."""
     if "--check" not in sys.argv:
@@ -56,13 +116,24 @@ def main() -> None:
     assert set(kept.files) == set(again)
     for name in kept.files:
         np.testing.assert_allclose(again[name], kept[name], rtol=1e-12, atol=1e-12, err_msg=name)
+    worst = 0.0
+    for example in (e for e in EXAMPLES if e.landscape in SUMS):
+        f, x = example.landscape, draw(example)
+        v = directions(x)
+        scales = sums(example, x, v)
+        found = {n: apart(ask(f, n, x, v), each, scales[n]) for n, each in by_torch(example, x, v).items()}
+        print(f"{type(f).__name__:20}", *(f"{one:.2f}" for one in found.values()), flush=True)
+        worst = max(worst, *found.values())
+    assert worst <= ULPS, worst
     for example in FORMULAS:
         f, x = example.landscape, draw(example)
         v, alone = directions(x), from_value(example.landscape)
         shown = [f"{type(f).__name__:20}"]
         for name, expected in by_torch(example, x, v).items():
             scale = conditioning(alone, name, x, v)
-            shown += [f"{apart(ask(part, name, x, v), expected, scale):.2f}" for part in (f, alone)]
+            both = [apart(ask(part, name, x, v), expected, scale) for part in (f, alone)]
+            assert max(both) <= ULPS, (f, name, both)
+            shown += [f"{one:.2f}" for one in both]
         print(*shown, flush=True)
 
 
