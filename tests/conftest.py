@@ -30,6 +30,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     asked = getattr(config.option, "numprocesses", 0)
     if whole and asked is None and not config.option.usepdb and (cores := usable_cores()) > 1:
         config.option.numprocesses, config.option.dist = min(cores, 8), "load" if gpu else "loadfile"
+        config.option.loadscopereorder = False  # files with few tests are those that take long: they would come last
 
 
 def pytest_configure() -> None:
