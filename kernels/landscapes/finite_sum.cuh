@@ -357,8 +357,8 @@ private:
     template <int several, class S>
     HD void add_rows(OwnRows& rows, const S (&sample)[several]) const {
         scalar factor[several];
-        for (int s = 0; s < several; ++s)
-            factor[s] = sample[s].only(own().slope_of(rows.product(sample[s]), sample[s]));
+        for (int s = 0; s < several; ++s) factor[s] = rows.product(sample[s]);
+        UNROLL_ALL for (int s = 0; s < several; ++s) factor[s] = sample[s].only(own().slope_of(factor[s], sample[s]));
         rows.add(factor, sample);
     }
 #endif
