@@ -23,6 +23,11 @@ def packed(array: NDArray[Any]) -> dict[str, Any]:
     return {"array": text, "dtype": plainly.dtype.str, "shape": list(array.shape)}
 
 
+def is_packed(value: object) -> bool:
+    """Whether this is what :func:`packed` gave, and not a part that has a field of the name ``array``."""
+    return isinstance(value, dict) and "array" in value and "part" not in value
+
+
 def unpacked(found: Mapping[str, Any]) -> NDArray[Any]:
     """The array that :func:`packed` gave.
 

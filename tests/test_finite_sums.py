@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ import ensemble as en
 from ensemble.backends import sources
 from ensemble.backends.numpy import NumpyEngine
 from ensemble.packed import unpacked
+from ensemble.part import number
 from ensemble.results.history import differences as differences_of
 from ensemble.tracing import struct_of
 
@@ -192,6 +194,23 @@ def test_many_data_go_into_a_file_as_bytes_and_come_back_to_the_bit(tmp_path):
 def test_what_is_no_array_is_refused(found, said):
     with pytest.raises(ValueError, match=said):
         unpacked(found)
+
+
+@dataclass(frozen=True)
+class Holding(en.Adam):
+    """A rule with a field of the name that packed arrays have."""
+
+    array: float = number(1.0)
+
+
+def test_a_field_of_the_name_array_is_a_field(tmp_path):
+    given = {"landscape": en.Quadratic([1.0, 2.0]), "start": en.Point(1.0), "instances": 2, "backend": "numpy"}
+    part = en.simulate(optimizer=en.Clip(Holding(0.1)), steps=3, **given)
+    again = en.load(part.save(tmp_path / "part.nc"))
+    assert again.settings[""].optimizer == en.Clip(Holding(0.1))
+    assert again.resume(5).dataset["x"].equals(part.resume(5).dataset["x"])
+    other = en.simulate(optimizer=en.Clip(Holding(0.1, array=2.0)), steps=3, **given)
+    assert list(differences_of(part.ran, other.ran, "")) == ["optimizer.base.array has changed from 1.0 to 2.0"]
 
 
 # ---- epochs

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from ..backends.sources import kernels
 from ..grids import Listed
-from ..packed import unpacked
+from ..packed import is_packed, unpacked
 from ..plain import flag
 from ..run.experiment import Experiment
 from ..run.outcome import Outcome
@@ -258,7 +258,7 @@ def differences(then: Any, now: Any, path: str) -> Iterator[str]:
 
 def _numbers(value: Any) -> Any:
     """What was packed as the list that shorter arrays are, and that files had before any was packed."""
-    return unpacked(value).tolist() if isinstance(value, dict) and "array" in value else value
+    return unpacked(value).tolist() if is_packed(value) else value
 
 
 def _classes(then: Mapping[str, str], now: Mapping[str, str], path: str) -> Iterator[str]:

@@ -15,7 +15,7 @@ from ..backends.cached import cached_property
 from ..classes import full_name, in_library, short_name, unlike
 from ..distributions import Law, drawn
 from ..grids import Grid
-from ..packed import unpacked
+from ..packed import is_packed, unpacked
 from ..part import Part
 from ..plain import flag, one_of, whole
 from ..records import Record, Spaced
@@ -161,7 +161,7 @@ class Rebuilder:
             if not isinstance(law, Law):
                 raise UnreadableFileError(f"{path} is drawn from {type(law).__name__}, which is no law")
             return drawn(law)
-        if isinstance(value, dict) and "array" in value:
+        if is_packed(value):
             return unpacked(value)
         if isinstance(value, dict):
             return self.part(value, path, swept)

@@ -29,15 +29,18 @@ def arguments(work: Work, steps: int, backend: str, seed: int = 0) -> dict[str, 
     }
 
 
-def prepared(backend: str) -> Callable[[Work, int], Run]:
-    """`prepare` of our form: the first call compiles or finds the compiled kernel."""
+Arguments = Callable[..., dict[str, Any]]
+
+
+def prepared(backend: str, of: Arguments = arguments) -> Callable[[Work, int], Run]:
+    """`prepare` of our form, of what `of` gives `simulate`: the first call compiles or finds the compiled kernel."""
 
     def prepare(work: Work, steps: int) -> Run:
         def run(seed: int) -> Outcome:
-            dataset = en.simulate(**arguments(work, steps, backend, seed)).dataset
+            dataset = en.simulate(**of(work, steps, backend, seed)).dataset
             return Outcome(np.asarray(dataset["x"]), int((np.asarray(dataset["status"]) == 2).sum()))
 
-        en.simulate(**arguments(work, 1, backend))
+        en.simulate(**of(work, 1, backend))
         return run
 
     return prepare
@@ -55,6 +58,6 @@ def present(backends: list[str]) -> tuple[list[str], dict[str, str]]:
     return usable, absent
 
 
-def contestants(backends: list[str]) -> list[Contestant]:
+def contestants(backends: list[str], of: Arguments = arguments) -> list[Contestant]:
     """One contestant per backend."""
-    return [Contestant(f"ensemble, {backend}", prepared(backend), f"ensemble {backend}") for backend in backends]
+    return [Contestant(f"ensemble, {name}", prepared(name, of), f"ensemble {name}") for name in backends]

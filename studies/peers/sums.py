@@ -6,12 +6,14 @@ replacement. Every contestant reads the same standardised data and starts at the
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 import ensemble as en
+from peers import ours
 from peers.costs import of_rounds, rounds
 from peers.work import BOUND, Contestant, Outcome, Run, Work, cores, host, joined, split
 
@@ -57,28 +59,27 @@ def arguments(work: Work, steps: int, backend: str, seed: int = 0) -> dict[str, 
     }
 
 
-def prepared(backend: str) -> Callable[[Work, int], Run]:
-    """`prepare` of our form."""
+def turned(contestant: Contestant) -> Contestant:
+    """The contestant with its coordinates from the last on, of which the first two are compared.
+
+    The first ones of the network belong to pixels that are always white.
+    """
 
     def prepare(work: Work, steps: int) -> Run:
-        def run(seed: int) -> Outcome:
-            dataset = en.simulate(**arguments(work, steps, backend, seed)).dataset
-            return told(np.asarray(dataset["x"]), int((np.asarray(dataset["status"]) == 2).sum()))
+        run = contestant.prepare(work, steps)
 
-        en.simulate(**arguments(work, 1, backend))
-        return run
+        def from_the_last(seed: int) -> Outcome:
+            outcome = run(seed)
+            return Outcome(outcome.x[:, ::-1], outcome.diverged)
 
-    return prepare
+        return from_the_last
 
-
-def told(x: np.ndarray, diverged: int) -> Outcome:
-    """Coordinates from the last on: the first ones of the network belong to pixels that are always white."""
-    return Outcome(x[:, ::-1], diverged)
+    return replace(contestant, prepare=prepare)
 
 
 def contestants(backends: list[str], say: Callable[[str], None]) -> tuple[list[Contestant], list[Contestant]]:
     """Ours, one for each backend, and JAX's where it is installed."""
-    mine = [Contestant(f"ensemble, {name}", prepared(name), f"ensemble {name}") for name in backends]
+    mine = [turned(one) for one in ours.contestants(backends, arguments)]
     try:
         import jax
     except ImportError as error:
@@ -93,7 +94,7 @@ def contestants(backends: list[str], say: Callable[[str], None]) -> tuple[list[C
     if jax.default_backend() == "cpu" and cores() > 1:
         name = f"JAX, hand-batched jit(scan), threefry, {cores()} threads"
         forms.append(Contestant(name, batched("threefry2x32", cores()), "jax threads"))
-    return mine, forms
+    return mine, [turned(one) for one in forms]
 
 
 def linearity(backend: str, quick: bool, say: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -194,7 +195,7 @@ def mapped(prng: str) -> Callable[[Work, int], Run]:
             with jax.enable_x64(work.dtype == "float64"):
                 start, noise = jax.random.split(jax.random.key(seed, impl=prng))
                 x = work.start * jax.random.normal(start, (work.instances, work.dim), work.dtype)
-                return told(*host(*advance(jax.random.split(noise, work.instances), x), axis=1))
+                return host(*advance(jax.random.split(noise, work.instances), x), axis=1)
 
         run(0)
         return run
@@ -218,7 +219,7 @@ def batched(prng: str, threads: int = 1) -> Callable[[Work, int], Run]:
             with jax.enable_x64(work.dtype == "float64"):
                 start, noise = jax.random.split(jax.random.fold_in(jax.random.key(seed, impl=prng), k))
                 x = work.start * jax.random.normal(start, (sizes[k], work.dim), work.dtype)
-                return told(*host(*advance(noise, x), axis=1))
+                return host(*advance(noise, x), axis=1)
 
         def run(seed: int) -> Outcome:
             with ThreadPoolExecutor(threads) as pool:
