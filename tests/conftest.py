@@ -39,6 +39,16 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """What is marked ``ci`` is slow, and ``.ci/run`` takes it all the same, but for cases that are marked ``slow`` by themselves."""
+    if item.get_closest_marker("ci") is None:
+        return
+    if item.get_closest_marker("slow") is None:
+        item.add_marker("slow")
+    else:
+        item.own_markers = [mark for mark in item.own_markers if mark.name != "ci"]
+
+
 def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -26,6 +26,7 @@ def deep():
     return program(landscape, optimizer, event, en.HessianAligned(8.0), instances=5)
 
 
+@pytest.mark.ci
 def test_no_depth_of_composition_overflows_the_arena_and_an_arena_too_small_is_named(in_a_hurry, monkeypatch):
     p, engine = deep(), cpu.CpuEngine(threads=1)
     found, wanted = run(engine, p, 10, scale=0.5), run(NumpyEngine(), p, 10, scale=0.5)

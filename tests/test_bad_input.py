@@ -391,6 +391,7 @@ except RuntimeError as error:
 """
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("compiler", ["/nonexistent/c++", shutil.which("false") or "/bin/false"])
 def test_without_a_compiler_auto_takes_numpy_and_says_so_and_cpu_says_what_to_install(compiler, tmp_path):
     environment = os.environ | {"CXX": compiler, "CUDA_VISIBLE_DEVICES": "", "ENSEMBLE_CACHE": str(tmp_path)}

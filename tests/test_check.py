@@ -31,6 +31,7 @@ def failing(report):
     return found
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("per_coordinate", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_nothing_fails_of_the_python_of_any_part_of_the_library(monkeypatch, per_coordinate):
     monkeypatch.setattr(door, "structs", lambda part, landscape: [])

@@ -67,6 +67,7 @@ def test_the_words_touch_exactly_one_file(checkout):
     assert checkout[1] == {"ensemble/optimizers/descent.py"}
 
 
+@pytest.mark.ci
 def test_the_part_gives_the_right_numbers_and_equal_bits(checkout):
     code = """
 import json
@@ -95,6 +96,7 @@ print(json.dumps(found))
             np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.ci
 def test_the_example_in_the_words_runs(checkout):
     (code,) = re.findall(r"```python\n(import ensemble.*?)```", WORDS, re.DOTALL)
     printed = run(checkout[0], code)
@@ -102,5 +104,6 @@ def test_the_example_in_the_words_runs(checkout):
     assert numpy == cpu
 
 
+@pytest.mark.ci
 def test_the_part_is_found_by_the_list_of_parts(checkout):
     assert "Toy" in run(checkout[0], "from ensemble.__main__ import main; main(['parts'])")

@@ -193,6 +193,7 @@ print(data["lr"].values.tolist(), data.attrs["settings"].replace(repr(data.attrs
 """
 
 
+@pytest.mark.ci
 def test_names_are_the_same_in_every_process():
     said = []
     for seed in ("1", "2"):

@@ -166,6 +166,7 @@ def test_a_copied_zipped_makes_the_same_sweep(way):
     assert en.Adam(**WAYS[way](en.zipped(lr=(0.1, 0.2), beta2=(0.9, 0.99)))).lr == en.grid(0.1, 0.2)
 
 
+@pytest.mark.ci
 def test_parts_from_another_process_are_swept_together_and_never_with_others():
     """Whatever number the other process counted its grids by."""
     script = (

@@ -130,6 +130,7 @@ RECORDED = [
 ]
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("p", RECORDED, ids=lambda p: f"{type(p.landscape).__name__} {p.dim}")
 def test_what_records_within_its_launches_spills_nothing(p: Program, printed: Callable[[str], None]) -> None:
     alone, recorded = (
@@ -400,6 +401,7 @@ EVERYTHING: list[tuple[Landscape, Optimizer, Part, str, tuple[str, ...]]] = [
 ]
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(
     "arch", [*(pytest.param(arch, marks=pytest.mark.slow) for arch in (80, 90)), architectures()[-1]]
 )

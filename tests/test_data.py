@@ -97,6 +97,7 @@ def test_the_best_rule_for_a_mixture_errs_as_often_as_it_says(classes):
     assert np.ptp(np.bincount(y)) < 4 * np.sqrt(len(y))
 
 
+@pytest.mark.ci
 def test_without_scikit_learn_one_line_says_what_to_install():
     code = (
         "import sys; sys.modules['sklearn'] = None; import ensemble as en\n"

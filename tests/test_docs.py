@@ -106,6 +106,7 @@ SOME = {"concepts-events"}
 """Run by default; the site's build and the slow tests run all."""
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("name", [n if n in SOME else pytest.param(n, marks=pytest.mark.slow) for n in PAGES])
 def test_every_block_of_code_of_a_page_runs_and_draws_what_the_page_shows(name, tmp_path):
     folder = tmp_path / name
@@ -126,6 +127,7 @@ def test_there_are_twenty_examples_of_at_most_forty_lines():
         assert text
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("name", [n if n == "edge" else pytest.param(n, marks=pytest.mark.slow) for n in EXAMPLES])
 def test_an_example_runs_and_draws(name, tmp_path):
     folder = tmp_path / name

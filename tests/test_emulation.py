@@ -240,6 +240,7 @@ def run(program: Path, *arguments: str, command: tuple[str, ...] = ()) -> subpro
     )
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(
     "compiler", [*COMPILERS[:1], *(pytest.param(c, marks=pytest.mark.slow) for c in COMPILERS[1:])]
 )

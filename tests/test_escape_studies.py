@@ -127,6 +127,7 @@ def test_the_backward_equation_becomes_the_law_of_eyring_and_kramers():
 # ---- stable noise
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("alpha", [1.5, 1.8])
 def test_the_tail_is_scipys_and_its_integral_is_half_the_mean_size(alpha):
     z = np.array([0.0, 0.01, 0.5, 2.0, 10.0, 29.9, 30.1, 60.0])

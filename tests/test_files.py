@@ -127,6 +127,7 @@ def test_the_file_opens_in_plain_xarray_with_everything_in_it(kind, place):
         assert plain["event_step"].attrs == result.dataset["event_step"].attrs
 
 
+@pytest.mark.ci
 def test_the_file_opens_where_this_package_is_not(place):
     result_of("a grid").save(place)
     code = f"""

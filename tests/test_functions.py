@@ -78,6 +78,7 @@ def test_the_device_path_has_those_bits_too(cpu):
     assert differences(run(EmulatedEngine(4), p, 3), run(NumpyEngine(), p, 3)) == []
 
 
+@pytest.mark.ci
 def test_check_finds_nothing(cpu):
     found = en.check(PARTS["everything"])
     assert found.ok, found
@@ -226,6 +227,7 @@ for part in (outer(2)(dim=3), quartic(dim=3, a=2), en.landscape(lambda x, y: x *
 """
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("way", ["script", "-c", "stdin", "cell"])
 def test_it_works_wherever_it_is_written(way, tmp_path):
     if way == "cell":

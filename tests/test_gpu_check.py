@@ -135,6 +135,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.ci
 @needs_nvrtc
 @pytest.mark.parametrize("what", ["a barrier dropped", pytest.param("another constant", marks=pytest.mark.slow)])
 def test_a_fault_in_the_kernels_is_named_with_its_step(what: str, tmp_path: Path) -> None:
@@ -152,6 +153,7 @@ def test_a_fault_in_the_kernels_is_named_with_its_step(what: str, tmp_path: Path
     assert escape(bits["said"]) in page
 
 
+@pytest.mark.ci
 @pytest.mark.skipif(has_device(), reason="a CUDA device is present")
 def test_without_a_gpu_one_line_says_what_is_missing(tmp_path: Path) -> None:
     done = checked(["--out", str(tmp_path / "out")], PYTHONPATH=str(ROOT))

@@ -131,6 +131,7 @@ print(result.resume(40, force=True).history[-1].forced)
 """
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(
     "touched", ["kernels/optimizers/descent.cuh", "ensemble/arithmetic/vec.py", "ensemble/plots/style.py"]
 )

@@ -223,6 +223,7 @@ def test_sgd_leaves_the_minimum_that_gradient_descent_does_not_distinguish(cpu):
     assert np.abs(en.simulate(noise=en.Minibatch(1), **slow).dataset["x"] - 1).max() < 1e-6
 
 
+@pytest.mark.ci
 def test_what_is_interpolated_is_the_solution_nearest_to_the_start(cpu):
     """SGD and heavy ball, in any order of samples, stay in the start and the span of the rows."""
     draw = np.random.default_rng(0)

@@ -83,6 +83,7 @@ def patient(monkeypatch):
     monkeypatch.setattr(pace, "STEP_SECONDS", math.inf)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("case", CASES)
 def test_a_run_takes_the_memory_that_was_planned_within_a_tenth(case):
     needed, taken = needed_and_taken(**{"backend": "cpu"} | CASES[case])

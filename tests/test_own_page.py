@@ -35,6 +35,7 @@ def page():
     del sys.modules["own_page"]
 
 
+@pytest.mark.ci
 def test_the_page_runs_as_it_stands(page, capsys):
     assert page.result.dataset.sizes["stiffness"] == page.result.dataset.sizes["lr"] == 3
     assert (page.result.dataset["event"] == 1).any()
@@ -62,6 +63,7 @@ NVRTC = pytest.mark.skipif(
 )
 
 
+@pytest.mark.ci
 @NVRTC
 @pytest.mark.parametrize("arch", ["sm_80", "sm_90", "sm_120"])
 @pytest.mark.parametrize("what", ["valley", "own parts"])

@@ -127,6 +127,7 @@ def test_the_kernels_are_found_and_whole():
             assert (folder / path).parent.joinpath(include).is_file() or (folder / include).is_file()
 
 
+@pytest.mark.ci
 def test_absent_kernels_are_named(tmp_path):
     shutil.copytree(ROOT / "ensemble", tmp_path / "ensemble", ignore=shutil.ignore_patterns("__pycache__", "kernels"))
     done = python(["-c", "import ensemble.backends.sources as s; s.kernels()"], tmp_path)
@@ -166,6 +167,7 @@ def test_the_wheel_holds_the_kernels_inside_the_package_and_nothing_beside_it(wh
     assert not [name for name in names if "__pycache__" in name]
 
 
+@pytest.mark.ci
 def test_the_wheel_runs_elsewhere_with_its_own_kernels(wheel, tmp_path):
     zipfile.ZipFile(wheel).extractall(tmp_path)
     code = """
@@ -190,6 +192,7 @@ for backend in ("cpu", "numpy"):
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("code", EXAMPLES, ids=["own function", "comparison"])
 def test_the_examples_of_the_readme_run(code, tmp_path):
     pytest.importorskip("matplotlib")
@@ -265,6 +268,7 @@ def test_help_says_what_can_be_given(asked, capsys):
     )
 
 
+@pytest.mark.ci
 def test_a_run_does_not_wait_for_the_statistics_and_what_they_import():
     program = "import sys, ensemble; print([m for m in ('scipy.stats', 'matplotlib', 'ensemble.statistics') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

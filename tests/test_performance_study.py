@@ -118,6 +118,7 @@ def test_the_gradient_of_the_array_form_is_that_of_the_formula(landscape):
     np.testing.assert_allclose(g, exact, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.ci
 def test_what_recording_and_saving_cost_are_ratios_inside_a_round(monkeypatch):
     """Of a machine that halves its speed after each round the ratios are the same."""
     clock = iter([t for scale in (1, 2, 4, 8) for t in (0, scale, 0, 3 * scale)])

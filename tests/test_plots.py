@@ -210,6 +210,7 @@ def test_a_foreign_figure_is_refused():
         plots.table(Figure())
 
 
+@pytest.mark.ci
 def test_without_matplotlib_the_remedy_is_named_and_the_rest_of_the_package_works():
     code = (
         "import sys; sys.modules['matplotlib'] = None\n"

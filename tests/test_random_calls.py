@@ -153,6 +153,7 @@ def many(group, counts):
     run()
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("group", GROUPS)
 def test_random_bad_calls_work_or_are_refused_in_one_line(group, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -297,6 +297,7 @@ def test_segments_are_no_more_where_more_is_recorded(every, monkeypatch):
     assert engine.advanced == found.segments == max(steps // length, -(-(found.record_steps.size - 1) // 2))
 
 
+@pytest.mark.ci
 def test_a_replay_of_many_steps_takes_few_segments(monkeypatch):
     engine = Counting()
     result = en.simulate(

@@ -259,6 +259,7 @@ def test_all_finds_the_studies_and_leaves_the_measurement_out():
         ).keys()
 
 
+@pytest.mark.ci
 def test_all_runs_each_lists_what_it_found_and_fails_where_one_fails(example, tmp_path, monkeypatch):
     folder, _ = example
     (folder / "wrong.py").write_text('"""No.\n\nQuestion. Why?\n"""\nraise SystemExit(3)\n')

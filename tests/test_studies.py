@@ -38,6 +38,7 @@ def rows_of(out):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.ci
 def test_the_quick_study_writes_figures_data_table_and_report(ran):
     out, said = ran
     for name in ("survival", "dimension", "noise", "curvature", "paths", "catalogue"):

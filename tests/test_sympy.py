@@ -45,6 +45,7 @@ def test_signs_are_those_of_numbers_and_coordinates_may_be_named():
     assert part.value(np.array([[2.0, -3.0], [2.0, 0.0], [2.0, 5.0]]))[:, 0].tolist() == [-2.0, 0.0, 2.0]
 
 
+@pytest.mark.ci
 def test_it_runs_and_its_free_symbols_are_numbers_that_may_be_grids(cpu):
     bowl = en.from_sympy(a * x**2 + b * y**4, (x, y), parameters={"a": 2}, name="Bowl")
     assert (bowl.__name__, bowl.__module__) == ("Bowl", __name__)

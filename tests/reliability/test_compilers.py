@@ -39,6 +39,7 @@ def script_at(path, text):
     return str(path)
 
 
+@pytest.mark.ci
 def test_a_command_with_options_or_behind_a_launcher_is_used_and_its_options_make_another_library(tmp_path):
     launcher = script_at(tmp_path / "launcher", f'echo used >> {tmp_path}/log\nexec "$@"')
     name = next(n for n in ("g++", "clang++", "c++") if shutil.which(n))
@@ -70,6 +71,7 @@ BROKEN = {
 OFTEN = {"absent", "knows its version alone", "makes what cannot be loaded"}
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("how", [how if how in OFTEN else pytest.param(how, marks=pytest.mark.slow) for how in BROKEN])
 def test_auto_goes_on_in_numpy_with_one_warning_and_cpu_says_one_clear_line(how, tmp_path):
     command, words = BROKEN[how]
@@ -107,6 +109,7 @@ except RuntimeError as error:
 """
 
 
+@pytest.mark.ci
 def test_a_compiler_that_vanishes_once_a_run_has_begun_loses_nothing_and_is_named_by_the_next_run(tmp_path):
     name = shutil.which("g++") or shutil.which("clang++") or shutil.which("c++")
     lines, _ = told(GONE, tmp_path / "cache", script_at(tmp_path / "compiler", f'exec {name} "$@"'))
@@ -125,6 +128,7 @@ def run(threads):
 """
 
 
+@pytest.mark.ci
 def test_threads_from_1_to_40_in_turn_leave_no_more_than_the_most_that_worked_at_once(tmp_path):
     lines, _ = told(
         ENDINGS
@@ -138,6 +142,7 @@ print({run(threads) for threads in range(1, 41)}, len(crew._crew._threads) <= 39
     assert lines == ["{0.5} True"]
 
 
+@pytest.mark.ci
 def test_a_run_at_exit_works_and_one_while_python_is_ending_says_so(tmp_path):
     """``atexit`` before and after the first use, and a ``__del__`` that is called when modules are taken down."""
     lines, _ = told(

@@ -64,6 +64,7 @@ def started(script, before=None, arguments=(), options=()):
     return running
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_a_signal_from_outside_ends_a_run_which_is_then_saved_and_resumed(name, tmp_path):
     running = started(
@@ -96,6 +97,7 @@ print(result.dataset.attrs['interrupted_by'])
 """
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(
     ("backend", "rounds"), [("cpu", 1), *(pytest.param(b, 20, marks=pytest.mark.slow) for b in ("cpu", "numpy"))]
 )
@@ -125,6 +127,7 @@ def ignored():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+@pytest.mark.ci
 def test_a_run_whose_parent_ignores_ctrl_c_runs_on():
     """As `command &` in a script does: such a process never sees the Ctrl-C that is meant for what runs in front."""
     running = started(
@@ -170,6 +173,7 @@ def test_every_interrupted_run_warns_and_says_what_there_is(sent):
     assert (whole.dataset.attrs["interrupted"], whole.dataset.attrs["interrupted_by"]) == (0, "")
 
 
+@pytest.mark.ci
 def test_a_warning_that_is_made_an_error_has_the_result(tmp_path):
     """``python -W error``: nothing of what was computed is lost."""
     running = started(
@@ -234,6 +238,7 @@ def test_a_second_ctrl_c_stops_at_once_and_later_ones_act_as_ever():
     assert (running.stdout.read(), running.stderr.read()) == ("stopped True\n", "")
 
 
+@pytest.mark.ci
 def test_a_repeated_sigterm_is_one_and_a_late_one_ends_the_process():
     with Interrupt() as interrupt:
         for _ in range(3):

@@ -28,6 +28,7 @@ en.simulate(landscape=en.Quadratic([1.0, 2.0]), optimizer=Mine(1e-4), start=en.P
 )
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("threads", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_ctrl_c_ends_a_process_whose_kernel_never_returns(threads, cpu, tmp_path):
     script, wait = tmp_path / "script.py", threading.Event().wait

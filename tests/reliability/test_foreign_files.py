@@ -288,6 +288,7 @@ assert names <= set(files), names
 """
 
 
+@pytest.mark.ci
 def test_loading_imports_unpickles_runs_and_opens_nothing_that_a_file_names(place, tmp_path):
     files = []
     for k, name in enumerate(["os:system", "antigravity:Part", "ensemble.plots:save", "this", "subprocess.Popen"]):
@@ -313,6 +314,7 @@ def test_loading_imports_unpickles_runs_and_opens_nothing_that_a_file_names(plac
 MUTATED = Path(__file__).with_name("mutations.py")
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("count", [60, pytest.param(1500, marks=pytest.mark.slow)])
 def test_mutated_files_are_read_or_refused_and_nothing_else(count, tmp_path):
     """Bits flipped with and without a new seal, pieces cut and repeated, texts, arrays and attributes replaced."""

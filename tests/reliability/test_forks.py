@@ -71,6 +71,7 @@ def fresh():
     return script(USED + "print(*(hash(run(seed)) for seed in (1, 2, 3)), sep='\\n')", PYTHONHASHSEED="0")
 
 
+@pytest.mark.ci
 def test_forked_workers_find_what_a_fresh_process_does(fresh):
     """By a pool, by an executor, with other threads, and two forks deep."""
     told = script(

@@ -93,6 +93,7 @@ def told(script, count, timeout=500):
     return int(hits), few_threads == "True"
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("script", [SIMULATE, FIELDS], ids=["simulate", "fields"])
 def test_a_handler_that_raises_at_a_random_moment_leaves_no_thread_at_work(script):
     hits, few_threads = told(script, 6)
@@ -132,6 +133,7 @@ print(COUNT, len(crew._crew._threads) <= 3)
 """
 
 
+@pytest.mark.ci
 def test_ctrl_c_twice_and_caught_again_and_again():
     assert told(CAUGHT_TWICE, 4) == (4, True)
 

@@ -88,6 +88,7 @@ print(left, os.listdir(os.path.join(store, "checkpoints")), os.listdir(os.path.j
 """
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("rounds", [4, pytest.param(50, marks=pytest.mark.slow)])
 def test_after_kills_at_random_moments_the_same_call_ends_with_the_same_bits(rounds, tmp_path):
     done = run(KILLED, tmp_path / "run", rounds, timeout=1200)
@@ -95,6 +96,7 @@ def test_after_kills_at_random_moments_the_same_call_ends_with_the_same_bits(rou
     assert done.stdout.splitlines() == [f"{rounds} True", "[] [] []"]
 
 
+@pytest.mark.ci
 def test_a_writer_killed_between_writing_and_renaming_leaves_nothing_that_looks_like_a_shard(tmp_path):
     script = "os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\nsimulate(store=store)"
     assert run(script, tmp_path / "run").returncode == -signal.SIGKILL
@@ -107,6 +109,7 @@ def test_a_writer_killed_between_writing_and_renaming_leaves_nothing_that_looks_
 # ---- told to end
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(
     "by", ["SIGTERM", *(pytest.param(by, marks=pytest.mark.slow) for by in ("SIGUSR1", "its limit of time"))]
 )
@@ -131,6 +134,7 @@ def test_what_is_told_to_end_ends_at_a_checkpoint_with_status_75_and_the_command
         assert one.steps[""] > 0
 
 
+@pytest.mark.ci
 def test_ctrl_c_returns_what_is_finished_or_raises_and_the_same_call_goes_on(tmp_path):
     simulate(store=tmp_path / "run", **LONG, shard=(0, 6))
     code = """
@@ -172,6 +176,7 @@ def test_a_second_writer_is_refused_at_once_with_the_number_and_machine_of_the_f
         first.communicate()
 
 
+@pytest.mark.ci
 def test_the_lock_of_a_dead_process_of_this_machine_stands_in_nobodys_way(tmp_path):
     simulate(store=tmp_path / "run", instances=20)
     process = began("simulate(store=store, instances=40, steps=1500)", tmp_path / "run")
@@ -202,6 +207,7 @@ def test_the_lock_of_another_machine_is_explained_and_broken_by_repair_once_it_i
         assert data_digest(simulate(store=tmp_path / "run")) == data_digest(simulate())
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_any_number_of_processes_work_on_one_folder_and_one_that_is_killed_costs_nothing(processes, tmp_path):
     simulate(store=tmp_path / "run", **LONG, shard=(0, 12))
@@ -241,6 +247,7 @@ print(os.waitpid(child, 0)[1], before)
 """
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("times", [20, pytest.param(1000, marks=pytest.mark.slow)])
 def test_a_reader_gets_a_consistent_prefix_while_a_writer_works(times, tmp_path):
     done = run(READ, tmp_path / "run", times, timeout=900)
@@ -266,6 +273,7 @@ print(data_digest(simulate(store=store, steps=60)) == data_digest(simulate(insta
 """
 
 
+@pytest.mark.ci
 def test_a_full_disk_loses_nothing_that_was_there_and_names_the_place(tmp_path):
     done = run(FULL, tmp_path / "run")
     assert done.returncode == 0, done.stderr

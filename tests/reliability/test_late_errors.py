@@ -85,6 +85,7 @@ def test_batches_finished_before_an_error_come_with_it_and_resume_does_the_rest(
     assert part.resume().dataset.equals(whole.dataset)
 
 
+@pytest.mark.ci
 def test_optimizers_finished_before_an_error_come_with_it(monkeypatch, tmp_path):
     rest = {name: value for name, value in ESCAPE.items() if name != "optimizer"}
     rest |= {"start": en.NormalCloud(0.1), "steps": HORIZON, "instances": 2}
@@ -240,6 +241,7 @@ print(np.array_equal(d["path"].to_numpy()[:, 0], alone["x"]))
     assert (instances, interrupted, same) == ("500000", "0", "True")
 
 
+@pytest.mark.ci
 def test_where_halving_does_not_help_one_error_says_the_numbers():
     script = """
 resource.setrlimit(resource.RLIMIT_AS, (size + 60 * MB, resource.RLIM_INFINITY))

@@ -100,6 +100,7 @@ print(compiler.library(compiler.PROBE).probe(2))
 """
 
 
+@pytest.mark.ci
 def test_folders_and_files_are_for_this_user_alone_whatever_the_umask(tmp_path):
     folder = tmp_path / "new" / "cache"
     assert told(USES, folder, before=lambda: os.umask(0)) == ["4"]
@@ -152,6 +153,7 @@ def test_what_another_user_planted_does_not_run(tmp_path):
     assert [path.name for path in scratch.iterdir()] == ["descent-ensemble-0"]
 
 
+@pytest.mark.ci
 @root
 def test_a_planted_folder_among_the_temporary_files_is_not_used_and_one_of_this_process_is_removed(tmp_path):
     scratch, cache = tmp_path / "tmp", tmp_path / "cache"
@@ -185,6 +187,7 @@ def mounted(tmp_path):
         subprocess.run(["umount", "-l", str(folder)], check=False)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(
     "options",
     [
@@ -207,6 +210,7 @@ def test_a_folder_that_is_noexec_full_or_read_only_is_replaced_and_said_once(opt
     assert not [path for path in scratch.rglob("*") if path.name.startswith("compiling-")]
 
 
+@pytest.mark.ci
 def test_a_folder_that_vanishes_while_running_is_made_again_or_replaced(tmp_path):
     """Removed, then put out of reach: a file stands where its parent was."""
     scratch, cache = tmp_path / "tmp", tmp_path / "parent" / "cache"
@@ -224,6 +228,7 @@ print(compiler.library(compiler.PROBE + "// and again").probe(3))
     assert told(script, cache, warned=[f"not in {cache}"], TMPDIR=str(scratch)) == ["4", "4 True", "6"]
 
 
+@pytest.mark.ci
 def test_a_relative_folder_stays_where_it_was_meant(tmp_path):
     script = f"""
 import os
@@ -237,6 +242,7 @@ print(compiler.library(compiler.PROBE + "// again").probe(2), os.listdir("."))
     assert len(list((tmp_path / "kept" / "here").glob("*/*.so"))) == 2
 
 
+@pytest.mark.ci
 def test_two_processes_compile_the_same_program_at_once(tmp_path):
     environment = os.environ | {"ENSEMBLE_CACHE": str(tmp_path), "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-c", "from ensemble.backends import compiler; compiler.check(); print('holds')"]
@@ -245,6 +251,7 @@ def test_two_processes_compile_the_same_program_at_once(tmp_path):
     assert len(list(tmp_path.glob("*/*.so"))) == 1
 
 
+@pytest.mark.ci
 def test_what_a_killed_process_was_compiling_is_swept_and_what_a_living_one_compiles_is_not(tmp_path):
     long_ago = time.time() - 2 * libraries.ABANDONED
     dead = tmp_path / f"{libraries.SCRATCH}dead"

@@ -39,6 +39,7 @@ def limited(script, before=None):
     return done.stdout.split()
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("kind", ["RLIMIT_AS", "RLIMIT_DATA"])
 def test_a_limited_process_plans_within_its_limit_and_runs_in_batches(kind):
     """224 MB of iterates where 150 MB may be taken: a plan that looks at the machine alone dies there."""
@@ -98,6 +99,7 @@ def control_group():
     found.rmdir()
 
 
+@pytest.mark.ci
 def test_a_control_group_is_kept_to_where_one_larger_would_be_killed(control_group):
     """The limit stands on the group that holds the process's own, as a container's does: 450 MB of iterates in 200 MiB."""
     told = limited(
@@ -186,6 +188,7 @@ def test_where_nothing_is_said_there_is_no_limit(tmp_path):
     assert resource.getrlimit(resource.RLIMIT_AS)[0] == resource.RLIM_INFINITY or available_memory() < GIB * 1000
 
 
+@pytest.mark.ci
 def test_nothing_is_made_for_steps_that_nobody_takes():
     """Everyone finishes at step 1 of 10^8, and of 2^31 - 2: tables of all the steps left would be 3 GB and more."""
     told = limited(

@@ -151,6 +151,7 @@ def _said(faults, tmp_path_factory):
     return dict(zip(faults, lines, strict=True))
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("fault", [pytest.param(f, marks=pytest.mark.slow) if f in SELDOM else f for f in CHANGES])
 def test_a_struct_that_does_not_do_what_its_python_does_is_one_clear_error(fault, said, cpu):
     line = said(fault in SELDOM)[fault]
@@ -159,6 +160,7 @@ def test_a_struct_that_does_not_do_what_its_python_does_is_one_clear_error(fault
     assert len(line.split(" ", 1)[1]) <= 300
 
 
+@pytest.mark.ci
 def test_a_script_in_an_empty_folder_runs_its_struct_and_is_led_to_the_line_of_a_fault(tmp_path, cpu):
     text = PART.replace("gradient(x);", "gradiant(x);", 1)
     line = text[: text.index("gradiant")].count("\n") + 1

@@ -90,6 +90,7 @@ def told(lines, why):
         assert len(line) < 300
 
 
+@pytest.mark.ci
 def test_a_limit_on_the_size_of_files_costs_neither_the_process_nor_the_old_file(tmp_path):
     told(run(LIMITED, tmp_path / "run.nc", ""), "File too large")
 
@@ -141,6 +142,7 @@ def killed(folder, rounds):
     return int(count)
 
 
+@pytest.mark.ci
 def test_a_writer_that_is_killed_leaves_a_whole_file_and_what_it_left_is_swept(tmp_path):
     killed(tmp_path, 5)
 
@@ -196,6 +198,7 @@ print(interrupted)
 """
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("rounds", [6, pytest.param(200, marks=pytest.mark.slow)])
 def test_an_interrupted_save_leaves_a_whole_file_and_a_whole_process(rounds, tmp_path):
     (count,) = run(INTERRUPTED, tmp_path / "run.nc", rounds, timeout=500)
@@ -217,6 +220,7 @@ finally:
 """
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("times", [8, pytest.param(1000, marks=pytest.mark.slow)])
 def test_a_reader_gets_a_whole_file_while_a_writer_replaces_it(times, tmp_path):
     run(READ, tmp_path / "run.nc", times, timeout=500)

@@ -61,6 +61,7 @@ class SlowStart(en.starts.Start):
         return 0.01 * source.normals()
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("count", [pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(4, marks=pytest.mark.slow)])
 def test_any_number_of_workers_gives_the_same_bits(count, workers, tmp_path):
     simulate(**MORE, store=tmp_path / "run", shard=(0, 10))
@@ -77,6 +78,7 @@ def test_any_number_of_workers_gives_the_same_bits_on_the_cpu(count, workers, cp
     assert data_digest(found) == data_digest(simulate(**more))
 
 
+@pytest.mark.ci
 def test_a_killed_workers_shard_is_run_again_without_anybody_doing_anything(workers, tmp_path):
     more = MORE | {"start": SlowStart(wait=0.4)}
     simulate(**more, store=tmp_path / "run", shard=(0, 10))
@@ -123,6 +125,7 @@ def test_distributed_is_not_imported_unless_it_is_asked_for(tmp_path):
     assert done.stdout == "[]\n", done.stderr
 
 
+@pytest.mark.ci
 def test_each_worker_of_local_gpus_sees_one_gpu():
     with en.cluster.local_gpus(devices=[0, 3]) as cluster, distributed.Client(cluster) as client:
         client.wait_for_workers(2, timeout=60)
