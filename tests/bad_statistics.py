@@ -19,6 +19,7 @@ ON_LANDSCAPES = {
     "second_order_stationarity": STATIONARITY,
 }
 QUENCH = partial(en.statistics.quench, RESULT)
+FOR_INTERVAL, FOR_POWER = en.statistics.instances_for_interval, en.statistics.instances_for_power
 INDICES = en.statistics.saddle_index(RESULT)
 POINTS = np.zeros((2, 3))
 EIGENVALUES = (en.statistics.largest_eigenvalue, en.statistics.smallest_eigenvalue)
@@ -32,6 +33,7 @@ STATISTICS = (
 )
 TABLES = (en.statistics.to_dataframe, en.statistics.to_latex)
 DRAWN = en.simulate(**RUN | {"optimizer": en.GradientDescent(en.drawn(en.Uniform(0.1, 0.2)))})
+RUNS_WITH_VALUES = en.simulate(**RUN | {"record": en.Record("value", at=[0, 4])})
 S_OF_RESULT = en.statistics.survival(RESULT)
 BOOTSTRAP = partial(en.statistics.compare_survival, RESULT, "lr")
 SUM = en.LeastSquares.random(9, 3)
@@ -94,6 +96,47 @@ ROWS = [
       for bad in ("1", [0], [1.5], [], 1, [1, 1], [2])),
     *(row("shares.confidence", partial(en.statistics.shares, RESULT, confidence=bad), f"confidence={bad!r}", "give.*between 0 and 1")
       for bad in (0, 95, "high", None)),
+    *(row("mean.data", partial(en.statistics.mean, bad, "x"), "data=", "give a result") for bad in (None, 3, "name.nc")),
+    *(row("mean.of", partial(en.statistics.mean, RESULT, bad), "of=", "give|see")
+      for bad in (None, 3, "nobody", "horizon", "event_step", "status", RESULT.dataset["horizon"])),
+    *(row("mean.at", partial(en.statistics.mean, RESULT, "x", at=bad), "at=", "leave it out") for bad in (0, [1], "last")),
+    *(row("mean.at", partial(en.statistics.mean, RUNS_WITH_VALUES, "value", at=bad), "at=", "give steps that were recorded")
+      for bad in (1, [0, 3], 1.0, "last", [], True, [[0]])),
+    *(row("mean.confidence", partial(en.statistics.mean, RESULT, "x", confidence=bad), f"confidence={bad!r}", "give.*between 0 and 1")
+      for bad in (0, 95, "high", None)),
+    *(row("logrank.weights", partial(en.statistics.logrank, RESULT, "lr", weights=bad), "weights=", "give one of 'logrank'")
+      for bad in ("peto", None, 3, (1,), (1, -1), (1, "a"), (float("nan"), 0))),
+    *(row("logrank.strata", partial(en.statistics.logrank, RESULT, "lr", strata=bad), "strata=", "give (names|dimensions)")
+      for bad in ("lr", "nobody", 3, [], ["lr", "lr"])),
+    *(row("instances_for_interval.half_width", partial(FOR_INTERVAL, bad, share=0.5), "half_width=", "give a positive")
+      for bad in (0, -1.0, "narrow", None, float("nan"))),
+    *(row("instances_for_interval.share", partial(FOR_INTERVAL, 0.1, share=bad), "share=", "give a number from 0 to 1")
+      for bad in (-0.1, 2, "half", float("nan"))),
+    *(row("instances_for_interval.sd", partial(FOR_INTERVAL, 0.1, sd=bad), "sd=", "give the standard deviation")
+      for bad in (-0.1, 0, "half", float("inf"))),
+    *(row("instances_for_interval.sd", partial(FOR_INTERVAL, 0.1, **bad), "share=", "give exactly one")
+      for bad in ({}, {"share": 0.5, "sd": 1.0})),
+    *(row("instances_for_interval.confidence", partial(FOR_INTERVAL, 0.1, share=0.5, confidence=bad),
+          f"confidence={bad!r}", "give.*between 0 and 1") for bad in (0, 95, "high", None)),
+    *(row("instances_for_power.power", partial(FOR_POWER, bad, shares=(0.1, 0.2)), "power=", "between 0 and 1")
+      for bad in (0, 1, "high", None)),
+    *(row("instances_for_power.difference", partial(FOR_POWER, difference=bad, sd=1.0), "difference=", "give a number other")
+      for bad in (0, "much", float("inf"))),
+    *(row("instances_for_power.sd", partial(FOR_POWER, difference=1.0, sd=bad), "sd=", "give")
+      for bad in (0, -1, "much", None)),
+    *(row("instances_for_power.paired", partial(FOR_POWER, difference=1.0, sd=1.0, paired=bad), "paired=", "True or False")
+      for bad in (1, None, "yes")),
+    *(row("instances_for_power.shares", partial(FOR_POWER, shares=bad), "shares=", "give two different shares")
+      for bad in (0.5, (0.1,), (0.1, 0.1), (0.1, 2), ("a", "b"))),
+    *(row("instances_for_power.hazard_ratio", partial(FOR_POWER, hazard_ratio=bad), "hazard_ratio=", "give a")
+      for bad in (0, 1, -2, "twice")),
+    *(row("instances_for_power.observed", partial(FOR_POWER, hazard_ratio=2.0, observed=bad), "observed=", "give a")
+      for bad in (0, -1, 2, "all")),
+    row("instances_for_power.shares", FOR_POWER, "shares=None", "give exactly one of"),
+    *(row("instances_for_power.confidence", partial(FOR_POWER, shares=(0.1, 0.2), confidence=bad),
+          f"confidence={bad!r}", "give.*between 0 and 1") for bad in (0, 95, "high", None)),
+    *(row("shares.where", partial(en.statistics.shares, RESULT, where=bad), "where=", "give a mapping")
+      for bad in ({}, 3, {"a": 3}, [True])),
     *(row("escape_rate.after", partial(en.statistics.escape_rate, RESULT, after=bad), f"after={bad!r}", "give.*0 or more")
       for bad in (-1, "late", 1.5)),
     *(row(f"{f.__name__}.landscape", partial(f, bad, POINTS), re.escape(repr(bad)[:12]), "give a landscape|ask a landscape")

@@ -98,7 +98,10 @@ STATISTICS = {
     "generalisation": of(
         S.generalisation, PLANES, (np.eye(4), [0, 1, 0, 1]), sharpness_measure="trace", confidence=0.9
     ),
-    "logrank": of(S.logrank, RESULT, "lr", label=1),
+    "instances_for_interval": of(S.instances_for_interval, 0.1, share=0.5, confidence=0.9),
+    "instances_for_power": of(S.instances_for_power, 0.9, difference=1.0, sd=2.0, paired=False, confidence=0.9),
+    "logrank": of(S.logrank, RESULT, "lr", label=1, weights=(1, 0)),
+    "mean": of(S.mean, RUNS, "value", at=[40], confidence=0.9),
     "nearest_minimum": of(S.nearest_minimum, RESULT, tolerance=0.1),
     "noise_covariance": of(S.noise_covariance, en.LeastSquares.random(9, 3), np.zeros(3), 2, order="no_replacement"),
     "noise_to_signal": of(S.noise_to_signal, ONE, WELL["landscape"], WELL["noise"], draws=2, confidence=0.9, seed=1),

@@ -10,7 +10,7 @@ import xarray as xr
 from scipy import stats
 from simulated_runs import covers, geometric, runs
 
-from ensemble.statistics import compare_survival, comparison, logrank, survival
+from ensemble.statistics import compare_survival, comparison, logrank, logranks, survival
 from ensemble.statistics.intervals import mean_interval
 
 
@@ -66,10 +66,83 @@ def test_logrank_of_a_million_with_ties_is_the_hand_formula():
 def test_logrank_blocks_change_nothing(monkeypatch):
     data = runs(geometric(0.01, (3, 2, 500)), 300, dims=("lr", "beta", "instance"))
     whole = logrank(data, "lr")
-    monkeypatch.setattr(comparison, "_CELLS", 30)
+    monkeypatch.setattr(logranks, "_CELLS", 30)
     xr.testing.assert_allclose(logrank(data, "lr"), whole, rtol=1e-10)
     assert whole.statistic.dims == ("beta",)
     assert whole.expected.dims == ("beta", "lr")
+
+
+WEIGHTS = {
+    "gehan": ("wilcoxon", {}),
+    "tarone-ware": ("tarone-ware", {}),
+    (1, 0): ("fleming-harrington", {"p": 1, "q": 0}),
+    (0, 1): ("fleming-harrington", {"p": 0, "q": 1}),
+    (0.5, 2): ("fleming-harrington", {"p": 0.5, "q": 2}),
+}
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_weighted_logrank_is_lifelines_whatever_the_blocks(weights, monkeypatch):
+    lifelines = pytest.importorskip("lifelines.statistics")
+    time = np.stack([geometric(p, 200, seed) for seed, p in enumerate((0.02, 0.024, 0.03))])
+    data = runs(time, 70, dims=("lr", "instance"))
+    found = logrank(data, "lr", weights=weights)
+    last, had = np.minimum(time, 70), time <= 70
+    name, more = WEIGHTS[weights]
+    oracle = lifelines.multivariate_logrank_test(
+        last.ravel(), np.repeat(range(3), 200), had.ravel(), weightings=name, **more
+    )
+    assert found.statistic.item() == pytest.approx(oracle.test_statistic, rel=1e-9)
+    assert found.pvalue.item() == pytest.approx(oracle.p_value, rel=1e-7)
+    assert found.observed.sum().item() == pytest.approx(found.expected.sum().item())
+    monkeypatch.setattr(logranks, "_CELLS", 30)
+    assert logrank(data, "lr", weights=weights).statistic.item() == pytest.approx(found.statistic.item(), rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("weights", "theirs"),
+    [("logrank", {}), ("gehan", {"weight_type": "gb"}), ((1, 0), {"weight_type": "fh", "fh_p": 1})],
+)
+def test_stratified_logrank_is_statsmodels(weights, theirs):
+    duration = pytest.importorskip("statsmodels.duration.api")
+    # Strata differ by far more than groups do.
+    p = np.array([[0.01, 0.013], [0.05, 0.06], [0.2, 0.23]])
+    time = np.stack([[geometric(p[s, g], 150, 10 * s + g) for g in range(2)] for s in range(3)])
+    data = runs(time, 60, dims=("sigma", "lr", "instance"))
+    found = logrank(data, "lr", strata="sigma", weights=weights)
+    last, had = np.minimum(time, 60), (time <= 60).astype(int)
+    strata, group = np.repeat(range(3), 300), np.tile(np.repeat(range(2), 150), 3)
+    statistic, pvalue = duration.survdiff(last.ravel(), had.ravel(), group, strata=strata, **theirs)
+    assert found.statistic.dims == ()
+    assert found.statistic.item() == pytest.approx(statistic)
+    assert found.pvalue.item() == pytest.approx(pvalue)
+    assert found.observed.dims == ("lr",)
+    pooled = logrank(runs(time.transpose(1, 0, 2).reshape(2, -1), 60, dims=("lr", "instance")), "lr", weights=weights)
+    assert pooled.pvalue.item() > 1.5 * found.pvalue.item()
+
+
+def test_strata_leave_the_other_dimensions():
+    time = geometric(0.05, (2, 3, 4, 50))
+    data = runs(time, 60, dims=("a", "lr", "b", "instance"), coords={"a": [1.0, 2.0], "b": list("wxyz")})
+    found = logrank(data, "lr", strata="b")
+    assert found.statistic.dims == ("a",)
+    for k in range(2):
+        alone = logrank(data.isel(a=k, drop=True), "lr", strata=["b"])
+        assert alone.statistic.item() == pytest.approx(found.statistic[k].item())
+    both = logrank(data, "lr", strata=["b", "a"])
+    assert both.statistic.dims == ()
+    assert both.attrs["strata"] == "b, a"
+    each = logrank(data, "lr")
+    assert both.expected.values == pytest.approx(each.expected.sum(("a", "b")).values)
+
+
+def test_late_differences_are_seen_by_weights_that_look_for_them():
+    """Half of the instances are alike until step 30; from there on one group's are faster."""
+    rng = np.random.default_rng(0)
+    early, late = rng.integers(1, 31, (2, 400)), 30 + np.stack([rng.geometric(p, 400) for p in (0.05, 0.08)])
+    data = runs(np.where(np.arange(400) % 2 == 0, early, late), 200, dims=("lr", "instance"))
+    late_one, early_one = (logrank(data, "lr", weights=w).pvalue.item() for w in ((0, 1), "gehan"))
+    assert late_one < 1e-3 < early_one
 
 
 def test_where_all_escape_at_once_there_is_nothing_to_test():

@@ -120,7 +120,7 @@ def test_the_fields_that_some_statistic_names_too_are_found():
     assert unswept <= {
         "keskar", "largest_eigenvalue", "log_determinant", "sam_sharpness", "smallest_eigenvalue", "spectrum", "trace",
         "noise_to_signal", "regret", "occupancy_against_sharpness", "survival_table",
-        "against_drawn", "generalisation", "noise_covariance", "quenched",
+        "against_drawn", "generalisation", "noise_covariance", "quenched", "instances_for_interval", "instances_for_power",
     }  # fmt: skip
 
 

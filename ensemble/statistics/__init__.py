@@ -3,7 +3,7 @@
 from . import laws
 from .agreement import against_law
 from .arrhenius import arrhenius
-from .comparison import compare_survival, logrank
+from .comparison import compare_survival
 from .convergence import convergence_rate
 from .drawn import against_drawn
 from .eigenvalues import largest_eigenvalue, smallest_eigenvalue, spectrum
@@ -11,6 +11,8 @@ from .escape import escape_rate
 from .generalisation import generalisation
 from .gradient_noise import noise_covariance
 from .hazards import hazard
+from .logranks import logrank
+from .means import mean
 from .minima import nearest_minimum, quench
 from .occupancy import occupancy_against_sharpness
 from .online import regret
@@ -21,6 +23,7 @@ from .saddles import index_against_loss, saddle_index, second_order_stationarity
 from .shares import shares
 from .sharpness import keskar, log_determinant, sam_sharpness, sharpness, trace
 from .signal import noise_to_signal
+from .sizes import instances_for_interval, instances_for_power
 from .survival import survival, survival_table
 from .tables import to_dataframe, to_latex
 
@@ -34,11 +37,14 @@ __all__ = [
     "generalisation",
     "hazard",
     "index_against_loss",
+    "instances_for_interval",
+    "instances_for_power",
     "keskar",
     "largest_eigenvalue",
     "laws",
     "log_determinant",
     "logrank",
+    "mean",
     "nearest_minimum",
     "noise_covariance",
     "noise_to_signal",

@@ -115,5 +115,8 @@ def _values(field: Field, x: FloatArray) -> FloatArray:
 
 
 def _length(a: FloatArray) -> FloatArray:
-    length: FloatArray = np.sqrt((a * a).sum(axis=1, keepdims=True))
+    """Return lengths (points, 1); squares of what is large or small would be none."""
+    size = np.abs(a).max(axis=1, keepdims=True)
+    size = np.where((size > 0) & np.isfinite(size), size, 1.0)
+    length: FloatArray = size * np.sqrt(((a / size) ** 2).sum(axis=1, keepdims=True))
     return length

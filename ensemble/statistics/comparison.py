@@ -1,8 +1,4 @@
-"""Do two groups of instances escape at different times? Log-rank where groups are independent, differences anywhere.
-
-Configurations and optimizers share starts and noise by default: instance i is the same draw in every group
-(attrs["paired"] = 1). Tests that assume independent groups are then wrong, mostly far too cautious, and are refused.
-"""
+"""By how much do groups of instances escape earlier or later? Differences of times, whether groups are paired or independent."""
 
 from __future__ import annotations
 
@@ -11,80 +7,14 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
-from scipy.stats import chi2, t
+from scipy.stats import t
 
 from ..words import told
 from .intervals import FEWEST, check_resamples, percentile_limits, skewed_limits
-from .lifetimes import FloatArray, Group, IntArray, Lifetimes, check_confidence, check_whole, read
+from .lifetimes import FloatArray, IntArray, Lifetimes, check_confidence, check_whole, read
+from .logranks import DECLARE, logrank, note, require_events
 
 _CELLS = 4_000_000  # resampled instances held in memory at once
-_DECLARE = "set attrs['paired'] to 0 if each group drew its own starts and noise, to 1 if instance i is the same in all"
-
-
-def logrank(data: Any, dim: str, *, label: int | None = None) -> xr.Dataset:
-    """Test whether the groups along `dim` have one survival curve; for independent groups only.
-
-    Mantel 1966; Peto & Peto 1972; k groups and ties as in Kalbfleisch & Prentice 1980, eq. 1.18. With d_j events
-    among n_j at risk at step j, of which n_gj in group g: U_g = sum_j (d_gj - d_j n_gj/n_j), covariance
-    V_gh = sum_j d_j (n_j - d_j)/(n_j - 1) (n_gj/n_j) (delta_gh - n_hj/n_j), statistic U' V^-1 U ~ chi2(k-1). All in
-    float64: a million subjects with ties overflow nothing.
-
-    Returns over the other configuration dimensions `statistic`, `degrees`, `pvalue`, and `observed` and `expected`
-    events (..., dim). NaN where nothing can be told: no events (attrs["note"] says so), or nobody left to be compared
-    with those that had one.
-
-    ValueError: paired groups or no attrs["paired"], `dim` unknown or of one member, no events at all.
-    """
-    lives = read(data, label)
-    table = lives.frame.members(dim)
-    if lives.paired is None:
-        raise ValueError(f"attrs['paired'] is missing, so groups along {told(dim)} may share their noise; {_DECLARE}")
-    if lives.paired:
-        raise ValueError(
-            f"the groups along {told(dim)} are paired (same starts and noise for the same instance id), the log-rank test "
-            "assumes independent groups; use compare_survival(), or run with paired=False"
-        )
-    _require_events(lives)
-    tests = [_logrank([lives.group(number) for number in row]) for row in table]
-    rest, names = lives.frame.without(dim), lives.frame.names(dim)
-    observed, expected = (np.array([test[i] for test in tests]) for i in (0, 1))
-    statistic, degrees = (np.array([test[i] for test in tests]) for i in (2, 3))
-    variables = {
-        "statistic": rest.variable(statistic, "log-rank statistic"),
-        "degrees": rest.variable(degrees, "degrees of freedom"),
-        "pvalue": rest.variable(chi2.sf(statistic, degrees), "P(chi2 >= statistic) if all groups share one law"),
-        "observed": rest.variable(observed, "events seen", "1", dim),
-        "expected": rest.variable(expected, "events expected if all groups share one law", "1", dim),
-    }
-    return rest.dataset(variables, {dim: names}, {"note": _note(observed.sum(axis=1) == 0)}, dim)
-
-
-def _logrank(groups: list[Group]) -> tuple[FloatArray, FloatArray, float, int]:
-    """Return observed, expected (groups,), statistic and degrees of freedom of one comparison."""
-    steps = np.unique(np.concatenate([np.unique(group.time[group.had]) for group in groups]))
-    k = len(groups)
-    observed = np.array([group.events_total for group in groups], float)
-    expected, covariance = np.zeros(k), np.zeros((k, k))
-    sorted_times = [np.sort(group.time) for group in groups]
-    sorted_events = [np.sort(group.time[group.had]) for group in groups]
-    for first in range(0, steps.size, max(1, _CELLS // k)):
-        block = steps[first : first + max(1, _CELLS // k)]
-        risk = np.array([time.size - np.searchsorted(time, block) for time in sorted_times], float)
-        deaths = np.zeros(block.size)
-        for time in sorted_events:
-            deaths += np.searchsorted(time, block, side="right") - np.searchsorted(time, block, side="left")
-        total = risk.sum(axis=0)
-        share = risk / total
-        expected += share @ deaths
-        # A step with one instance left has no variance: n - d = 0 there.
-        weight = deaths * (total - deaths) / np.maximum(total - 1.0, 1.0)
-        covariance += np.diag(share @ weight) - (share * weight) @ share.T
-    # The k rows sum to zero; further ranks are lost where groups are never at risk together.
-    degrees = int(np.linalg.matrix_rank(covariance, tol=1e-9 * max(covariance.max(), 1e-300), hermitian=True))
-    difference = observed - expected
-    statistic = difference @ np.linalg.pinv(covariance, rcond=1e-9, hermitian=True) @ difference
-    return observed, expected, float(statistic) if degrees else np.nan, degrees
 
 
 def compare_survival(
@@ -134,11 +64,11 @@ def compare_survival(
     frame = lives.frame
     table, names = frame.members(dim), frame.names(dim)
     if lives.paired is None:
-        raise ValueError(f"attrs['paired'] is missing: neither a paired nor an independent test applies; {_DECLARE}")
+        raise ValueError(f"attrs['paired'] is missing: neither a paired nor an independent test applies; {DECLARE}")
     if lives.instances < FEWEST:
         raise ValueError(f"{lives.instances} instances per group cannot bear a bootstrap; give at least {FEWEST}")
     base = frame.base(dim, reference)
-    _require_events(lives)
+    require_events(lives)
     others = [member for member in range(len(names)) if member != base]
 
     ends = np.array([lives.horizon[row].min() for row in table])
@@ -190,7 +120,7 @@ def compare_survival(
         "resamples": resamples,
         "seed": seed,
         "label": "any" if label is None else int(label),
-        "note": _note(np.isnan(found[:, 1, base])),
+        "note": note(np.isnan(found[:, 1, base])),
     }
     return replace(frame, coords=coords).dataset(variables, attrs=attrs)
 
@@ -259,14 +189,3 @@ def _medians(medians: list[float], drawn: FloatArray, end: int, base: int, confi
     fewer = np.minimum((~(difference > 0)).sum(axis=0), (~(difference < 0)).sum(axis=0))
     pvalue = np.minimum(1.0, 2.0 * (1 + fewer) / (1 + len(drawn)))
     return np.array([median, median - median[base], lower, upper, pvalue])
-
-
-def _require_events(lives: Lifetimes) -> None:
-    counted = lives.event_step > 0 if lives.label is None else (lives.event_step > 0) & (lives.event == lives.label)
-    if not counted.any():
-        what = "" if lives.label is None else f" with label {lives.label}"
-        raise ValueError(f"no events{what} in any group: nothing to compare; run more steps or choose another event")
-
-
-def _note(empty: NDArray[np.bool_]) -> str:
-    return f"no events in {int(empty.sum())} of {empty.size} comparisons: their results are NaN" if empty.any() else ""

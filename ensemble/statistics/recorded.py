@@ -14,7 +14,7 @@ from ..records import QUANTITIES
 from ..words import told
 from .lifetimes import DIVERGED, INSTANCE, BoolArray, FloatArray, Frame, IntArray, Lifetimes, read
 
-_SOME = "recorded_instance"
+SOME = "recorded_instance"
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def recorded(data: Any, quantity: str, dims: int = 0) -> Recorded:
         )
         raise ValueError(f"quantity={told(quantity)} was not recorded (the dataset has {has}); {advice}")
     values = dataset[quantity]
-    who = _SOME if _SOME in values.dims else INSTANCE
+    who = SOME if SOME in values.dims else INSTANCE
     wanted = {*lives.frame.dims, who, "step"}
     if not wanted <= set(values.dims) or values.ndim != len(wanted) + dims:
         raise ValueError(
@@ -97,9 +97,9 @@ def recorded(data: Any, quantity: str, dims: int = 0) -> Recorded:
         )
     extra = [d for d in values.dims if d not in wanted]
     ids = dataset[INSTANCE].values if INSTANCE in dataset.coords else np.arange(dataset.sizes[INSTANCE])
-    if who == _SOME:
-        ids = dataset[_SOME].values
-        lives = read(dataset.drop_dims(_SOME).sel({INSTANCE: ids}))
+    if who == SOME:
+        ids = dataset[SOME].values
+        lives = read(dataset.drop_dims(SOME).sel({INSTANCE: ids}))
     if "step" not in dataset.coords:
         raise ValueError("the dataset has no coordinate 'step'; give the steps of the records")
     array = values.transpose(*lives.frame.dims, who, "step", *extra).values

@@ -1,8 +1,8 @@
-"""What became of the instances: the share of every outcome, with intervals."""
+"""What became of the instances: the share of every outcome, or of those that meet a condition, with intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,19 @@ from numpy.typing import NDArray
 
 from ..words import told
 from .intervals import wilson
-from .lifetimes import DIVERGED, MOST_WORK, Frame, IntArray, check_confidence, check_whole, read
+from .lifetimes import DIVERGED, INSTANCE, MOST_WORK, Frame, IntArray, check_confidence, check_whole, read
 
 OUTCOME = "outcome"
 
 
-def shares(data: Any, *, labels: Sequence[int] | None = None, confidence: float = 0.95) -> xr.Dataset:
-    """Share of the instances that each event ended, that ran to the horizon, and that diverged.
+def shares(
+    data: Any,
+    *,
+    labels: Sequence[int] | None = None,
+    where: Mapping[str, xr.DataArray] | None = None,
+    confidence: float = 0.95,
+) -> xr.Dataset:
+    """Share of the instances that each event ended, that ran to the horizon, and that diverged; or that meet conditions.
 
     Everyone has one outcome, so shares add to 1. Each has Wilson's interval (1927): of a share by itself, in its own
     configuration. The shares of one configuration are not independent of each other, nor are those of paired
@@ -27,14 +33,26 @@ def shares(data: Any, *, labels: Sequence[int] | None = None, confidence: float 
     or an object that carries one. `labels` are the events to list; None: those that any instance had. A label listed
     and never seen has share 0 and an upper limit.
 
+    `where` are conditions of one's own, name -> booleans over the configurations and `instance`, such as
+    `{"right": result.dataset["x"].isel(coordinate=0) > 0}`: then these are the outcomes, each counted by itself, and they
+    need not exclude each other. What has diverged has coordinates that are NaN, of which every comparison but != is false.
+
     Returns over the configuration dimensions and `outcome` ("censored", "event 1", ..., "diverged"): `share`, `lower`,
     `upper`, `count`; over the configuration dimensions `n`. The coordinate `label` (outcome) is 0 for censored and -1
-    for diverged.
+    for diverged; conditions have none.
 
-    ValueError: confidence outside (0, 1), variables missing, no instances, an event of a label that is not listed.
+    ValueError: confidence outside (0, 1), variables missing, no instances, an event of a label that is not listed, both
+    `labels` and `where`, a condition that is no array of booleans over the data's dimensions.
     """
     check_confidence(confidence)
     lives = read(data)
+    if where is not None:
+        if labels is not None:
+            raise ValueError(f"labels={told(labels)} and where={told(where)}; give one of them")
+        count = np.stack([_met(lives.frame, name, met, lives.instances) for name, met in _conditions(where)], axis=1)
+        n = np.full(len(lives), lives.instances)
+        variables = share_variables(lives.frame, count, n, confidence, OUTCOME)
+        return lives.frame.dataset(variables, {OUTCOME: list(where)}, {"confidence": confidence})
     fired = lives.event_step > 0
     seen = np.unique(lives.event[fired]).tolist()
     listed = seen if labels is None else _labels(labels, seen)
@@ -46,6 +64,27 @@ def shares(data: Any, *, labels: Sequence[int] | None = None, confidence: float 
     variables = share_variables(lives.frame, count, n, confidence, OUTCOME)
     coords = {OUTCOME: names, "label": (OUTCOME, np.array(codes), {"long_name": "event's label"})}
     return lives.frame.dataset(variables, coords, {"confidence": confidence})
+
+
+def _conditions(where: Any) -> list[tuple[str, xr.DataArray]]:
+    wanted = "a mapping from names to booleans over instances, such as {'right': result.dataset['x'][..., 0] > 0}"
+    if not isinstance(where, Mapping) or not where or not all(isinstance(name, str) for name in where):
+        raise ValueError(f"where={told(where)}; give {wanted}")
+    for name, met in where.items():
+        if not isinstance(met, xr.DataArray) or met.dtype.kind != "b":
+            kind = f"of dtype {met.dtype}" if isinstance(met, xr.DataArray) else type(met).__name__
+            raise ValueError(f"where={{{name!r}: {told(met)}}} is {kind}; give {wanted}")
+    return list(where.items())
+
+
+def _met(frame: Frame, name: str, met: xr.DataArray, instances: int) -> IntArray:
+    """Count in each group those that meet a condition."""
+    sizes = dict(zip(map(str, frame.dims), frame.shape, strict=True)) | {INSTANCE: instances}
+    if {str(d): n for d, n in met.sizes.items()} != sizes:
+        raise ValueError(
+            f"where={{{name!r}: ...}} has the sizes {dict(met.sizes)}, and the data {sizes}; give one of each"
+        )
+    return met.transpose(*frame.dims, INSTANCE).to_numpy().reshape(-1, instances).sum(axis=1)
 
 
 def share_variables(frame: Frame, count: IntArray, n: IntArray, confidence: float, dim: str) -> dict[str, xr.Variable]:
