@@ -49,14 +49,14 @@ from .stores.stored import Stopped
 from .version import __version__ as __version__
 
 if _typing.TYPE_CHECKING:
-    from . import cluster, plots, statistics
+    from . import cluster, plots, report, statistics
 
 
 def __getattr__(name: str) -> _typing.Any:
-    """``statistics``, ``plots`` and ``cluster`` when they are first asked for: SciPy, matplotlib and Dask come with them, and a run
-    needs none of these.
+    """``statistics``, ``plots``, ``report`` and ``cluster`` when they are first asked for: SciPy, matplotlib and Dask come with them,
+    and a run needs none of these.
     """
-    if name in ("cluster", "plots", "statistics"):
+    if name in ("cluster", "plots", "report", "statistics"):
         return _importlib.import_module(f".{name}", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}{_names.instead(name, __all__)}")
 
@@ -93,6 +93,7 @@ __all__ = [
     "path_between",
     "plots",
     "replay",
+    "report",
     "simulate",
     "source",
     "statistics",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import ensemble as en
-from ensemble import plots
+from ensemble import plots, report
 
 pytest.importorskip("matplotlib")
 from docs.make import catalogue, links, pages, reference, running, studies, thumbnails
@@ -29,11 +29,13 @@ def test_every_public_name_has_an_entry():
     public |= {f"ensemble.statistics.{name}" for name in en.statistics.__all__ if name != "laws"}
     public |= {f"ensemble.statistics.laws.{name}" for name in reference.laws()}
     public |= {f"ensemble.plots.{name}" for name in plots.__all__}
+    public |= {f"ensemble.report.{name}" for name in report.__all__}
     assert public <= reference.documented()
 
 
 NAMES = {
     en: en.__all__, en.statistics: en.statistics.__all__, en.statistics.laws: reference.laws(), plots: plots.__all__,
+    report: report.__all__,
 }  # fmt: skip
 FUNCTIONS = {
     f"{module.__name__}.{name}": getattr(module, name)

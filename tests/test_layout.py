@@ -22,6 +22,7 @@ STOREYS = (
     ("stores",),
     ("simulate",),
     ("statistics", "plots", "cluster"),
+    ("report",),
     ("__init__", "__main__", "gpu_check", "self_check"),
 )
 """Files and folders of the package: each imports those of its own storey and of those above it in this list, and no others."""

@@ -6,7 +6,7 @@ import inspect
 from types import ModuleType
 
 import ensemble as en
-from ensemble import plots
+from ensemble import plots, report
 from ensemble.part import Part
 
 from .running import DOCS, written
@@ -88,6 +88,7 @@ def pages() -> dict[str, list[str]]:
             "What ensembles must reproduce: ``en.statistics.laws``. Steps count from 1; sigma is the noise of one gradient.",
         ),
         "plots": ("Pictures", "``from ensemble import plots``; needs matplotlib."),
+        "report": ("Pages", "``en.report``; needs matplotlib, and for formulas latex2mathml."),
     }
     found = {
         "running": [*entries(en, [*RUNNING, *others()]), *own],
@@ -97,6 +98,7 @@ def pages() -> dict[str, list[str]]:
         "statistics": entries(en.statistics, statistics),
         "laws": entries(en.statistics.laws, laws()),
         "plots": entries(plots, list(plots.__all__)),
+        "report": entries(report, list(report.__all__)),
     }
     return {name: [*words[name], *found[name]] for name in words}
 

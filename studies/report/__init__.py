@@ -1,6 +1,9 @@
 """What studies share: the command with its options, laws as checks, tables, figures, and the pages made of them."""
 
-from .checks import LIMIT, Z95, Check, verdict, write_checks
+from ensemble.report.checks import LIMIT, Z95, Check, verdict, write_checks
+from ensemble.report.report import fill
+from ensemble.report.words import facts, html_list, html_table, html_words, interval, markdown, shown, table_of
+
 from .escapes import (
     CELLS,
     LawOf,
@@ -16,12 +19,11 @@ from .escapes import (
 from .estimates import around, mean_of_summary, sides
 from .linear import LinearMethod
 from .means import banded, mean_curve, mean_row, seen_row, share_row, with_limits
-from .page import Page, fill
 from .rates import power, power_row, rate_rows, rate_table, slope_weights, weighted_slope
 from .rows import points, tables_by, where
 from .runs import by_optimizer, tracks
 from .study import RESULTS, Backend, Size, Study, command, prepare
-from .words import command_line, facts, html_list, html_table, html_words, interval, markdown, parts, shown, table_of
+from .words import command_line, parts
 
 __all__ = [
     "CELLS",
@@ -32,7 +34,6 @@ __all__ = [
     "Check",
     "LawOf",
     "LinearMethod",
-    "Page",
     "Size",
     "Study",
     "around",

@@ -11,12 +11,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ensemble import statistics
+from ensemble.report.checks import Check
+from ensemble.report.words import Row, Table, interval
 from ensemble.statistics import laws
 
-from .checks import Check
 from .means import with_limits
 from .rows import points
-from .words import Row, Table, interval
 
 LawOf = Callable[..., tuple[str, laws.TimeLaw | None]]
 CELLS = ["median T [95 %]", "mean T [95 %]", "mean by law"]

@@ -8,8 +8,7 @@ import numpy as np
 import xarray as xr
 
 from ensemble import statistics
-
-from .checks import Z95
+from ensemble.report.checks import Z95
 
 
 def around(name: str, value: float, half: float) -> dict[str, float]:

@@ -9,9 +9,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from ensemble.report.checks import Z95
 from ensemble.statistics.intervals import wilson
-
-from .checks import Z95
 
 FloatArray = NDArray[np.float64]
 

@@ -10,9 +10,10 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from ensemble.report.words import Row, Table, interval
+
 from .escapes import places
 from .means import with_limits
-from .words import Row, Table, interval
 
 FloatArray = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import xarray as xr
 
-from .words import Row, Table, table_of
+from ensemble.report.words import Row, Table, table_of
 
 
 def where(rows: Sequence[dict[str, Any]], **settings: Any) -> list[dict[str, Any]]:

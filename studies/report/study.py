@@ -21,10 +21,11 @@ from rich.table import Table as Printed
 
 import ensemble as en
 from ensemble import plots
+from ensemble.report.checks import NAMES, Check, write_checks
+from ensemble.report.report import Report
+from ensemble.report.words import Table, facts, shown, table_of, write_table
 
-from .checks import NAMES, Check, write_checks
-from .page import Page
-from .words import Table, command_line, facts, parts, shown, table_of, write_table
+from .words import command_line, parts
 
 LINES = 12
 """Of each table on the terminal; the laws are all there."""
@@ -130,7 +131,17 @@ class Study(Generic[S]):
         said = parts(self.docstring)
         seconds = time.perf_counter() - self.began
         made = facts(self.attributes, self.command, seconds)
-        page = Page(self.out, said, self.findings, self.figures, self.checks, self.tables, made)
+        page = Report(
+            said["Title"],
+            self.out,
+            said.get("Question", ""),
+            said.get("Expected", ""),
+            sentences=self.findings,
+            figures=self.figures,
+            checks=self.checks,
+            tables=self.tables,
+            made=made,
+        )
         page.write()
         failed = [check for check in self.checks if not check.holds]
         summary = {"study": self.name, "title": said["Title"], "finding": self.findings[0], "seconds": seconds}
@@ -138,11 +149,11 @@ class Study(Generic[S]):
         (self.out / "summary.json").write_text(json.dumps(summary, indent=1), encoding="utf-8")
         self._print(page)
         for check in failed:
-            self.console.print(f"[bold red]law fails[/]: {escape('; '.join(check.cells()[:5]))}", highlight=False)
+            self.console.print(f"[bold red]law fails[/]: {escape('; '.join(check.cells()[1:6]))}", highlight=False)
         if failed:
             raise typer.Exit(1)
 
-    def _print(self, page: Page) -> None:
+    def _print(self, page: Report) -> None:
         for heading, (header, lines) in {"Laws": (NAMES, [c.cells() for c in self.checks]), **self.tables}.items():
             table = Printed(title=heading, title_justify="left", padding=(0, 0))
             for head in header:
@@ -153,7 +164,7 @@ class Study(Generic[S]):
                 self.console.print(table)
             if heading != "Laws" and len(lines) > LINES:
                 self.console.print(f"{len(lines) - LINES} more lines in report.html", style="dim")
-        for sentence in page.sentences():
+        for sentence in page.findings():
             self.console.print(f"• {sentence}", highlight=False, markup=False)
         made = page.made
         self.console.print(f"{made['backend']}; {made['wall time']}; {made['speed']}", style="dim", highlight=False)

@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import binomtest, norm
 
-from ensemble.statistics import laws
+from ..statistics import laws
+from ..words import told
 
 LIMIT = 4.0
 """A law that is exact and lies further than this many standard errors from what was seen has failed."""
 Z95 = 1.959963984540054
 """So many standard errors to both sides are an interval of 95 %."""
-NAMES = ("check", "seen [95 %]", "law", "kind", "distance", "allowed", "holds")
+NAMES = ("holds", "check", "seen [95 %]", "law", "kind", "distance", "allowed")
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Check:
         if self.lower < self.upper:
             seen += f" [{self.lower:.5g}, {self.upper:.5g}]"
         far = f"z = {self.distance:.2f}" if self.measure == "z" else f"{self.distance:.2g} {self.measure}"
-        return [self.what, seen, f"{self.law:.5g}", self.kind, far, f"{self.allowed:g}", "yes" if self.holds else "NO"]
+        return ["yes" if self.holds else "NO", self.what, seen, f"{self.law:.5g}", self.kind, far, f"{self.allowed:g}"]
 
 
 def _around(seen: float, error: float) -> tuple[float, float, float]:
@@ -133,7 +134,9 @@ def _bound(what: str, seen: float, bound: float, excess: float, error: float) ->
 
 
 def verdict(checks: Sequence[Check]) -> str:
-    """How many laws hold, and how the worst z-score did."""
+    """Say in a sentence how many laws hold, and how the worst z-score did; of a list of :class:`Check`, and refuses anything else."""
+    if not isinstance(checks, (list, tuple)) or not all(isinstance(check, Check) for check in checks):
+        raise ValueError(f"verdict(checks={told(checks)}): give a list of what Check.mean(...) and its kin return.")
     worst = max((abs(c.distance) for c in checks if c.measure == "z"), default=None)
     said = f"{sum(c.holds for c in checks)} of {len(checks)} comparisons with laws hold"
     kinds = [f"{sum(c.kind == kind for c in checks)} {kind}" for kind in ("exact", "asymptotic", "bound")]
