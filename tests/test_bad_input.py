@@ -285,7 +285,7 @@ def test_what_is_public_is_known_to_the_table():
     errors = {"UnfinishedError", "UnreadableFileError", "OtherExperimentError"}
     errors |= {"ShardsFailedError", "StoreInUseError", "Stopped"}
     algebra = set(en.algebra.__all__)  # functions of arrays, called where a part computes
-    others = {"Result", "Store", "Stream", "cluster", "data", "plots", "statistics"}
+    others = {"Result", "Store", "Stream", "cluster", "data", "plots", "report", "statistics"}
     assert set(en.__all__) - known - bases - errors - algebra - others == set()
 
 

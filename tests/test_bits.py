@@ -45,8 +45,9 @@ DIVERGING = ESCAPE | {
 
 
 @pytest.fixture(scope="module")
-def cpu(cpu, compile_together):
-    some = [ESCAPE, DIVERGING, *map(mixing, (3, 40)), *(covered(i, "cpu") for i in range(len(COVERING)))]
+def cpu(cpu, compile_together, request):
+    asked = {item.callspec.params.get("i") for item in request.session.items if hasattr(item, "callspec")}
+    some = [ESCAPE, DIVERGING, *map(mixing, (3, 40)), *(covered(i, "cpu") for i in range(len(COVERING)) if i in asked)]
     compile_together(
         [partial(cpu.prepare, program(arguments)) for arguments in some]
         + [partial(cpu._library, program(arguments), "observe") for arguments in (ESCAPE, DIVERGING)]
@@ -325,7 +326,15 @@ def named(combination):
     return "-".join(kind.__name__ for kind in combination)
 
 
-@pytest.mark.parametrize("i", range(len(COVERING)), ids=lambda i: named(map(type, COVERING[i].values())))
+OFTEN = 3
+"""Of so many combinations the default suite has one: the others are in ``pytest -m ci``."""
+
+
+@pytest.mark.parametrize(
+    "i",
+    [pytest.param(i, marks=[] if i % OFTEN == 0 else pytest.mark.ci) for i in range(len(COVERING))],
+    ids=lambda i: named(map(type, COVERING[i].values())),
+)
 def test_every_part_has_the_same_bits_on_numpy_and_cpu(cpu, i):
     assert same_result(quietly(covered(i, "numpy")), quietly(covered(i, "cpu")))
 

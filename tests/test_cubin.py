@@ -184,6 +184,7 @@ def test_a_straight_loop_counts_what_it_was_written_with(arch: str) -> None:
     assert instructions_per_coordinate(found, 4) == found.step.total / 4
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_kinds_add_up_to_the_total(arch: str) -> None:
     for source in (STRAIGHT, PHILOX, RARE, SHUFFLES, BARRIERS):

@@ -7,10 +7,8 @@ the bits of the NumPy specification, whatever the number of lanes. With a GPU th
 from __future__ import annotations
 
 import dataclasses
-import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -113,8 +111,10 @@ SELDOM = {
     "shifts, padded",
     "kicks, 64 lanes",
 }  # what they show, others show with them, or the same programs as executed PTX (tests/ptx)
-OFTEN = [(name, lanes) for name, lanes in PRECISE if lanes == CASES[name].lanes[-1] and name not in SELDOM]
-RARELY = [pytest.param(*each, marks=pytest.mark.slow) for each in PRECISE if each not in OFTEN]
+ALWAYS = {"saddle", "divergence", "shifts across warps", "kicks", "events that do not stop"}
+_ONCE = [(name, lanes) for name, lanes in PRECISE if lanes == CASES[name].lanes[-1] and name not in SELDOM]
+OFTEN = [pytest.param(*each, marks=[] if each[0] in ALWAYS else pytest.mark.ci) for each in _ONCE]
+RARELY = [pytest.param(*each, marks=pytest.mark.slow) for each in PRECISE if each not in _ONCE]
 WINDOWS = {
     "stopping, padded": Case(program(QuarticSaddle(dim=70), Adam(0.1), LeftBall(1.6), dtype="float32"), (2,)),
     "of averages, aligned, for each coordinate": Case(
@@ -154,18 +154,6 @@ def as_fast(p: Program) -> Program:
     return dataclasses.replace(p, math="fast")
 
 
-@pytest.fixture(scope="module")
-def builds() -> None:
-    """All programs compiled, several at once."""
-    wanted = [(CASES[n].program, lanes) for n, lanes in OFTEN] + [(as_fast(CASES[n].program), k) for n, k in FAST]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        done = [pool.submit(EmulatedEngine(lanes).prepare, p) for p, lanes in wanted]
-        done += [pool.submit(EmulatedEngine(k, streamed=True).prepare, CASES[n].program) for n, k in STREAMED]
-        done += [pool.submit(EmulatedEngine(*c.lanes, window=2).prepare, c.program) for c in WINDOWS.values()]
-        for each in done:
-            each.result()
-
-
 @cache
 def reference(name: str) -> State:
     case = CASES[name]
@@ -176,7 +164,6 @@ def reference(name: str) -> State:
 
 
 @needs_compiler
-@pytest.mark.usefixtures("builds")
 @pytest.mark.parametrize(("name", "lanes"), [*OFTEN, *RARELY])
 def test_any_number_of_lanes_gives_the_bits_of_the_specification(name: str, lanes: int) -> None:
     case = CASES[name]
@@ -185,7 +172,6 @@ def test_any_number_of_lanes_gives_the_bits_of_the_specification(name: str, lane
 
 
 @needs_compiler
-@pytest.mark.usefixtures("builds")
 @pytest.mark.parametrize(
     ("name", "lanes"), [*STREAMED, *(pytest.param(*each, marks=pytest.mark.slow) for each in STREAMED_SELDOM)]
 )
@@ -199,8 +185,8 @@ def test_instances_in_memory_have_the_bits_of_the_specification_in_any_number_of
     assert differences(found, reference(name)) == []
 
 
+@pytest.mark.ci
 @needs_compiler
-@pytest.mark.usefixtures("builds")
 @pytest.mark.parametrize("check_every", [1, 3])
 @pytest.mark.parametrize("segment", [11, 100])
 @pytest.mark.parametrize("name", WINDOWS)
@@ -231,6 +217,7 @@ def test_the_windows_reach_what_they_are_for() -> None:
     assert np.isnan(found["diverging"].x[found["diverging"].diverged_step > 0]).all()
 
 
+@pytest.mark.ci
 @needs_compiler
 @pytest.mark.parametrize("name", ["saddle", "unpaired configurations", "divergence"])
 def test_the_cpu_gives_the_same_bits(name: str) -> None:
@@ -239,7 +226,6 @@ def test_the_cpu_gives_the_same_bits(name: str) -> None:
 
 
 @needs_compiler
-@pytest.mark.usefixtures("builds")
 @pytest.mark.parametrize(
     ("name", "lanes"), [*FAST, *(pytest.param(*each, marks=pytest.mark.slow) for each in FAST_SELDOM)]
 )
@@ -252,6 +238,7 @@ def test_fused_arithmetic_gives_the_bits_of_the_cpu(name: str, lanes: int) -> No
     assert differences(found, reference(name)) != []
 
 
+@pytest.mark.ci
 @needs_compiler
 @pytest.mark.parametrize(
     ("how", "case", "lanes"),
@@ -291,6 +278,7 @@ def test_the_cases_reach_what_they_are_for() -> None:
     assert (passing.event_step > 0).any()
 
 
+@pytest.mark.ci
 @needs_compiler
 @pytest.mark.parametrize(
     ("dim", "lanes", "dtype"),

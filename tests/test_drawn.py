@@ -81,6 +81,7 @@ def test_every_instance_runs_as_with_its_number_given(backend):
             assert np.array_equal(found[name][0], whole[name][k]), name
 
 
+@pytest.mark.ci
 def test_prefixes_shards_batches_and_continued_runs_have_the_same_numbers(monkeypatch):
     whole = en.simulate(**RUN, optimizer=ADAM, backend="cpu")
     few = en.simulate(**RUN | {"instances": 9}, optimizer=ADAM, backend="cpu").dataset

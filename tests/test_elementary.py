@@ -136,6 +136,7 @@ def test_functions_are_total_and_right_at_every_exponent(name, dtype, rng):
                 assert abs(value - exact) <= ULPS[name][dtype] * float(np.spacing(np.abs(dtype(float(exact)))))
 
 
+@pytest.mark.ci
 @needs_compiler
 @each_dtype
 def test_far_out_sine_and_cosine_have_the_same_bits_in_cpp(dtype, tmp_path, rng):
@@ -161,6 +162,7 @@ def test_descents_from_far_away_come_home(cpu, backend):
     assert (found["status"] == 0).all()
 
 
+@pytest.mark.ci
 @each_dtype
 def test_power_is_as_near_as_stated(dtype, rng):
     x = np.exp(rng.normal(size=3 * COUNT) * rng.choice([0.01, 1, 10], 3 * COUNT)).astype(dtype)
@@ -338,6 +340,7 @@ def digits_in_cuda():
     )
 
 
+@pytest.mark.ci
 def test_both_sources_carry_the_derived_coefficients():
     in_cuda = coefficients_in_cuda()
     derived = derive_elementary.derive_all()
@@ -462,6 +465,7 @@ def test_numpy_and_cpp_give_the_same_bits(dtype, width, tmp_path, rng):
     assert_same_bits(got_cosine, cosine)
 
 
+@pytest.mark.ci
 @needs_compiler
 @each_dtype
 def test_fused_operations_are_as_accurate(dtype, tmp_path, rng):

@@ -249,6 +249,7 @@ def test_emulated_groups_equal_serial_code(build: Build, compiler: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "right\n", "")
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(
     ("mistake", "message"),
     [

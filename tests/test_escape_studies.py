@@ -42,6 +42,7 @@ def page_of(study, out, monkeypatch):
     return CliRunner().invoke(app, ["--backend", "numpy", "--seed", "5", "--out", str(out)])
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("study", SMALL, ids=lambda study: study.__name__)
 def test_a_small_study_holds_its_laws_and_says_so(study, tmp_path, monkeypatch):
     found = page_of(study, tmp_path, monkeypatch)

@@ -94,6 +94,7 @@ def test_gradient_below_asks_the_exact_gradient():
 SECOND = {"separable": (SADDLE, 0.5, 0.02), "coupled": (en.Rotated(en.QuarticSaddle(dim=4, unstable=2)), 0.6, 0.02)}
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("case", SECOND)
 def test_second_order_stationarity_asks_the_lowest_curvature(case):
     landscape, eps, rho = SECOND[case]

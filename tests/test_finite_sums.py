@@ -116,6 +116,7 @@ def neuron(x, sample, sharp=1.0):
     return 0.5 * (x[2] * np.tanh(sharp * (x[0] * sample[0] + x[1])) - sample[1]) ** 2
 
 
+@pytest.mark.ci
 def test_a_function_that_is_not_linear_in_the_row_runs_with_the_same_bits_too(cpu):
     f = neuron(data=np.random.default_rng(0).normal(size=(15, 2)), dim=3, sharp=1.5)
     assert "FiniteSum<neuron>" in struct_of(f)
@@ -345,6 +346,7 @@ PROGRAMS = [
 ]
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(("f", "optimizer", "order", "dtype"), PROGRAMS)
 def test_batches_stay_in_registers(f, optimizer, order, dtype):
     pytest.importorskip("nvidia")

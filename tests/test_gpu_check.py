@@ -183,6 +183,7 @@ def python(name: str, text: str, seconds: float = 20.0, **more: Any) -> Step:
     return Step(name, "a step", seconds, lambda _: (sys.executable, "-c", text), **more)
 
 
+@pytest.mark.ci
 def test_a_step_that_does_not_end_is_ended_with_all_that_it_started_and_the_others_run(
     ran: Any, tmp_path: Path
 ) -> None:
@@ -201,6 +202,7 @@ def test_a_step_that_does_not_end_is_ended_with_all_that_it_started_and_the_othe
     assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
+@pytest.mark.ci
 def test_what_has_no_time_is_left_out_and_is_no_fault(ran: Any) -> None:
     sleeps = python("sleeps", "import time; time.sleep(60)")
     code, (cut, left_out), said = ran(sleeps, python("next", ""), arguments=("--minutes", "0.05"))

@@ -869,6 +869,7 @@ def device_source(landscape, lanes, math_="fast"):
 COMPILED = [en.Rotated(en.Griewank(dim=24)), en.Rotated(en.Levy(dim=10))]
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("f", COMPILED, ids=name_of)
 def test_nvrtc_compiles_the_device_path(f):
     pytest.importorskip("nvidia")
@@ -914,6 +915,7 @@ def test_a_scaled_landscape_is_descended_like_its_base_at_another_rate():
         assert point.index == (np.array(point.curvatures) < 0).sum()
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(
     "outer", [np.tanh, lambda f: np.log(1.0 + f), lambda f: f**2 - 3.0 * f], ids=["tanh", "log", "square"]
 )

@@ -257,6 +257,7 @@ def test_label_noise_flattens_by_an_exact_factor_each_step(cpu):
     assert 0.3 < (off[..., 0] < off[..., 1]).mean() < 0.7
 
 
+@pytest.mark.ci
 def test_adaptive_methods_err_on_every_fresh_negative_example_of_wilson_s_and_sgd_on_none(cpu):
     """From 0 with all samples AdaGrad without eps goes along sign(A^T y): it errs on no positive example and on every negative one."""
     f = en.Wilson(positive=6, negative=4)

@@ -200,6 +200,7 @@ def test_numpy_and_cpu_have_the_same_bits(order, dtype, instances, cpu):
     check(with_batches(LINES, order, instances=instances, dtype=dtype), cpu)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("instances", [3, 33])
 def test_batches_that_grow_and_batches_that_do_not_have_the_same_bits_side_by_side(instances, cpu):
     noises = [en.Minibatch(b, "reshuffle").on(LINES) for b in (7.0, lambda t: 1 + t // 2)]

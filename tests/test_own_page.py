@@ -47,6 +47,7 @@ def test_the_page_runs_as_it_stands(page, capsys):
     )
 
 
+@pytest.mark.ci
 def test_the_page_s_parts_have_the_bits_of_their_python_on_the_cpu(page, cpu):
     given = {
         "landscape": page.chain(dim=20, stiffness=en.grid(0.1, 0.4)), "optimizer": page.SignMomentum(lr=0.02),

@@ -169,6 +169,7 @@ def test_a_class_that_changes_nothing_of_a_step_runs_the_struct_it_inherits(kind
     assert ends("cpu", optimizer=kind(lr=0.1)).tolist() == ends("numpy", optimizer=kind(lr=0.1)).tolist()
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(
     "kind",
     [

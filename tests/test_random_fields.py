@@ -174,6 +174,7 @@ def test_a_grid_over_seeds_is_every_field_by_itself(cpu):
             assert np.array_equal(alone["x"], swept["x"][k])
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(
     ("made", "field"),
     [

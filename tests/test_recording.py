@@ -112,6 +112,7 @@ def test_records_within_a_segment_of_the_specification_are_those_between_two(nam
     assert same(run(case, NumpyEngine(), 1 << 26, monkeypatch), apart)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("name", rarely(CASES, UNLIKE))
 def test_records_within_a_segment_have_the_bits_of_those_between_two(name, cpu, monkeypatch):
     case = CASES[name]
@@ -167,6 +168,7 @@ DEVICE = {
 }
 
 
+@pytest.mark.ci
 @needs_compiler
 @pytest.mark.parametrize("name", rarely(DEVICE, DEVICE.keys() - {"finishing", "survivors"}))
 def test_records_on_the_device_path_have_the_bits_of_the_specification(name, monkeypatch):

@@ -104,6 +104,7 @@ def test_words_between_dollars_are_formulas_and_money_is_not():
     assert html_words("$a < b$").count("<math") == 1
 
 
+@pytest.mark.ci
 def test_a_page_needs_no_package_for_formulas():
     code = (
         "import sys; sys.modules['latex2mathml'] = None; sys.modules['latex2mathml.converter'] = None\n"

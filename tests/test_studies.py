@@ -51,7 +51,7 @@ def test_the_quick_study_writes_figures_data_table_and_report(ran):
 def test_the_report_names_question_law_finding_and_what_made_it(ran):
     out, _ = ran
     page = (out / "report.md").read_text()
-    for heading in ("Question", "Expected law", "Finding", "How it was made"):
+    for heading in ("Question", "Expected law", "Findings", "How it was made"):
         assert f"## {heading}\n\n" in page
     assert "--instances 300 --steps 700 --backend numpy --seed 3" in page
     for fact in ("seed: 3", "backend: numpy", "versions: descent-ensemble", "wall time: ", "coordinate-steps, "):

@@ -61,6 +61,7 @@ def test_it_runs_and_its_free_symbols_are_numbers_that_may_be_grids(cpu):
     assert en.check(bowl(b=1.0)).ok
 
 
+@pytest.mark.ci
 def test_an_expression_is_part_of_what_its_class_is():
     one, same, other = (en.from_sympy(e, (x, y))().describe()["class"] for e in (x * y, y * x, x + y))
     assert one == same

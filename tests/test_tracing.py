@@ -32,6 +32,7 @@ def bits(result):
     return {name: result.dataset[name].to_numpy().tobytes() for name in ("x", "event_step", "event")}
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(
     "landscape", [derived_parts.Chain(dim=6), derived_parts.Anchored(dim=5)], ids=["Chain", "Anchored"]
 )
@@ -96,6 +97,7 @@ def test_derivatives_follow_from_the_value(landscape):
     np.testing.assert_allclose(landscape.hessian_diagonal(x), np.einsum("knk->nk", whole), rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_diagonal_that_does_not_follow_is_taken_from_products(dtype, cpu):
     f = derived_parts.Mirrored(en.Rosenbrock(dim=6, b=3.0))

@@ -94,6 +94,7 @@ def with_two_ctrl_c():
             signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.ci
 def test_what_ends_in_time_after_two_ctrl_c_is_not_ended_by_a_later_one():
     with pytest.raises(KeyboardInterrupt):
         with_two_ctrl_c()

@@ -152,6 +152,7 @@ thread.join()
     assert told == [str(500 * 8 * 4)]
 
 
+@pytest.mark.ci
 def test_a_handler_that_forks_in_the_middle_of_a_run_gives_the_child_an_error_and_the_parent_its_result(fresh):
     told = script(
         USED

@@ -224,6 +224,7 @@ size = [int(line.split()[1]) * 1024 for line in open("/proc/self/status") if lin
 """
 
 
+@pytest.mark.ci
 def test_memory_that_does_not_suffice_halves_the_batch_and_changes_no_bit():
     """128 MB of iterates where 90 MB are left."""
     script = """

@@ -177,6 +177,7 @@ def test_what_a_check_says_of_an_endless_loop_is_a_report(tmp_path, cpu):
     assert "does not return within 2 s" in said
 
 
+@pytest.mark.ci
 def test_a_struct_that_waits_for_a_busy_machine_is_not_said_to_be_endless(monkeypatch):
     monkeypatch.setattr(trial, "SECONDS", 1)
     assert trial.in_child(lambda: time.sleep(1.5) or 7) == 7
