@@ -237,6 +237,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(("part", "what", "seen"), WRONG, ids=lambda v: type(v).__name__)
 def test_what_is_wrong_in_python_is_found(part, what, seen):
     report = en.check(part)

@@ -116,6 +116,7 @@ def test_a_step_costs_no_more_instructions_than_stated(row: Row) -> None:
     assert instructions(row) <= row.limit
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("row", seldom([*LIMITED, *LARGEST]), ids=str)
 def test_an_instance_stays_in_registers(row: Row) -> None:
     found = counted(row)[1]

@@ -306,6 +306,7 @@ def test_a_hundred_thousand_instances_search_at_random_in_one_launch():
     assert (np.diff(found["median"].dropna("bin")) < 0).all()
 
 
+@pytest.mark.ci
 def test_batches_are_drawn_in_every_order_and_epochs_are_refused(cpu):
     data = np.random.default_rng(0)
     run = {

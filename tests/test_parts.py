@@ -224,7 +224,7 @@ def path(rule, instance):
     return np.array(visited), memory
 
 
-@pytest.mark.parametrize("backend", ["numpy", "cpu"])
+@pytest.mark.parametrize("backend", ["numpy", pytest.param("cpu", marks=pytest.mark.ci)])
 @pytest.mark.parametrize("rule", RULES)
 def test_an_optimizer_takes_the_path_of_its_formula(request, rule, backend):
     if backend == "cpu":

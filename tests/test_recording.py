@@ -120,6 +120,7 @@ def test_records_within_a_segment_have_the_bits_of_those_between_two(name, cpu, 
     assert same(run(case, cpu, 1 << 26, monkeypatch), apart)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("name", ["finishing", "averages", "some, now and then", "mixed tiles"])
 def test_no_cut_changes_a_bit_of_what_is_recorded_within(name, cpu, monkeypatch):
     case = CASES[name]

@@ -28,6 +28,7 @@ EXPRESSIONS = {
 }
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("name", EXPRESSIONS)
 def test_values_and_gradients_are_sympy_s(name):
     expression = EXPRESSIONS[name]
