@@ -3,7 +3,8 @@
 Of every landscape's formula as ``test_landscapes.py`` writes it again for PyTorch, in float64, at the first ``KEPT`` of its points.
 Needs torch, which the ordinary tests do not. ``python tests/make_golden_derivatives.py --check`` compares the file with what is made
 again, and shows how far the landscapes, and what follows from their values alone, are from PyTorch at 1,000 points: in rounding
-errors as ``conditioning.py`` bounds them, and of sums over samples, whose formulas are not recorded, as :func:`sums` does.
+errors as ``conditioning.py`` bounds them, and of sums over samples, whose formulas are not recorded, as :func:`sums` and, of networks,
+``running_errors.py`` do.
 """
 
 from __future__ import annotations
@@ -16,8 +17,11 @@ from typing import Any
 import numpy as np
 import torch
 from conditioning import NAMES, apart, ask, conditioning
+from running_errors import NetworkBounds
 from test_derivatives import FORMULAS, KEPT, ULPS, directions, from_value
 from test_landscapes import BENT, CLASSES, EXAMPLES, LINES, SEVERAL, Example, draw
+
+import ensemble as en
 
 FILE = Path(__file__).parent / "golden" / "derivatives.npz"
 
@@ -70,7 +74,7 @@ SUMS: dict[Any, tuple[Any, Any, Callable[..., torch.Tensor], Callable[..., torch
     SEVERAL: (SEVERAL.X, SEVERAL.y, lambda x, a: x.reshape(3, -1) @ a, _crossed),
 }
 """Data, the outputs of a sample at one x, and the loss of outputs. Of a network a bound to first order in x is none: the slopes of
-its units, 1 - h^2, cancel; ``test_landscapes.py`` holds it to 1e-9."""
+its units, 1 - h^2, cancel."""
 
 
 def sums(example: Example, x: np.ndarray, v: np.ndarray) -> dict[str, np.ndarray]:
@@ -107,6 +111,58 @@ def sums(example: Example, x: np.ndarray, v: np.ndarray) -> dict[str, np.ndarray
     return {name: part.numpy() for name, part in zip(NAMES, found, strict=True)}
 
 
+def networks() -> list[en.TwoLayerNetwork]:
+    """Every activation with every loss."""
+    data = np.random.default_rng(4)
+    X, targets = data.normal(size=(12, 4)), data.normal(size=12)
+    y = {"squared": targets, "logistic": np.arange(12) % 2, "softmax": np.arange(12) % 3}
+    return [
+        en.TwoLayerNetwork(3, activation, loss, X=X, y=y[loss], l2=0.1)
+        for activation in ("tanh", "relu", "softplus")
+        for loss in ("squared", "logistic", "softmax")
+    ]
+
+
+def _softplus(z: torch.Tensor) -> torch.Tensor:
+    return torch.logaddexp(z, torch.zeros_like(z))  # PyTorch's own is z beyond 20, 2e-9 off
+
+
+def network_formula(network: en.TwoLayerNetwork) -> Callable[..., torch.Tensor]:
+    """The mean loss at points (n, dim), in PyTorch's own words."""
+    X = torch.tensor(np.asarray(network.X))
+    act = {"tanh": torch.tanh, "relu": torch.relu, "softplus": _softplus}[network.activation]
+    n, p, m = network.hidden, network.inputs, network.outputs
+
+    def formula(x: torch.Tensor, _: Any) -> torch.Tensor:
+        w1, b1, w2, b2 = torch.split(x, [n * p, n, m * n, m], dim=1)
+        h = act(torch.einsum("ijk,sk->isj", w1.reshape(-1, n, p), X) + b1[:, None])
+        o = torch.einsum("imj,isj->ism", w2.reshape(-1, m, n), h) + b2[:, None]
+        if network.loss == "softmax":
+            label = torch.tensor(np.asarray(network.y)).long()[None, :, None].expand(len(x), -1, 1)
+            each = torch.logsumexp(o, 2) - torch.gather(o, 2, label)[..., 0]
+        elif network.loss == "squared":
+            each = (o[..., 0] - torch.tensor(np.asarray(network.y))) ** 2 / 2
+        else:  # the labels 0 and 1 as they were given
+            each = _softplus((1 - 2 * torch.tensor(np.asarray(network.y), dtype=x.dtype)) * o[..., 0])
+        return each.mean(1) + float(network.l2) / 2 * (x**2).sum(1)
+
+    return formula
+
+
+def check_networks() -> float:
+    """The largest distance from PyTorch, in rounding errors."""
+    worst = 0.0
+    for network in networks():
+        x = np.random.default_rng(5).normal(scale=1.5, size=(1000, network.dimension))
+        v, bounds = directions(x), NetworkBounds(network, x)
+        scales = (bounds.values(), bounds.gradient(), bounds.hessian_product(v), bounds.hessian_diagonal())
+        theirs = by_torch(Example(network, network_formula(network), None), x, v)
+        found = [apart(ask(network, n, x, v), theirs[n], scale) for n, scale in zip(NAMES, scales, strict=True)]
+        print(f"{network.activation + ' ' + str(network.loss):20}", *(f"{one:.2f}" for one in found), flush=True)
+        worst = max(worst, *found)
+    return worst
+
+
 def main() -> None:
     """Makes the file, or compares it with what is made again and ourselves with it at all points."""
     if "--check" not in sys.argv:
@@ -124,6 +180,7 @@ def main() -> None:
         found = {n: apart(ask(f, n, x, v), each, scales[n]) for n, each in by_torch(example, x, v).items()}
         print(f"{type(f).__name__:20}", *(f"{one:.2f}" for one in found.values()), flush=True)
         worst = max(worst, *found.values())
+    worst = max(worst, check_networks())
     assert worst <= ULPS, worst
     for example in FORMULAS:
         f, x = example.landscape, draw(example)
