@@ -19,7 +19,7 @@ import torch
 from conditioning import NAMES, apart, ask, conditioning
 from running_errors import NetworkBounds
 from test_derivatives import FORMULAS, KEPT, ULPS, directions, from_value
-from test_landscapes import BENT, CLASSES, EXAMPLES, LINES, SEVERAL, Example, draw
+from test_landscapes import BENT, CLASSES, EXAMPLES, FORMS, LINES, SEVERAL, WAVES, Example, draw
 
 import ensemble as en
 
@@ -71,6 +71,8 @@ SUMS: dict[Any, tuple[Any, Any, Callable[..., torch.Tensor], Callable[..., torch
         lambda x, a: (a @ x)[None],
         lambda z, y: torch.nn.functional.softplus((1 - 2 * y) * z[0]),
     ),
+    WAVES: (WAVES.sensing, WAVES.squares, lambda x, a: (a @ x)[None], lambda z, y: (z[0] ** 2 - y) ** 2 / 4),
+    FORMS: (FORMS.sensing, FORMS.squares, lambda x, a: x.reshape(2, -1) @ a, lambda z, y: ((z**2).sum() - y) ** 2 / 4),
     SEVERAL: (SEVERAL.X, SEVERAL.y, lambda x, a: x.reshape(3, -1) @ a, _crossed),
 }
 """Data, the outputs of a sample at one x, and the loss of outputs. Of a network a bound to first order in x is none: the slopes of

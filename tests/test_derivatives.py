@@ -24,7 +24,16 @@ GOLDEN = Path(__file__).parent / "golden" / "derivatives.npz"
 KEPT = 40
 ULPS = 4.0
 """Times what the roundings of the formula add up to."""
-SUMS = {"Huber", "LeastSquares", "LogisticRegression", "TwoLayerNetwork", "Wilson", "WuTwoMinima"}
+SUMS = {
+    "PhaseRetrieval",
+    "MatrixSensing",
+    "Huber",
+    "LeastSquares",
+    "LogisticRegression",
+    "TwoLayerNetwork",
+    "Wilson",
+    "WuTwoMinima",
+}
 FIELDS = {"PSpinFeatures", "RandomField", "SphericalPSpin"}
 NOT_RECORDED = {"DeepLinear", "MatrixFactorization", "OnlineLinear", "Rotated"} | SUMS | FIELDS
 """Whose values are no formulas of the algebra: sums over samples, sums over many features (whose own tests are in test_random_fields.py),

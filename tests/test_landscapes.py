@@ -38,6 +38,7 @@ POINTS = 1000
 FIRST_STEP = SimpleNamespace(t=1)
 WELLS = en.MultiWell.scattered(dim=3, wells=5, smoothing=0.3)
 WAVES = en.PhaseRetrieval.random(dim=5, measurements=12)
+FORMS = en.MatrixSensing.random(size=3, rank=2, measurements=10)
 MATRIX = en.MatrixFactorization.random(size=6, rank=2, true_rank=3)
 NETWORK = en.DeepLinear(layers=3, width=2, target=[[1.0, 0.3], [-0.2, 0.7]])
 LINES = en.LeastSquares.random(12, 4)
@@ -155,6 +156,12 @@ def factorization(x, torch, f):
     return ((u @ u.transpose(1, 2) - v @ v.T) ** 2).sum((1, 2)) / 4
 
 
+def quadratic_forms(x, torch, f):
+    u = x.reshape(len(x), f.rank, -1).transpose(1, 2)
+    seen = torch.einsum("mi,nia->nma", torch.tensor(f.sensing), u).square().sum(2)
+    return (seen - torch.tensor(f.squares)).square().mean(1) / 4
+
+
 def phases(x, torch, f):
     return (((x @ torch.tensor(f.sensing).T) ** 2 - torch.tensor(f.squares)) ** 2).mean(1) / 4
 
@@ -267,6 +274,7 @@ def _examples():
         Example(en.StochasticLinear(dim=2), lambda x, torch: (0.01 * 1010 - 0.99 * 10) * x.sum(1), 1e-3),
         Example(MATRIX, lambda x, torch: factorization(x, torch, MATRIX)),
         Example(WAVES, lambda x, torch: phases(x, torch, WAVES), 1e-3),
+        Example(FORMS, lambda x, torch: quadratic_forms(x, torch, FORMS), 1e-3),
         Example(NETWORK, lambda x, torch: network(x, torch, NETWORK)),
         Example(
             LINES,
@@ -336,6 +344,7 @@ LARGER = (
     en.Plateau(en.Griewank(dim=9)), en.PolyakLojasiewicz(dim=9), en.Rotated(en.Rosenbrock(dim=16, b=3.0)),
     en.Rotated(en.Rosenbrock(dim=23, b=3.0)), en.MultiWell.scattered(dim=9, wells=4), en.OnlineLinear(dim=9), en.StochasticLinear(dim=9),
     en.MatrixFactorization.random(20, 3), en.MatrixFactorization.random(7, 5, 6), en.PhaseRetrieval.random(9, 20),
+    en.MatrixSensing.random(9, 2, 20),
     en.DeepLinear(3, 3), en.DeepLinear(12, 1), en.LeastSquares.random(20, 9),
     en.LogisticRegression.random(20, 7, 3), en.LogisticRegression.random(20, 9),
     en.TwoLayerNetwork.random(9, 9), en.RandomField(9, 20), en.SphericalPSpin(9), en.PSpinFeatures(9, 20, p=4),
@@ -440,6 +449,8 @@ KNOWN = (
     en.Rotated(en.Rastrigin(dim=16)), en.Plateau(en.DoubleWell(dim=2), height=0.2), en.MultiWell.lattice(2),
     en.MatrixFactorization.random(4, 3, 1), en.MatrixFactorization.of(np.diag([3.0, 2.0, 1.0]), rank=2),
     en.PhaseRetrieval.random(3, 2), en.PhaseRetrieval(WAVES.sensing, WAVES.squares),
+    en.PhaseRetrieval(WAVES.sensing, WAVES.squares, WAVES.signal, l2=0.2), en.PhaseRetrieval.random(3, 12),
+    en.MatrixSensing.random(3, 1), en.MatrixSensing.random(4, 3), en.MatrixSensing(FORMS.sensing, FORMS.squares, 2, l2=0.1),
     en.DeepLinear(2, 2), en.DeepLinear(2, 1), en.DeepLinear(5, 1, target=-2.0),
     en.DeepLinear(1, 2, target=[[0.0, 1.0], [2.0, 3.0]]),
 )  # fmt: skip
@@ -672,7 +683,15 @@ def test_what_depends_on_the_configuration_is_refused_for_a_grid():
         (lambda: en.MatrixFactorization([1.0, 2.0]), "give V as"),
         (lambda: en.MatrixFactorization(np.ones((2, 1)), rank=3), "give a rank of at most 2"),
         (lambda: en.MatrixFactorization.of([[0.0, 1.0], [1.0, 0.0]], rank=1), "none below 0"),
-        (lambda: en.PhaseRetrieval(np.ones((4, 2)), np.ones(3)), r"give \(measurements, dim\)"),
+        (lambda: en.PhaseRetrieval(np.ones((4, 2)), np.ones(3)), "give one of squares for each of the 4"),
+        (lambda: en.PhaseRetrieval(np.ones(4), np.ones(4)), r"give one row for each sample"),
+        (lambda: en.PhaseRetrieval(np.ones((4, 2)), np.ones(4), [1.0]), "signal of 1 numbers.*give 2"),
+        (lambda: en.MatrixSensing(np.ones((4, 2)), np.ones(4), 3), "give a rank of at most 2"),
+        (
+            lambda: en.MatrixSensing(np.ones((4, 2)), np.ones(4), 1, [[1.0, 2.0], [1.0, 2.0]]),
+            "give 2 rows of 1 to 1 numbers",
+        ),
+        (lambda: en.MatrixSensing(np.ones((4, 2)), np.ones(4), 1, "u"), "give 2 rows of 1 to 1 numbers"),
         (lambda: en.DeepLinear(layers=100, width=4), "give at most 256"),
         (lambda: en.DeepLinear(width=2, target=[1.0, 2.0, 3.0]), "give a number or a 2 x 2 matrix"),
         (lambda: en.Quadratic.spectrum(1, 10.0), "give dim >= 2"),

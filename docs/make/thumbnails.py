@@ -26,6 +26,7 @@ LANDSCAPES: dict[str, Callable[[], en.Landscape]] = {
     "DeepLinear": lambda: en.DeepLinear(layers=2),
     "MatrixFactorization": lambda: en.MatrixFactorization([[1.0], [0.6]]),
     "MultiWell": lambda: en.MultiWell([[-1.0, -0.6], [1.0, -0.4], [0.1, 1.1]], curvatures=(2.0, 6.0, 3.0)),
+    "MatrixSensing": lambda: en.MatrixSensing.random(size=2, rank=1, measurements=24),
     "PhaseRetrieval": lambda: en.PhaseRetrieval.random(dim=2, measurements=24),
     "PSpinFeatures": lambda: en.PSpinFeatures(dim=3, features=64),
     "SphericalPSpin": lambda: en.SphericalPSpin(dim=3),
@@ -38,6 +39,7 @@ LANDSCAPES: dict[str, Callable[[], en.Landscape]] = {
 }
 WINDOWS = {
     "MatrixFactorization": ((-1.6, 1.6), (-1.4, 1.4)), "PhaseRetrieval": ((-2.5, 2.5), (-2.2, 2.2)),
+    "MatrixSensing": ((-2.5, 2.5), (-2.2, 2.2)),
     "MultiWell": ((-2.0, 2.0), (-1.5, 2.0)), "Octopus": ((-14.0, 14.0), (-14.0, 14.0)),
     "OnlineLinear": ((-1.0, 1.0), (-1.0, 1.0)), "StochasticLinear": ((-1.0, 1.0), (-1.0, 1.0)),
 }  # fmt: skip

@@ -3,7 +3,7 @@
 from .base import Landscape, StationaryPoint
 from .composed import Composed, Scaled
 from .deep_linear import DeepLinear
-from .factorizations import MatrixFactorization, PhaseRetrieval
+from .factorizations import MatrixFactorization, MatrixSensing, PhaseRetrieval
 from .logistic import LogisticRegression
 from .multimodal import Ackley, Griewank, Levy, Rastrigin, Schwefel, StyblinskiTang
 from .multiwell import MultiWell
@@ -38,6 +38,7 @@ __all__ = [
     "Levy",
     "LogisticRegression",
     "MatrixFactorization",
+    "MatrixSensing",
     "MonkeySaddle",
     "MultiWell",
     "Octopus",

@@ -8,13 +8,15 @@ from typing import Any, Self, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..algebra import absolute, dim, index, where
 from ..arithmetic.matrices import gram, gram_with, times, times_factor
 from ..arithmetic.matrices import transpose as transposed
-from ..arithmetic.vec import Array, total
-from ..part import array, structure
+from ..arithmetic.vec import Array, dot, total
+from ..part import array, data, structure
 from ..plain import array_of_numbers
 from ..words import told
 from .base import Box, Landscape, StationaryPoint, everywhere, numbers
+from .finite_sum import FiniteSum, checked_samples
 
 
 @dataclass(frozen=True)
@@ -146,20 +148,18 @@ class MatrixFactorization(Landscape):
 
 
 @dataclass(frozen=True)
-class PhaseRetrieval(Landscape):
-    """``f(x) = 1/(4 m) sum_i ((a_i . x)^2 - y_i)^2``: a real signal from magnitudes alone.
+class PhaseRetrieval(FiniteSum):
+    """``f(x) = 1/(4 m) sum_i ((a_i . x)^2 - y_i)^2 + l2/2 |x|^2``: a real signal from magnitudes alone.
 
-    ``sensing`` is A (m, dim), ``squares`` y (m). Candes, Li and Soltanolkotabi (2015), arXiv:1407.1065, eq. 1.4, for real
-    numbers; without spurious minima for m large enough: Sun, Qu and Wright (2018), arXiv:1602.06664. With ``y_i = (a_i . s)^2`` the
-    global minima are s and -s, of value 0; ``signal`` says s where it is known. 0 is a maximum: the Hessian there is
-    ``-1/m sum y_i a_i a_i^T``.
+    ``sensing`` is A (m, dim), ``squares`` y (m); each measurement is a sample. Candes, Li and Soltanolkotabi (2015), arXiv:1407.1065,
+    eq. 1.4, for real numbers; without spurious minima for m large enough: Sun, Qu and Wright (2018), arXiv:1602.06664. With
+    ``y_i = (a_i . s)^2`` the global minima without l2 are s and -s, of value 0; ``signal`` says s where it is known. 0 is a maximum
+    where l2 is small: the Hessian there is ``-1/m sum y_i a_i a_i^T + l2``.
     """
 
-    sensing: Any = array()
-    squares: Any = array()
+    sensing: Any = data()
+    squares: Any = data()
     signal: tuple[float, ...] | None = None
-    dim: int | None = structure(None, low=1)
-    measurements: int | None = structure(None, low=1)
 
     @classmethod
     def random(cls, dim: int = 16, measurements: int = 128, seed: int = 0) -> Self:
@@ -170,78 +170,36 @@ class PhaseRetrieval(Landscape):
         return cls(a, (a @ s) ** 2, numbers(s))
 
     def validate(self) -> None:
-        a = self.sensing
-        if a.ndim != 2 or 0 in a.shape or self.squares.shape != a.shape[:1]:
-            raise ValueError(
-                f"PhaseRetrieval(sensing of shape {a.shape}, squares of shape {self.squares.shape}): give (measurements, dim) and "
-                f"(measurements,), or use PhaseRetrieval.random(dim=16, measurements=128)."
-            )
-        if self.dim not in (None, a.shape[1]) or self.measurements not in (None, a.shape[0]):
-            raise ValueError(
-                f"PhaseRetrieval(dim={self.dim}, measurements={self.measurements}): sensing is {a.shape}; leave both out."
-            )
-        object.__setattr__(self, "dim", a.shape[1])
-        object.__setattr__(self, "measurements", a.shape[0])
+        checked_samples("PhaseRetrieval", ("sensing", "squares"), self.sensing, self.squares)
         if self.signal is not None:
             given = array_of_numbers(self.signal)
             if given is None or given.ndim != 1:
                 raise ValueError(f"PhaseRetrieval(signal={told(self.signal)}): give a list of numbers, or None.")
-            signal = numbers(given)
-            if len(signal) != self.dim:
-                raise ValueError(f"PhaseRetrieval(signal of {len(signal)} numbers): give {self.dim}, or None.")
-            object.__setattr__(self, "signal", signal)
+            if len(given) != self.dimension:
+                raise ValueError(f"PhaseRetrieval(signal of {len(given)} numbers): give {self.dimension}, or None.")
+            object.__setattr__(self, "signal", numbers(given))
+        self.samples_are(self.sensing, self.squares)
 
-    def _tables(self, x: Array) -> Any:
-        """Each sensing vector (dim) with its square, in the dtype of x."""
-        return zip(self.sensing.astype(x.dtype), self.squares.astype(x.dtype), strict=True)
+    @property
+    def dimension(self) -> int:
+        return int(self.sensing.shape[1])
 
-    def value(self, x: Array, now: Any = None) -> Array:
-        whole = np.zeros_like(x[:, :1])
-        for a, y in self._tables(x):
-            p = total(a * x)
-            rest = p * p - y
-            whole = whole + rest * rest
-        return whole / (4.0 * cast(int, self.measurements))
-
-    def gradient(self, x: Array, now: Any = None) -> Array:
-        g = np.zeros_like(x)
-        for a, y in self._tables(x):
-            p = total(a * x)
-            g = g + ((p * p - y) * p) * a
-        return g / cast(int, self.measurements)
-
-    def hessian_product(self, x: Array, v: Array, now: Any = None) -> Array:
-        h = np.zeros_like(x)
-        for a, y in self._tables(x):
-            p = total(a * x)
-            h = h + ((3.0 * (p * p) - y) * total(a * v)) * a
-        return h / cast(int, self.measurements)
-
-    def hessian_diagonal(self, x: Array, now: Any = None) -> Array:
-        h = np.zeros_like(x)
-        for a, y in self._tables(x):
-            p = total(a * x)
-            h = h + (3.0 * (p * p) - y) * (a * a)
-        return h / cast(int, self.measurements)
+    def loss(self, x: Array, sample: Any) -> Array:
+        p = dot(x, sample.row)
+        rest = p * p - sample[-1]
+        return 0.25 * (rest * rest)
 
     def _stationary_points(self) -> tuple[StationaryPoint, ...]:
         weighted = self.sensing * self.squares[:, None]
-        bend = np.linalg.eigvalsh(-(weighted.T @ self.sensing) / cast(int, self.measurements))
-        below = int(np.sum(bend < 1e-12 * bend[0]))
-        top = StationaryPoint(
-            "maximum" if below == self.dimension else "origin",
-            everywhere(0.0, self.dimension),
-            float(np.mean(self.squares**2) / 4),
-            below,
-            numbers(bend),
-        )
-        if self.signal is None:
-            return (top,)
+        bend = np.linalg.eigvalsh(-(weighted.T @ self.sensing) / self.samples) + float(self.l2)
+        origin = _origin(bend, float(np.mean(self.squares**2) / 4))
+        if self.signal is None or self.l2:
+            return (origin,)
         signal = np.asarray(self.signal)
         p = self.sensing @ signal
         bends = numbers(np.linalg.eigvalsh(2 * (self.sensing * (p**2)[:, None]).T @ self.sensing / p.size))
         return (
-            top,
+            origin,
             StationaryPoint("signal", numbers(signal), 0.0, 0, bends),
             StationaryPoint("minus signal", numbers(-signal), 0.0, 0, bends),
         )
@@ -249,7 +207,94 @@ class PhaseRetrieval(Landscape):
     def _smoothness(self) -> float:
         reach = np.abs(self.sensing).sum(axis=1)  # of a . x on the box
         weight = np.maximum(3 * reach**2 - self.squares, self.squares)
-        return float(np.linalg.norm((self.sensing * weight[:, None]).T @ self.sensing, 2) / len(weight))
+        return float(np.linalg.norm((self.sensing * weight[:, None]).T @ self.sensing, 2) / len(weight) + self.l2)
 
     def _box(self) -> Box:
         return -1.0, 1.0
+
+
+@dataclass(frozen=True)
+class MatrixSensing(FiniteSum):
+    """``f(U) = 1/(4 m) sum_i (|U^T a_i|^2 - y_i)^2 + l2/2 |U|^2``: a matrix U U^T from m of its quadratic forms.
+
+    ``sensing`` is A (m, size), ``squares`` y (m); each measurement is a sample. U is (size, rank), column by column in the coordinates:
+    dim = size rank. Quadratic sensing: Chen, Chi and Goldsmith (2015), arXiv:1310.0807; from small random starts gradient descent finds
+    U: Li, Ma, Chen and Chi (2019), arXiv:1802.06286. With ``rank=1`` it is :class:`PhaseRetrieval`, and beside
+    :class:`MatrixFactorization`, which sees all entries, it has a sample to draw. ``factor`` (size, true rank) is U where it is known:
+    then every ``factor @ Q`` with orthogonal Q is a global minimum without l2, of value 0.
+    """
+
+    sensing: Any = data()
+    squares: Any = data()
+    rank: int = structure(1, low=1)
+    factor: tuple[tuple[float, ...], ...] | None = None
+
+    @classmethod
+    def random(cls, size: int = 8, rank: int = 2, measurements: int = 96, seed: int = 0) -> Self:
+        """Normal sensing vectors, and U with independent normal entries over sqrt(size)."""
+        draw = np.random.default_rng(seed)
+        a, u = draw.normal(size=(measurements, size)), draw.normal(size=(size, rank)) / np.sqrt(size)
+        return cls(a, ((a @ u) ** 2).sum(axis=1), rank, tuple(map(numbers, u)))
+
+    def validate(self) -> None:
+        checked_samples("MatrixSensing", ("sensing", "squares"), self.sensing, self.squares)
+        size = self.sensing.shape[1]
+        if self.rank > size:
+            raise ValueError(
+                f"MatrixSensing(rank={self.rank}): the matrix is {size} x {size}; give a rank of at most {size}."
+            )
+        if self.factor is not None:
+            given = array_of_numbers(self.factor)
+            if given is None or given.ndim != 2 or len(given) != size or not 0 < given.shape[1] <= self.rank:
+                raise ValueError(
+                    f"MatrixSensing(factor={told(self.factor)}): give {size} rows of 1 to {self.rank} numbers, or None."
+                )
+            object.__setattr__(self, "factor", tuple(map(numbers, given)))
+        self.samples_are(np.tile(self.sensing, (1, self.rank)), self.squares)
+
+    @property
+    def dimension(self) -> int:
+        return int(self.sensing.shape[1]) * self.rank
+
+    def loss(self, x: Array, sample: Any) -> Array:
+        size, columns, products = dim(x) / self.rank, index(x), x * sample.row
+        squares = []
+        for k in range(self.rank):
+            inside = absolute(columns - (size * (k + 0.5) - 0.5)) < 0.5 * size
+            z = total(where(inside, products, 0.0))
+            squares.append(z * z)
+        whole = squares[0]
+        for more in squares[1:]:
+            whole = whole + more
+        rest = whole - sample[-1]
+        return 0.25 * (rest * rest)
+
+    def _stationary_points(self) -> tuple[StationaryPoint, ...]:
+        weighted = self.sensing * self.squares[:, None]
+        bend = np.repeat(np.linalg.eigvalsh(-(weighted.T @ self.sensing) / self.samples) + float(self.l2), self.rank)
+        origin = _origin(bend, float(np.mean(self.squares**2) / 4))
+        if self.factor is None or self.l2:
+            return (origin,)
+        u = np.zeros((self.sensing.shape[1], self.rank))
+        u[:, : len(self.factor[0])] = self.factor
+        z = (
+            self.sensing @ u
+        )  # (m, rank): of value 0 the Hessian is twice the mean of its products with the sensing vectors
+        rows = (z[:, :, None] * self.sensing[:, None]).reshape(self.samples, -1)
+        bends = numbers(np.linalg.eigvalsh(2 * rows.T @ rows / self.samples))
+        return origin, StationaryPoint("factor", numbers(u.T.ravel()), 0.0, 0, bends)
+
+    def _smoothness(self) -> float:
+        reach = self.rank * np.abs(self.sensing).sum(axis=1) ** 2  # of |U^T a|^2 on the box
+        weight = np.maximum(3 * reach - self.squares, self.squares)
+        return float(np.linalg.norm((self.sensing * weight[:, None]).T @ self.sensing, 2) / len(weight) + self.l2)
+
+    def _box(self) -> Box:
+        return -1.0, 1.0
+
+
+def _origin(bend: Array, value: float) -> StationaryPoint:
+    """What 0 is, of the curvatures there."""
+    below = int(np.sum(bend < 1e-12 * bend.min())) if bend.min() < 0 else 0
+    name = "maximum" if below == bend.size else "minimum" if bend.min() > 0 else "origin"
+    return StationaryPoint(name, everywhere(0.0, bend.size), value, below, numbers(bend))
