@@ -90,11 +90,13 @@ def test_every_part_of_the_catalogue_can_be_drawn(kind):
         assert f"autoclass:: ensemble.{part.__name__}" in page
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "part",
-    [(kind, part) for kind in catalogue.KINDS for part in catalogue.public_parts(kind)],
-    ids=lambda p: p[1].__name__,
+    [
+        pytest.param((kind, part), marks=[] if kind is en.Schedule else pytest.mark.slow, id=part.__name__)
+        for kind in catalogue.KINDS
+        for part in catalogue.public_parts(kind)
+    ],
 )
 def test_every_picture_of_the_catalogue_shows_something(part, tmp_path):
     thumbnails.save(*part, tmp_path / "picture.png")

@@ -6,6 +6,7 @@ import base64
 import copy
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ import ensemble as en
 from ensemble.backends import sources
 from ensemble.backends.numpy import NumpyEngine
 from ensemble.packed import unpacked
-from ensemble.part import number
+from ensemble.part import data, number
 from ensemble.results.history import differences as differences_of
 from ensemble.tracing import struct_of
 
@@ -125,6 +126,33 @@ def test_a_function_that_is_not_linear_in_the_row_runs_with_the_same_bits_too(cp
     wanted = run(NumpyEngine(), p, 9)
     assert differences(run(cpu, p, 9), wanted) == []
     assert differences(run(EmulatedEngine(1), p, 9), wanted) == []
+
+
+@dataclass(frozen=True)
+class Cloud(en.FiniteSum):
+    """A middle of points that a far one moves little: its row is no factor of a product with x."""
+
+    points: Any = data()
+
+    def validate(self):
+        self.samples_are(self.points)
+
+    @property
+    def dimension(self):
+        return self.points.shape[1]
+
+    def loss(self, x, sample):
+        away = x - sample.row
+        return en.log(1.0 + en.total(en.where(away > 0, away, 2.0 * away) ** 2))
+
+
+@pytest.mark.parametrize("dim", [3, 21])
+def test_rows_may_be_used_coordinate_by_coordinate(cpu, dim):
+    f = Cloud(np.random.default_rng(0).normal(size=(15, dim)))
+    p = program(f, en.Adam(0.05), en.Below(0.5), noise=en.Minibatch(4, "reshuffle").on(f), instances=9)
+    wanted = run(NumpyEngine(), p, 9)
+    assert differences(run(cpu, p, 9), wanted) == []
+    assert differences(run(EmulatedEngine(2), p, 9), wanted) == []
 
 
 def test_numbers_of_a_function_may_be_swept():

@@ -116,8 +116,11 @@ SCHEDULES: dict[str, Callable[[], en.Schedule]] = {
     "InverseSqrt": lambda: en.InverseSqrt(0.1),
     "InverseTime": lambda: en.InverseTime(0.1, k=0.1),
     "LinearDecay": lambda: en.LinearDecay(0.1, steps=80),
+    "OneCycle": lambda: en.OneCycle(0.1, steps=80),
     "PerBatch": lambda: en.PerBatch(1.0, en.StepDecay(8.0, factor=2.0, every=25)),
+    "Piecewise": lambda: en.Piecewise([0.1, 0.03, 0.05], at=[30, 70], line=True),
     "StepDecay": lambda: en.StepDecay(0.1, factor=0.5, every=25),
+    "WarmRestarts": lambda: en.WarmRestarts(0.1, first=14, factor=2.0),
     "Warmup": lambda: en.Warmup(en.ExponentialDecay(0.1, 0.98), steps=20),
 }
 

@@ -330,7 +330,9 @@ def _finite_sum(part: Part) -> Struct:
     found = summand(part)
 
     def body(node: Node) -> Body:
-        return Writer({}, _taken(part), found.graph.names, DEAR_OF_POINTS).write([], node)
+        made = Writer({}, _taken(part), found.graph.names, DEAR_OF_POINTS).write([], node)
+        row = ["const auto row = sample.row();"] if _used("row", made) else []
+        return dataclasses.replace(made, lines=[*row, *made.lines])
 
     def number(name: str, first: str, node: Node) -> str:
         made = body(node)
@@ -341,9 +343,8 @@ def _finite_sum(part: Part) -> Struct:
 
     def addition(name: str, to: str, along: str, node: Node) -> str:
         made = body(node)
-        lines = ["const auto row = sample.row();"] if _used("row", made) else []
         text = made.result if node.level == Level.VECTOR else f"everywhere({made.result})"
-        lines += [*made.lines, f"{to} = {to} + sample.only({text});"]
+        lines = [*made.lines, f"{to} = {to} + sample.only({text});"]
         head = f"template <class S>\nHD void {name}(Vec& {to}, const Vec& x, {along}const S& sample) const"
         return head + " {\n" + "\n".join(f"    {line}" for line in lines) + "\n}"
 

@@ -11,7 +11,7 @@ import numpy as np
 from .cuda import Stream, current
 from .memory import Block
 
-METHODS = ("sum", "transpose", "astype", "reshape", "max", "any", "all", "copy", "ravel")
+METHODS = ("sum", "transpose", "astype", "reshape", "max", "min", "any", "all", "copy", "ravel")
 
 
 class ndarray:  # noqa: N801
