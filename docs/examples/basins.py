@@ -23,9 +23,11 @@ result = en.compare(
 found = en.statistics.nearest_minimum(result, tolerance=0.3)["minimum"]
 figure = Figure(figsize=(7, 2.7), layout="constrained")
 colours = ListedColormap(["white", "#0072B2", "#E69F00", "#009E73", "#CC79A7"])
-for axes, name in zip(figure.subplots(1, 3, sharey=True), found["optimizer"].to_numpy()):
+panels = figure.subplots(1, 3, sharey=True)
+panels[0].set(ylabel="$x_2$")
+for axes, name in zip(panels, found["optimizer"].to_numpy()):
     one = found.sel(optimizer=name)
     picture = np.where(one < 4, one, -1).reshape(side, side)
     axes.imshow(picture, origin="lower", extent=(-5, 5, -5, 5), cmap=colours, vmin=-1, vmax=3, interpolation="nearest")
-    axes.set(title=name, xlabel="$x_1$")
+    axes.set(title=name, xlabel="$x_1$", xticks=[-4, -2, 0, 2, 4])
 figure.savefig("basins.png", dpi=200)
