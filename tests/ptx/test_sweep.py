@@ -66,6 +66,10 @@ TOLERANCE = 1e-5
 """Of the largest coordinate of a row before or after, in one step in float32 from where the specification is: the bounds of the approximate
 functions, some 2^-22 of a normal number, and the roundings that fused operations leave out; about twice the most that was found."""
 
+OF_ITS_OWN_SIZE = 1e-3
+"""The same of what Adadelta remembers of its steps: each coordinate's is about the same, however small its gradient, and so has the
+relative error of a gradient that is small beside the others."""
+
 
 @cache
 def combinations(dim: int) -> dict[str, Parts]:
@@ -199,7 +203,8 @@ def test_a_step_of_every_part_in_fast_single_precision_stays_near_the_specificat
             sound = state.diverged_step < 0
             for array in ("x", "vectors"):
                 three = (of[array][..., sound, :] for of in (found.arrays(), state.arrays(), before))
-                assert far(*three) < TOLERANCE, (array, t)
+                own = array == "vectors" and isinstance(p.part("optimizer"), en.Adadelta)
+                assert far(*three) < (OF_ITS_OWN_SIZE if own else TOLERANCE), (array, t)
 
 
 def test_every_part_that_a_step_may_hold_is_swept() -> None:
@@ -212,5 +217,6 @@ def test_every_part_that_a_step_may_hold_is_swept() -> None:
         "event",
         "start",
         "schedule",
-    }  # the last two are the host's
+        "law",
+    }  # the last three are the host's
     assert len(NAMES) == len(set(NAMES)) == len(list(_named(21)))
