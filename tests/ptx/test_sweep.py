@@ -46,7 +46,7 @@ FORMS: dict[str, Form] = {
     "alone": (8, 1, {}),
     "lanes": (21, 4, {}),
     "streamed": (21, 4, {"streamed": True}),
-    "chosen": (64, None, {"processors": 132}),
+    "chosen": (128, None, {"processors": 132}),
     "windows": (70, 2, {"window": 2}),
     "warps": (300, 64, {}),
     "streamed-warps": (300, 64, {"streamed": True}),
