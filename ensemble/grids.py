@@ -29,6 +29,11 @@ class Listed(list[float]):
         self.text = f"[{', '.join(pieces)}]"
 
 
+def moment() -> int:
+    """When a grid is written: after all that were written before."""
+    return next(_written)
+
+
 class Varied:
     """What stands in a field that is not one value: checks that relate several fields wait until each has its own."""
 
@@ -66,7 +71,7 @@ class Grid(Varied):
     def __init__(self, values: Iterable[Any], group: str | None = None, order: int | None = None) -> None:
         self.values = tuple(v if type(v) is float else _hashable(v) for v in values)
         self.group = uuid.uuid4().hex if group is None else group
-        self.order = next(_written) if order is None else order
+        self.order = moment() if order is None else order
         self._listed: Listed | None = None
 
     def each(self, check: Callable[[Any], Any]) -> Grid:

@@ -160,6 +160,8 @@ class PhaseRetrieval(FiniteSum):
     sensing: Any = data()
     squares: Any = data()
     signal: tuple[float, ...] | None = None
+    dim: int | None = None
+    measurements: int | None = None
 
     @classmethod
     def random(cls, dim: int = 16, measurements: int = 128, seed: int = 0) -> Self:
@@ -171,6 +173,13 @@ class PhaseRetrieval(FiniteSum):
 
     def validate(self) -> None:
         checked_samples("PhaseRetrieval", ("sensing", "squares"), self.sensing, self.squares)
+        m, dim = self.sensing.shape
+        if self.dim not in (None, dim) or self.measurements not in (None, m):
+            raise ValueError(
+                f"PhaseRetrieval(dim={told(self.dim)}, measurements={told(self.measurements)}): sensing is {m} x {dim}; leave both out."
+            )
+        object.__setattr__(self, "dim", dim)
+        object.__setattr__(self, "measurements", m)
         if self.signal is not None:
             given = array_of_numbers(self.signal)
             if given is None or given.ndim != 1:

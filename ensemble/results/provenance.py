@@ -150,12 +150,11 @@ def described(setting: Experiment) -> dict[str, Any]:
         if isinstance(setting.record.at, Spaced):
             record["at"] = {"kind": setting.record.at.kind, "count": setting.record.at.count}
         found["record"] = record
+    grids = [item for role, part in setting.roles().items() for item in _grids(part, role)]
+    # Their order among each other: how many others a process has written before is nothing of the experiment.
+    places = {order: place for place, order in enumerate(sorted({g.order for _, g in grids}))}
     groups: dict[str, int] = {}
-    orders = {}
-    for role, part in setting.roles().items():
-        for path, g in _grids(part, role):
-            orders[path] = [g.order, groups.setdefault(g.group, len(groups))]
-    found["grids"] = orders
+    found["grids"] = {path: [places[g.order], groups.setdefault(g.group, len(groups))] for path, g in grids}
     return found
 
 

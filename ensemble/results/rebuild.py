@@ -14,7 +14,7 @@ from typing import Any
 from ..backends.cached import cached_property
 from ..classes import full_name, in_library, short_name, unlike
 from ..distributions import Law, drawn
-from ..grids import Grid
+from ..grids import Grid, moment
 from ..packed import is_packed, unpacked
 from ..part import Part
 from ..plain import flag, one_of, whole
@@ -29,6 +29,7 @@ SINCE_FORMAT_1: dict[str, dict[str, Any]] = {
     "Adam": {"bias_correction": True},
     "AdamL2": {"bias_correction": True},
     "AdamW": {"bias_correction": True},
+    "PhaseRetrieval": {"l2": 0.0},
 }
 """Fields that parts have got since format 1, each with the value that means what the part did before."""
 
@@ -174,12 +175,12 @@ class _Swept:
     def __init__(self, orders: Mapping[str, Any]) -> None:
         self.orders = orders
         self.groups: dict[Any, str] = {}
+        places = {whole(f"the place of {path}", order, 0, 2**62) for path, (order, _) in orders.items()}
+        self.moments = {place: moment() for place in sorted(places)}  # written here and now, one after another
 
     def grid(self, path: str, values: tuple[Any, ...]) -> Grid:
         order, group = self.orders[path]
-        return Grid(
-            values, self.groups.setdefault(group, uuid.uuid4().hex), whole(f"the place of {path}", order, 0, 2**62)
-        )
+        return Grid(values, self.groups.setdefault(group, uuid.uuid4().hex), self.moments[order])
 
 
 def _configurations(described: Mapping[str, Any]) -> int:

@@ -93,6 +93,22 @@ def test_a_grown_run_that_is_ended_again_and_again(tmp_path):
     assert data_digest(result) == data_digest(simulate(steps=200, instances=70))
 
 
+def test_grids_written_before_are_nothing_of_the_experiment(tmp_path):
+    """Another process, or a longer script, has written other grids by the time it asks for the same runs."""
+
+    def rates():
+        return {"optimizer": en.HeavyBall(lr=en.grid(0.01, 0.03), beta=en.grid(0.5, 0.9)), "instances": 20}
+
+    one = simulate(store=tmp_path / "run", **rates())
+    for _ in range(3):
+        en.grid(1.0, 2.0)
+    again = simulate(store=tmp_path / "run", **rates())
+    assert data_digest(again) == data_digest(one)
+    turned = en.HeavyBall(beta=en.grid(0.5, 0.9), lr=en.grid(0.01, 0.03))  # whose dimensions come in another order
+    with pytest.raises(en.OtherExperimentError, match="grids"):
+        simulate(store=tmp_path / "run", **rates() | {"optimizer": turned})
+
+
 @pytest.mark.parametrize(("change", "said"), [
     ({"optimizer": en.Adam(lr=en.grid(0.01, 0.04))}, r"optimizer\.lr has changed from grid\(0\.01, 0\.03\) to grid\(0\.01, 0\.04\)"),
     ({"optimizer": en.HeavyBall(lr=0.1)}, "optimizer has changed from Adam to HeavyBall"),
