@@ -169,6 +169,10 @@ def by_workers(
                         continue
                     error = future.exception()
                     tries[one] += 1
+                    if isinstance(error, killed) and tries[one] < TRIES and not one.claim(work.folder).exists():
+                        # The scheduler blames all that waited at a worker which ended; this one never began there.
+                        running[_submitted(client, task, job, one)] = one
+                        continue
                     failed(work.folder, one, error)
                     if tries[one] < TRIES and not isinstance(error, killed):
                         running[_submitted(client, task, job, one)] = one

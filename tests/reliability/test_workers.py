@@ -109,6 +109,18 @@ def test_a_poisoned_shard_is_listed_with_its_reason_and_all_others_are_there(fai
 
 
 @pytest.mark.slow
+def test_shards_that_wait_behind_one_that_kills_its_worker_are_not_blamed(workers, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        en.stores.clients, "AHEAD", 10
+    )  # all at the only worker, whose every end the scheduler lays to all
+    more = {"start": SlowStart(poison=23)}
+    simulate(**more, store=tmp_path / "run", shard=(0, 10))
+    with pytest.raises(en.ShardsFailedError, match=r"1 shards failed 3 times .instances 20 to 24: KilledWorker"):
+        simulate(**more, store=tmp_path / "run", client=workers(1))
+    assert [shard.state for shard in en.open(tmp_path / "run").shards].count("finished") == 9
+
+
+@pytest.mark.slow
 def test_workers_of_another_version_are_refused(workers, tmp_path, monkeypatch):
     monkeypatch.setattr(en.stores.clients, "code", lambda: "another")
     with pytest.raises(en.ShardsFailedError, match=r"a worker has descent-ensemble .* install the same on both"):
