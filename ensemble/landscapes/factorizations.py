@@ -176,7 +176,8 @@ class PhaseRetrieval(FiniteSum):
         m, dim = self.sensing.shape
         if self.dim not in (None, dim) or self.measurements not in (None, m):
             raise ValueError(
-                f"PhaseRetrieval(dim={told(self.dim)}, measurements={told(self.measurements)}): sensing is {m} x {dim}; leave both out."
+                f"PhaseRetrieval(dim={told(self.dim)}, measurements={told(self.measurements)}): sensing is {m} x {dim}; give "
+                f"those, or neither."
             )
         object.__setattr__(self, "dim", dim)
         object.__setattr__(self, "measurements", m)
