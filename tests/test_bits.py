@@ -327,12 +327,12 @@ def named(combination):
 
 
 OFTEN = 3
-"""Of so many combinations the default suite has one: the others are in ``pytest -m ci``."""
+"""Of so many combinations the default suite has one."""
 
 
 @pytest.mark.parametrize(
     "i",
-    [pytest.param(i, marks=[] if i % OFTEN == 0 else pytest.mark.ci) for i in range(len(COVERING))],
+    [pytest.param(i, marks=[] if i % OFTEN == 0 else pytest.mark.slow) for i in range(len(COVERING))],
     ids=lambda i: named(map(type, COVERING[i].values())),
 )
 def test_every_part_has_the_same_bits_on_numpy_and_cpu(cpu, i):

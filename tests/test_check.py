@@ -58,7 +58,7 @@ def test_the_struct_of_a_part_of_the_library_has_the_bits_of_its_python(kind, cp
     assert sum(finding.what.startswith("struct, ") for finding in report.findings) == 3
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "part",
     [
@@ -112,7 +112,7 @@ class Slopes(en.Landscape):
         return 2.0 * x
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [1, 3, 20_000])
 def test_a_landscape_that_says_its_gradient_alone_is_asked_no_more(dim):
     report = en.check(Slopes(dim))

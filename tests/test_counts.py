@@ -109,14 +109,14 @@ def test_what_was_counted_is_printed(printed: Callable[[str], None]) -> None:
     assert len(lines) == 3 + len(LIMITED) + len(LARGEST)
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.parametrize("row", seldom(LIMITED), ids=str)
 def test_a_step_costs_no_more_instructions_than_stated(row: Row) -> None:
     assert row.limit is not None
     assert instructions(row) <= row.limit
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.parametrize("row", seldom([*LIMITED, *LARGEST]), ids=str)
 def test_an_instance_stays_in_registers(row: Row) -> None:
     found = counted(row)[1]
@@ -259,7 +259,7 @@ CROWDED: list[tuple[Landscape, Optimizer, Part, str]] = [
 ]
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CROWDED, ids=lambda c: f"{type(c[0]).__name__}-{c[0].dimension}")
 def test_what_needs_many_registers_is_spread_over_enough_lanes(case: tuple[Landscape, Optimizer, Part, str]) -> None:
     *parts, dtype = case

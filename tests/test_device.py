@@ -113,7 +113,7 @@ SELDOM = {
 }  # what they show, others show with them, or the same programs as executed PTX (tests/ptx)
 ALWAYS = {"saddle", "divergence", "shifts across warps", "kicks", "events that do not stop"}
 _ONCE = [(name, lanes) for name, lanes in PRECISE if lanes == CASES[name].lanes[-1] and name not in SELDOM]
-OFTEN = [pytest.param(*each, marks=[] if each[0] in ALWAYS else pytest.mark.ci) for each in _ONCE]
+OFTEN = [pytest.param(*each, marks=[] if each[0] in ALWAYS else pytest.mark.slow) for each in _ONCE]
 RARELY = [pytest.param(*each, marks=pytest.mark.slow) for each in PRECISE if each not in _ONCE]
 WINDOWS = {
     "stopping, padded": Case(program(QuarticSaddle(dim=70), Adam(0.1), LeftBall(1.6), dtype="float32"), (2,)),
@@ -185,7 +185,7 @@ def test_instances_in_memory_have_the_bits_of_the_specification_in_any_number_of
     assert differences(found, reference(name)) == []
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize("check_every", [1, 3])
 @pytest.mark.parametrize("segment", [11, 100])
@@ -217,7 +217,7 @@ def test_the_windows_reach_what_they_are_for() -> None:
     assert np.isnan(found["diverging"].x[found["diverging"].diverged_step > 0]).all()
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize("name", ["saddle", "unpaired configurations", "divergence"])
 def test_the_cpu_gives_the_same_bits(name: str) -> None:
@@ -238,7 +238,7 @@ def test_fused_arithmetic_gives_the_bits_of_the_cpu(name: str, lanes: int) -> No
     assert differences(found, reference(name)) != []
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize(
     ("how", "case", "lanes"),
@@ -278,7 +278,7 @@ def test_the_cases_reach_what_they_are_for() -> None:
     assert (passing.event_step > 0).any()
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize(
     ("dim", "lanes", "dtype"),

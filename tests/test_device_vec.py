@@ -151,7 +151,7 @@ def builds() -> None:
             pool.submit(build_emulated, text_of(dim, lanes, ("float32", "float64")[k % 2]), "probe", call=CALL)
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.usefixtures("builds")
 @pytest.mark.parametrize(
     ("dim", "lanes", "dtype"), [(*d, ("float32", "float64")[k % 2]) for k, d in enumerate(DEFAULT)]
@@ -160,7 +160,7 @@ def test_primitives_have_the_bits_of_the_specification(dim: int, lanes: int, dty
     check(dim, lanes, dtype)
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.parametrize(("dim", "lanes", "dtype"), [(130, 8, "float32"), (512, 128, "float64")])
 def test_primitives_in_memory_have_the_bits_of_the_specification(dim: int, lanes: int, dtype: str) -> None:
     check(dim, lanes, dtype, streamed=True)

@@ -162,7 +162,7 @@ def test_descents_from_far_away_come_home(cpu, backend):
     assert (found["status"] == 0).all()
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @each_dtype
 def test_power_is_as_near_as_stated(dtype, rng):
     x = np.exp(rng.normal(size=3 * COUNT) * rng.choice([0.01, 1, 10], 3 * COUNT)).astype(dtype)
@@ -465,7 +465,7 @@ def test_numpy_and_cpp_give_the_same_bits(dtype, width, tmp_path, rng):
     assert_same_bits(got_cosine, cosine)
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @needs_compiler
 @each_dtype
 def test_fused_operations_are_as_accurate(dtype, tmp_path, rng):

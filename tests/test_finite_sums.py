@@ -374,7 +374,7 @@ PROGRAMS = [
 ]
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.parametrize(("f", "optimizer", "order", "dtype"), PROGRAMS)
 def test_batches_stay_in_registers(f, optimizer, order, dtype):
     pytest.importorskip("nvidia")

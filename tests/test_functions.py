@@ -61,7 +61,7 @@ def test_the_value_is_the_function_s_and_the_derivatives_follow(part):
     np.testing.assert_allclose(part.hessian_diagonal(x), np.stack(columns, axis=1), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @ALL
 def test_a_run_has_the_same_bits_on_numpy_and_cpu(part, cpu):
     if part.dimension == 2:

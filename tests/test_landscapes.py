@@ -934,7 +934,7 @@ def test_a_scaled_landscape_is_descended_like_its_base_at_another_rate():
         assert point.index == (np.array(point.curvatures) < 0).sum()
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "outer", [np.tanh, lambda f: np.log(1.0 + f), lambda f: f**2 - 3.0 * f], ids=["tanh", "log", "square"]
 )

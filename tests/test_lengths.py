@@ -166,7 +166,7 @@ def test_a_normal_draw_of_zero_gives_a_point_on_the_sphere(cpu, backend):
 KICKED = {"dim": 2, "first_instance": 1_799_789, "step": 12}
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.parametrize("dim", [1, 2])
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_perturbation_drawn_as_zero_is_finite(cpu, backend, dim):
@@ -212,7 +212,7 @@ EDGES = np.array(
 )
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_no_word_makes_a_noise_that_is_no_number(dtype):
     """Every pair of words at the ends of uniforms and angles, for laws from the heaviest tail to the lightest."""

@@ -237,7 +237,7 @@ ALL_DIMS = tuple(
 )
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.parametrize(("dim", "dtype"), OFTEN_DIMS)
 @pytest.mark.parametrize("instances", [3, 33])
 def test_rows_of_every_length_have_the_same_bits(dim, dtype, instances, cpu):

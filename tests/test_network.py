@@ -56,7 +56,7 @@ def program(landscape, noise, dtype="float32"):
     return Program((part,), landscape.dimension, 3, 0, np.dtype(dtype), "precise", 5, 1, True)
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lanes", "streamed"),
     [(2, False), *(pytest.param(k, s, marks=pytest.mark.slow) for k in (1, 4) for s in (False, True))],
@@ -115,7 +115,7 @@ def test_filters_hold_a_unit_s_weights_together():
     assert f.filters.tolist() == [0] * 4 + [1] * 4 + [0, 1] + [2, 2, 3, 3, 4, 4] + [2, 3, 4]
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.parametrize(("activation", "loss"), NETWORKS[:2])
 def test_losses_and_errors_of_other_samples_are_those_of_the_predictions(activation, loss, cpu):
     f = network(activation, loss)

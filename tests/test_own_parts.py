@@ -50,7 +50,7 @@ BACKENDS = pytest.mark.parametrize("backend", ["numpy", "cpu"])
 # ---- by class
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @BACKENDS
 def test_a_class_named_like_the_library_s_runs_its_own_rule_beside_it(backend, cpu):
     own, other = own_parts.HeavyBall(0.1), own_parts.doubled()(0.1)
@@ -333,7 +333,7 @@ def test_a_class_that_has_changed_since_reads_its_file_and_goes_no_further(what,
 # ---- on the device
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.skipif(not COMPILERS, reason="no C++ compiler on PATH")
 @pytest.mark.parametrize("window", [0, 2])
 def test_the_device_path_runs_a_user_s_own_structs(window):

@@ -120,7 +120,7 @@ def test_records_within_a_segment_have_the_bits_of_those_between_two(name, cpu, 
     assert same(run(case, cpu, 1 << 26, monkeypatch), apart)
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["finishing", "averages", "some, now and then", "mixed tiles"])
 def test_no_cut_changes_a_bit_of_what_is_recorded_within(name, cpu, monkeypatch):
     case = CASES[name]
@@ -169,7 +169,7 @@ DEVICE = {
 }
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize("name", rarely(DEVICE, DEVICE.keys() - {"finishing", "survivors"}))
 def test_records_on_the_device_path_have_the_bits_of_the_specification(name, monkeypatch):

@@ -104,7 +104,7 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.parametrize("k", [k if k < 5 else pytest.param(k, marks=SLOW) for k in range(len(CASES))])
 def test_whatever_a_team_draws_has_the_bits_of_numpy(k, monkeypatch):
     with np.errstate(all="ignore"):

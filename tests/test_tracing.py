@@ -97,7 +97,7 @@ def test_derivatives_follow_from_the_value(landscape):
     np.testing.assert_allclose(landscape.hessian_diagonal(x), np.einsum("knk->nk", whole), rtol=1e-12, atol=1e-12)
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_diagonal_that_does_not_follow_is_taken_from_products(dtype, cpu):
     f = derived_parts.Mirrored(en.Rosenbrock(dim=6, b=3.0))

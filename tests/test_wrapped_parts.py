@@ -108,7 +108,7 @@ def ends(backend, dtype="float64", **parts):
     return [found[name].to_numpy().tobytes() for name in ("x", "event_step", "event")]
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("parts", "dtype"),
     [

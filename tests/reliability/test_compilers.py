@@ -39,7 +39,7 @@ def script_at(path, text):
     return str(path)
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 def test_a_command_with_options_or_behind_a_launcher_is_used_and_its_options_make_another_library(tmp_path):
     launcher = script_at(tmp_path / "launcher", f'echo used >> {tmp_path}/log\nexec "$@"')
     name = next(n for n in ("g++", "clang++", "c++") if shutil.which(n))
@@ -128,7 +128,7 @@ def run(threads):
 """
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 def test_threads_from_1_to_40_in_turn_leave_no_more_than_the_most_that_worked_at_once(tmp_path):
     lines, _ = told(
         ENDINGS

@@ -207,7 +207,7 @@ def test_the_lock_of_another_machine_is_explained_and_broken_by_repair_once_it_i
         assert data_digest(simulate(store=tmp_path / "run")) == data_digest(simulate())
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.parametrize("processes", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_any_number_of_processes_work_on_one_folder_and_one_that_is_killed_costs_nothing(processes, tmp_path):
     simulate(store=tmp_path / "run", **LONG, shard=(0, 12))
@@ -247,7 +247,7 @@ print(os.waitpid(child, 0)[1], before)
 """
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.parametrize("times", [20, pytest.param(1000, marks=pytest.mark.slow)])
 def test_a_reader_gets_a_consistent_prefix_while_a_writer_works(times, tmp_path):
     done = run(READ, tmp_path / "run", times, timeout=900)
