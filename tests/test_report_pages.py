@@ -104,10 +104,15 @@ def test_words_between_dollars_are_formulas_and_money_is_not():
     assert html_words("$a < b$").count("<math") == 1
 
 
+def test_what_is_no_formula_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"x\^.*no formula.*give another"):
+        html_words("$x^$")
+
+
 @pytest.mark.ci
 def test_a_page_needs_no_package_for_formulas():
     code = (
-        "import sys; sys.modules['latex2mathml'] = None; sys.modules['latex2mathml.converter'] = None\n"
+        "import sys; import importlib.util as u; u.find_spec = lambda name: None\n"
         "from ensemble.report.words import html_words\n"
         "assert html_words('$x<1$') == '<code>x&lt;1</code>', html_words('$x<1$')"
     )

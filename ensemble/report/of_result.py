@@ -11,13 +11,10 @@ import xarray as xr
 from .. import plots
 from ..results.loading import load
 from ..results.result import Result
+from ..results.shown import parts_of
 from ..statistics import shares, survival
 from ..words import told
 from .report import Report
-
-ROLES = ("landscape", "optimizer", "noise", "start", "event")
-MOST = 400
-"""Letters of a part shown."""
 
 
 def write(
@@ -53,7 +50,7 @@ def write(
     page.table("Outcomes", found)
     if bool((runs["event_step"] >= 0).any()):
         page.table("Escape times", survival(runs, label=label, confidence=confidence))
-    page.table("Parts", _parts(result))
+    page.table("Parts", [{"part": role, "is": part} for role, part in parts_of(result.settings)])
     page.made_by(result)
     return page.write()
 
@@ -79,16 +76,3 @@ def _headline(found: xr.Dataset, instances: int) -> str:
             words.append(f"{outcome} {said}")
     of = f"{instances:,} instances" + (f" in each of {configurations:,} configurations" if configurations > 1 else "")
     return f"Shares of {of}: {', '.join(words)}."
-
-
-def _parts(result: Result) -> list[dict[str, str]]:
-    """What every run was made of; what all share is said once."""
-    rows: dict[tuple[str, str], list[str]] = {}
-    for name, setting in result.settings.items():
-        for role in ROLES:
-            rows.setdefault((role, repr(getattr(setting, role))), []).append(name)
-    lines = []
-    for (role, part), names in sorted(rows.items(), key=lambda row: ROLES.index(row[0][0])):
-        who = "" if len(names) == len(result.settings) else f" ({', '.join(names)})"
-        lines.append({"part": role + who, "is": part if len(part) <= MOST else f"{part[:MOST]} ..."})
-    return lines

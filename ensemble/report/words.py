@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import html
 import json
@@ -12,10 +11,13 @@ import platform
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ..words import told
 
 Row = Mapping[str, Any]
 Table = tuple[Sequence[str], Sequence[Sequence[Any]]]
@@ -127,9 +129,13 @@ _MARKED = re.compile(r"(`[^`]+`|\$(?=\S)[^$`]+(?<=\S)\$)")
 
 def _marked(piece: str) -> str:
     inner = piece[1:-1]
-    if piece.startswith("$"):
-        with contextlib.suppress(Exception):  # no latex2mathml, or a formula that it does not know
-            from latex2mathml.converter import convert
+    if piece.startswith("$") and find_spec("latex2mathml"):
+        from latex2mathml.converter import convert
 
+        try:
             return str(convert(inner))
+        except Exception as error:  # its errors have no class in common
+            raise ValueError(
+                f"{told(piece)} is no formula that latex2mathml knows ({type(error).__name__}); give another, or `code`."
+            ) from error
     return f"<code>{html.escape(inner, quote=False)}</code>"

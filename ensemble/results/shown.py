@@ -28,17 +28,24 @@ def html(dataset: xr.Dataset, settings: Mapping[str, Experiment], summary: str) 
     return "\n".join([*lines, _parts(settings), _outcomes(dataset), folded])
 
 
-def _parts(settings: Mapping[str, Experiment]) -> str:
-    """What every setting was made of; what all share is said once."""
+def parts_of(settings: Mapping[str, Experiment], most: int = MOST) -> list[tuple[str, str]]:
+    """What every setting was made of, (role, part) in ``most`` letters; what all share is said once."""
     rows: dict[tuple[str, str], list[str]] = {}
     for name, setting in settings.items():
         for role in ROLES:
             rows.setdefault((role, repr(getattr(setting, role))), []).append(name)
     lines = []
     for (role, part), names in sorted(rows.items(), key=lambda row: ROLES.index(row[0][0])):
-        part = part if len(part) <= MOST else f"{part[:MOST]} ..."
-        who = "" if len(names) == len(settings) else f" ({escape(', '.join(names))})"
-        lines.append(f"<tr><td {_CELL}>{role}{who}</td><td {_CELL}><code>{escape(part)}</code></td></tr>")
+        who = "" if len(names) == len(settings) else f" ({', '.join(names)})"
+        lines.append((role + who, part if len(part) <= most else f"{part[:most]} ..."))
+    return lines
+
+
+def _parts(settings: Mapping[str, Experiment]) -> str:
+    lines = [
+        f"<tr><td {_CELL}>{escape(role)}</td><td {_CELL}><code>{escape(part)}</code></td></tr>"
+        for role, part in parts_of(settings)
+    ]
     return f"<table>{''.join(lines)}</table>" if lines else ""
 
 

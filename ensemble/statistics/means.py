@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
+from scipy.stats import t
 
 from ..plain import array_of_numbers, is_whole
 from ..words import told
-from .intervals import skewed_limits
-from .lifetimes import INSTANCE, FloatArray, check_confidence
+from .intervals import mean_interval
+from .lifetimes import INSTANCE, check_confidence
 from .recorded import SOME, recorded
 
 FEWEST = 3
@@ -50,19 +51,19 @@ def mean(
         summary = isinstance(of, str) and of not in dataset and f"{of}_variance" in dataset
     if summary:
         parts = {part: _at(dataset[f"{of}_{part}"], at) for part in ("mean", "variance", "n")}
-        whole, _ = xr.broadcast(parts["n"], parts["mean"])
-        n = whole.transpose(*parts["mean"].dims)
-        like, skew = parts["mean"], np.zeros(n.shape)
+        like = parts["mean"]
+        n = xr.broadcast(parts["n"], like)[0].transpose(*like.dims)
         center, sd, count = like.to_numpy().astype(float), np.sqrt(parts["variance"].to_numpy()), n.to_numpy()
+        half = t.ppf(0.5 + confidence / 2, np.where(count >= FEWEST, count - 1, np.nan)) * sd / np.sqrt(count)
+        lower, upper = center - half, center + half
         method, name = "Student's interval", like.attrs.get("long_name", of).removeprefix("mean of ")
     else:
         values, who = _values(dataset, data, of)
         values = _at(values, at).transpose(..., who)
         like = values.isel({who: 0}, drop=True)
-        center, sd, skew, count = _moments(values)
+        center, lower, upper, sd, count = _averaged(values, confidence)
         method = "corrected for skewness"
         name = values.attrs.get("long_name", values.name or "value")
-    lower, upper = _limits(center, sd, skew, count, confidence)
     percent, units = f"{100 * confidence:g} %", like.attrs.get("units", "1")
     ours = {
         "mean": (center, f"mean of {name}", units),
@@ -124,34 +125,19 @@ def _at(values: xr.DataArray, at: Any) -> xr.DataArray:
     return values.sel(step=steps.tolist())
 
 
-def _moments(values: xr.DataArray) -> tuple[FloatArray, FloatArray, FloatArray, NDArray[np.int64]]:
-    """Return mean, standard deviation, own skewness of the mean, and number, of the finite values along the last axis."""
+def _averaged(values: xr.DataArray, confidence: float) -> tuple[NDArray[Any], ...]:
+    """Return mean, its limits, standard deviation and number, of the finite values along the last axis."""
     array = values.to_numpy()
-    shape = array.shape[:-1]
-    center, sd, skew = (np.full(shape, np.nan) for _ in range(3))
-    count = np.zeros(shape, np.int64)
-    for place in np.ndindex(shape):
+    center, lower, upper, sd = (np.full(array.shape[:-1], np.nan) for _ in range(4))
+    count = np.zeros(array.shape[:-1], np.int64)
+    for place in np.ndindex(count.shape):
         numbers = array[place].astype(float)
         numbers = numbers[np.isfinite(numbers)]
-        n = count[place] = numbers.size
-        if not n:
-            continue
-        center[place] = numbers.mean()
-        if n > 1:
-            away = numbers - center[place]
-            sd[place] = np.sqrt(np.sum(away * away) / (n - 1))
-            size = np.abs(away).max()  # cubes of what is small or large are none
-            second = np.mean((away / size) ** 2) if size > 0 else 1.0
-            skew[place] = np.mean((away / size) ** 3) / second**1.5 / np.sqrt(n) if size > 0 else 0.0
-    return center, sd, skew, count
-
-
-def _limits(
-    center: FloatArray, sd: FloatArray, skew: FloatArray, count: NDArray[np.int64], confidence: float
-) -> tuple[FloatArray, FloatArray]:
-    lower, upper = (np.full(center.shape, np.nan) for _ in range(2))
-    for n in np.unique(count[count >= FEWEST]).tolist():
-        these = count == n
-        error = sd[these] / np.sqrt(n)
-        lower[these], upper[these] = skewed_limits(center[these], error, skew[these], n - 1, confidence)
-    return lower, upper
+        count[place] = numbers.size
+        if numbers.size >= FEWEST:
+            center[place], lower[place], upper[place] = mean_interval(numbers, confidence)
+        elif numbers.size:
+            center[place] = numbers.mean()
+        if numbers.size > 1:
+            sd[place] = numbers.std(ddof=1)
+    return center, lower, upper, sd, count
