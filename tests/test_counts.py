@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import cubin
+import numpy as np
 import pytest
 from counting import (
     LARGE,
@@ -41,7 +42,17 @@ from ensemble.backends.cost import instructions as from_table
 from ensemble.backends.groups import Group
 from ensemble.backends.program import Program
 from ensemble.events import Below, Crossed, LeftBall, Never
-from ensemble.landscapes import DeepLinear, Landscape, MatrixFactorization, Quadratic, QuarticSaddle, Rosenbrock
+from ensemble.landscapes import (
+    DeepLinear,
+    Landscape,
+    LogisticRegression,
+    MatrixFactorization,
+    Quadratic,
+    QuarticSaddle,
+    Rosenbrock,
+    TwoLayerNetwork,
+)
+from ensemble.minibatches import Minibatch
 from ensemble.noises import NoNoise
 from ensemble.optimizers import (
     Adam,
@@ -155,6 +166,39 @@ def test_the_largest_instances_that_registers_hold_are_recorded_from_there(row: 
         return
     found = report(compile_cubin(Counted(row.lanes).source(p, "advance"), sources.kernels()))
     assert found.spill_stores == found.spill_loads == found.local_memory == 0
+
+
+def sums_of_data() -> list[Program]:
+    """SGD and Adam by batches, on what ``studies/performance.py`` times: a regression of 569 x 30, a network 64-16-10."""
+    draw = np.random.default_rng(0)
+    losses = [
+        (LogisticRegression(draw.normal(size=(569, 30)), np.arange(569) % 2), 8),
+        (TwoLayerNetwork(16, loss="softmax", X=draw.normal(size=(1797, 64)), y=np.arange(1797) % 10), 16),
+    ]
+    return [
+        program(loss, optimizer, noise=Minibatch(batch), instances=LARGE, dtype="float32", math="fast")
+        for loss, batch in losses
+        for optimizer in (GradientDescent(0.1), Adam())
+    ]
+
+
+def parts_of(p: Program) -> str:
+    return f"{type(p.landscape).__name__} {type(p.part('optimizer')).__name__}"
+
+
+@pytest.mark.ci
+@pytest.mark.parametrize("p", sums_of_data(), ids=parts_of)
+def test_sums_over_data_stay_in_registers(p: Program, printed: Callable[[str], None]) -> None:
+    group = Counted().group(p)
+    image = compile_cubin(Counted().source(p, "advance"), sources.kernels())
+    found, of_sample = report(image, cold=RARE), report(image, cold=RARE, depth=1)
+    share = share_of_threads(group.threads, found.registers)
+    printed(
+        f"{parts_of(p)}, {p.dim} coordinates: {group.lanes} lanes, {found.registers} registers, "
+        f"occupancy {share:.0%}, {of_sample.step.total * group.lanes / p.dim:.1f} instructions for a coordinate and sample"
+    )
+    assert found.spill_stores == found.spill_loads == found.local_memory == 0
+    assert share >= 0.25
 
 
 STREAMED = [

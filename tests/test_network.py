@@ -56,14 +56,25 @@ def program(landscape, noise, dtype="float32"):
     return Program((part,), landscape.dimension, 3, 0, np.dtype(dtype), "precise", 5, 1, True)
 
 
-@pytest.mark.slow
+@pytest.mark.ci
+@pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize(
-    ("lanes", "streamed"),
-    [(2, False), *(pytest.param(k, s, marks=pytest.mark.slow) for k in (1, 4) for s in (False, True))],
+    ("lanes", "inputs", "loss"),
+    [
+        *((k, 5, "softmax") for k in (1, 2, 4)),
+        (2, 5, "logistic"),
+        (8, 5, "squared"),
+        (1, 150, "softmax"),
+        (64, 150, "softmax"),
+    ],
 )
-def test_every_number_of_lanes_has_the_same_bits(lanes, streamed):
+def test_every_number_of_lanes_has_the_same_bits(lanes, inputs, loss, streamed):
+    """Of 150 inputs the product's tree has more leaves than a warp has lanes."""
     draw = np.random.default_rng(0)
-    f = en.TwoLayerNetwork(3, loss="softmax", X=draw.normal(size=(7, 5)), y=np.arange(7) % 3)
+    labels = np.arange(7) % {"softmax": 3, "logistic": 2, "squared": 7}[loss]
+    f = en.TwoLayerNetwork(
+        3, "softplus" if loss == "squared" else "tanh", loss, X=draw.normal(size=(7, inputs)), y=labels
+    )
     ends = []
     for engine in (NumpyEngine(), EmulatedEngine(lanes, streamed=streamed)):
         p = program(f, en.Minibatch(3, "no_replacement"))
@@ -71,7 +82,8 @@ def test_every_number_of_lanes_has_the_same_bits(lanes, streamed):
         state.x[:] = np.random.default_rng(1).normal(size=state.x.shape)
         engine.advance(p, state, np.arange(p.rows, dtype=np.int32), 1, 4)
         direction = np.random.default_rng(2).normal(size=state.x.shape).astype(np.float32)
-        seen = [engine.observe(p, state.x, (name,), 1, direction)[name] for name in ("value", "gradient", "product")]
+        names = ("value", "gradient", "product")
+        seen = [engine.observe(p, state.x, (name,), 1, direction)[name] for name in names]
         ends.append([state.x, *seen])
     for a, b in zip(*ends, strict=True):
         assert same_bits(np.asarray(a), np.asarray(b))

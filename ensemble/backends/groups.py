@@ -33,6 +33,8 @@ STREAMED_PER_PROCESSOR = 1024
 enough instances for the caches to hold what they can."""
 
 
+SHARED_BYTES = 40 * 1024
+"""Of the 48 KiB that a block may share without asking, what points whose coordinates all lanes read may take."""
 TEAM_COORDINATES = 8
 """Coordinates of a lane that holds a team: fewer than of one alone, since all members' lie in its registers."""
 TEAM_KEPT = 48
@@ -129,11 +131,12 @@ def streamed_group(program: Program) -> Group:
 
 
 def most_coordinates(program: Program) -> int:
-    """The largest dimension whose state stays in the registers of one block."""
+    """The largest dimension whose state stays in the registers of one block, and what its lanes share in its memory."""
     per_lane = COORDINATES_PER_LANE
     while per_lane > 2 and per_lane * program.registers_held > KEPT_AT_MOST_LANES:
         per_lane //= 2
-    return per_lane * MOST_LANES
+    most, shared = per_lane * MOST_LANES, program.landscape.shared_points
+    return min(most, SHARED_BYTES // (shared * program.dtype.itemsize)) if shared else most
 
 
 def power_of_two(n: int) -> int:

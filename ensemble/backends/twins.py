@@ -20,7 +20,7 @@ from ..tracing.text import safe
 from . import sources
 
 HOST = frozenset({"validate", "describe", "stationary_points", "smoothness", "box", "picture", "filters", "hessian", "kernel"}) | {
-    "_stationary_points", "_smoothness", "_box", "_picture", "smooth_everywhere", "coordinates_per_lane", "scratch"
+    "_stationary_points", "_smoothness", "_box", "_picture", "smooth_everywhere", "coordinates_per_lane", "shared_points", "scratch"
 }  # fmt: skip
 """What a class may say anew and still run the struct of the class it derives from: no step sees it."""
 

@@ -58,6 +58,9 @@ class Landscape(Part):
     """How many float32 coordinates, of double as many registers in float64, a lane of a device has room for beside what the
     kernel twin works with. Landscapes that couple coordinates by many numbers at once say less."""
 
+    shared_points: ClassVar[int] = 0
+    """Points, all of whose coordinates every lane reads: they lie in the memory that a block shares, or an instance streams."""
+
     normals: ClassVar[int] = 0
     """Directions at each point that lead off the set that the landscape lives on, 1 on a sphere: the Hessian has as many zeros."""
 

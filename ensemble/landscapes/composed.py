@@ -28,6 +28,10 @@ class _Outside(Landscape):
         return int(self._base().coordinates_per_lane)
 
     @property
+    def shared_points(self) -> int:  # type: ignore[override]
+        return int(self._base().shared_points)
+
+    @property
     def dimension(self) -> int:
         return self._base().dimension
 

@@ -39,6 +39,9 @@ class TwoLayerNetwork(FiniteSum):
     The Hessian's products and diagonal are exact, those of relu away from its kinks.
     """
 
+    coordinates_per_lane = 16
+    shared_points = 2
+
     hidden: int = structure(low=1)
     activation: str = "tanh"
     loss: str = "squared"  # type: ignore[assignment]

@@ -41,6 +41,10 @@ class Rotated(Landscape):
         return self.base.coordinates_per_lane
 
     @property
+    def shared_points(self) -> int:  # type: ignore[override]
+        return self.base.shared_points
+
+    @property
     def dimension(self) -> int:
         return self.base.dimension
 

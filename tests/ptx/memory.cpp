@@ -83,7 +83,8 @@ struct Access {
             if (!ordered(c.writer - 1, one, c.write_block, c.write_warp, lanes->warp_epoch, reader))
                 return read_after_write;
         }
-        bool old = !c.reader || (same_block(c.reader - 1, t) && c.read_block != lanes->block_epoch[lane]);
+        bool old = !c.reader || (same_block(c.reader - 1, t) && c.read_block != lanes->block_epoch[lane]) ||
+                   (c.reach <= of_warp && same_warp(c.reader - 1, t) && c.read_warp != lanes->met_epoch[lane]);
         int reach = uniform ? of_launch : one;
         if (!old && !uniform) {
             int apart = c.reader - 1 == t             ? one

@@ -188,3 +188,11 @@ def test_a_barrier_orders_what_lies_on_its_two_sides() -> None:
     across = within.replace("%r3, 4;", "%r3, 128;")
     with pytest.raises(PtxError, match="no barrier between"):
         execute_by_hand(across)
+
+
+def test_who_read_before_a_barrier_is_not_asked_about_after_it() -> None:
+    read_by_the_neighbour = "st.shared.u32 [%r3], %r1; bar.warp.sync -1; xor.b32 %r4, %r3, 4; ld.shared.u32 %r5, [%r4];"
+    own = "ld.shared.u32 %r4, [%r3]; st.shared.u32 [%r3], %r5; st.global.u32 [%rd3], %r5;"
+    assert (execute_by_hand(f"{read_by_the_neighbour} bar.warp.sync -1; {own}") == np.arange(64) ^ 1).all()
+    with pytest.raises(PtxError, match="written after another thread's read"):
+        execute_by_hand(f"{read_by_the_neighbour} {own}")
