@@ -220,6 +220,7 @@ class SecondOrderStationary(Event):
     eps: float = number(domain=NOT_NEGATIVE)
     rho: float = number(domain=NOT_NEGATIVE)
     iterations: int = structure(20, low=1)
+    scratch = 2
 
     def constants(self) -> Mapping[str, float]:
         scale, square = radius_to_compare(self.eps)

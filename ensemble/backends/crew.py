@@ -123,11 +123,18 @@ def share(pieces: Iterable[T], doers: Sequence[Callable[[T], object]]) -> None:
         for piece in left:
             doers[0](piece)
     finally:
+        # Interrupts strike at calls and where a loop goes back. The outer loop is there for the one that strikes just where the
+        # inner one, which another has interrupted, goes back: it would leave while others are at work.
         while True:
-            try:  # the first thing within: between here and there no interrupt can strike
-                exhaust(left)
-                for helper in helpers:
-                    helper.dismiss(crew)
+            try:
+                while True:
+                    try:
+                        exhaust(left)
+                        for helper in helpers:
+                            helper.dismiss(crew)
+                        break
+                    except BaseException as error:
+                        late = error
                 break
             except BaseException as error:
                 late = error

@@ -32,6 +32,7 @@ from .launch import (
 from .layout import Layout, draw_dtype, launch_dtype, look_dtype, values_of
 from .program import ROLES, Engine, Meanwhile, Program, Ring, State, Steps
 from .teams import shares_normals, teams_of_ids
+from .twins import vectors_held
 
 SLICE_END = 16
 """Bytes at the end of a group's slice, where it says that the slice was too small (``kernels/base/streamed.cuh``)."""
@@ -187,7 +188,8 @@ class DeviceEngine(Engine):
             macros["RECORDED"] = 1
         if program.steady and entry in ("advance", "check"):
             macros["STEADY"] = 1
-        macros["QUARTER"] = int(entry == "advance" and program.pointwise)  # others may need more registers
+        few = program.pointwise and not vectors_held(program.part("event"))
+        macros["QUARTER"] = int(entry == "advance" and few)  # others may need more registers
         if group.streamed:
             macros["STREAMED"] = 1
         if group.window:

@@ -166,3 +166,53 @@ print(COUNT, len(crew._crew._threads) <= 3)
 
 def test_no_piece_of_shared_work_ends_after_the_exception_has_left_and_none_is_begun():
     assert told(WRITES_ON, 20) == (20, True)
+
+
+STRUCK_WHERE_IT_GOES_BACK = """
+import ctypes, linecache
+from ensemble.backends.crew import share
+slow = ctypes.CDLL(None).usleep
+begun, went_on = threading.Event(), []
+def of_a_helper(k):
+    begun.set()
+    slow(200_000)
+    went_on.append(k)
+def here(k):
+    begun.wait()
+    raise Struck
+strikes = []
+class Pieces:
+    "Two of them; who asks once more, because the work was struck, is struck himself."
+    def __init__(self):
+        self.given = 0
+    def __iter__(self):
+        return self
+    def __next__(self):
+        self.given += 1
+        if self.given <= 2:
+            return self.given
+        if threading.current_thread() is threading.main_thread() and not strikes:
+            strikes.append("as it asks for what is left")
+            raise Struck
+        raise StopIteration
+def trace(frame, event, argument):
+    if frame.f_code is not share.__code__:
+        return None
+    if event == "line" and len(strikes) == 1 and "while" in linecache.getline(frame.f_code.co_filename, frame.f_lineno):
+        strikes.append("where the loop goes back")
+        raise Struck
+    return trace
+sys.settrace(trace)
+try:
+    share(Pieces(), [here, of_a_helper])
+except Struck:
+    sys.settrace(None)
+    seen = len(went_on)
+time.sleep(0.3)
+assert len(strikes) == 2, strikes
+print(seen, len(went_on) == 1)
+"""
+
+
+def test_an_interrupt_where_the_last_loop_goes_back_leaves_nobody_at_work():
+    assert told(STRUCK_WHERE_IT_GOES_BACK, 1) == (1, True)
