@@ -149,14 +149,20 @@ struct Gradient {
     }
 };
 
-// The step and the watch on divergence: true where the new iterate is finite and within the bound.
+// The step and the watch on divergence: `seen` says whether all new iterates were finite and within the bound.
 template <class P, class State>
-HD mask take_step(const P& parts, Vec& x, State& state, const Clock<P::columns>& clock, real bound) {
+HD void take_step(const P& parts, Vec& x, State& state, const Clock<P::columns>& clock, real bound, Within& seen) {
     Gradient<P> gradient{parts, clock};
     Now<P::optimizer_at, P::columns> now(clock);
     Now<P::landscape_at, P::columns> landscape_now(clock);
-    return store_within(
-        x, parts.landscape.project(make_operand(parts.optimizer.step(x, gradient, state, now)), landscape_now), bound);
+    store_within(x, parts.landscape.project(make_operand(parts.optimizer.step(x, gradient, state, now)), landscape_now),
+                 bound, seen);
+}
+template <class P, class State>
+HD mask take_step(const P& parts, Vec& x, State& state, const Clock<P::columns>& clock, real bound) {
+    Within seen;
+    take_step(parts, x, state, clock, bound, seen);
+    return seen.all(bound);
 }
 
 #if ENSEMBLE_DEVICE

@@ -228,7 +228,7 @@ def test_methods_that_scale_each_coordinate_see_a_rotation(name):
 def two_steps(optimizer, c):
     """Two late steps on ``c x^2/2``, a map of (x, m, v)."""
     seen = seen_by_kernel([optimizer], None, np.dtype(np.float64), 1)
-    now = SimpleNamespace(lr=optimizer.lr, correction1=1.0, correction2=1.0)
+    now = SimpleNamespace(lr=optimizer.lr, correction1=1.0, correction2=1.0, root_correction2=1.0)
 
     def walk(point):
         x, state = point[:1, None], SimpleNamespace(m=point[1:2, None], v=point[2:, None])

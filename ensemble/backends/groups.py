@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..events import Never
+from .layout import Layout
 from .program import Program
 from .teams import shares_normals
 
@@ -35,11 +37,12 @@ enough instances for the caches to hold what they can."""
 
 SHARED_BYTES = 40 * 1024
 """Of the 48 KiB that a block may share without asking, what points whose coordinates all lanes read may take."""
-TEAM_COORDINATES = 8
-"""Coordinates of a lane that holds a team: fewer than of one alone, since all members' lie in its registers."""
-TEAM_KEPT = 48
-"""Registers of a lane that the members' x and optimizers' vectors may fill, so that a quarter of a multiprocessor's threads fit and
-nothing spills: gradient descent in teams of 4, with one vector of 3, Adam of 2 (``tests/test_counts.py``)."""
+TEAM_KEPT = {8: 64, 4: 48}
+"""By the coordinates of a lane that holds a team: registers that the members' x and optimizers' vectors may fill, so that a quarter of a
+multiprocessor's threads fit and nothing spills. Gradient descent and rules with one vector go in teams of 4 with 8 coordinates of each,
+Adam with 4 (``tests/test_counts.py``)."""
+TEAM_KEPT_WITH_NUMBERS = 90
+"""The same with their numbers, such as Adam's betas: RMSProp's are few enough for teams of 4 with 8 coordinates, Lion's are not."""
 MOST_ON_DEVICE = 4
 TEAM_LANES = 512
 """Lanes of a team, at most: they have 128 registers each."""
@@ -78,11 +81,16 @@ def team_of(program: Program, processors: int) -> Group | None:
     """
     if program.dim <= 2 or program.dtype.itemsize > 4 or program.recorded or not shares_normals(program):
         return None
-    per_lane = min(TEAM_COORDINATES, max(4, program.landscape.coordinates_per_lane))
-    kept = program.registers_held
-    if per_lane * kept * 2 > TEAM_KEPT:
-        per_lane = 4
-    team = min(TEAM_KEPT // (per_lane * kept), MOST_ON_DEVICE, len(program.configurations))
+    most = min(MOST_ON_DEVICE, len(program.configurations))
+    numbers = Layout(program, ("landscape", "optimizer", "noise")).itemsize // program.dtype.itemsize
+    fits = {}
+    for per_lane, kept in TEAM_KEPT.items():
+        vectors = per_lane * program.registers_held
+        fits[per_lane] = min(kept // vectors, TEAM_KEPT_WITH_NUMBERS // (vectors + numbers), most)
+    # An event's reductions take as many instructions however few coordinates a lane has.
+    watched = type(program.part("event")) is not Never
+    wide = program.landscape.coordinates_per_lane >= 8 and fits[8] >= (2 if watched else fits[4])
+    per_lane, team = (8, fits[8]) if wide else (4, fits[4])
     lanes = power_of_two(-(-program.dim // per_lane))
     if team < 2 or lanes > TEAM_LANES or program.rows // team * lanes < processors * THREADS_PER_PROCESSOR:
         return None

@@ -182,10 +182,16 @@ class _Moments(Optimizer):
         return {"gain1": 1.0 - self.beta1, "gain2": 1.0 - self.beta2}  # type: ignore[attr-defined]
 
     def tables(self, t: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
+        second = 1.0 / (1.0 - self.beta2**t)  # type: ignore[attr-defined]
         return {
             "correction1": 1.0 / (1.0 - self.beta1**t),  # type: ignore[attr-defined]
-            "correction2": 1.0 / (1.0 - self.beta2**t),  # type: ignore[attr-defined]
+            **({"correction2": second} if self._corrects_squares else {"root_correction2": np.sqrt(second)}),
         }
+
+    @property
+    def _corrects_squares(self) -> bool:
+        """Whether v itself is corrected, and not its root, which takes one operation less."""
+        return getattr(self, "eps_inside_root", False) or getattr(self, "max_of_corrected", False)
 
     def _update(self, g: Array, state: Any) -> None:
         seen: Any = self
@@ -196,7 +202,10 @@ class _Moments(Optimizer):
         """``lr m / (sqrt(v) + eps)``, the moments corrected or as they are."""
         seen: Any = self
         if seen.bias_correction:
-            return quotient((now.lr * now.correction1) * m, root(now.correction2 * v, seen.eps, inside), seen.eps)
+            ahead = (now.lr * now.correction1) * m
+            if inside:
+                return quotient(ahead, np.sqrt(now.correction2 * v + seen.eps), seen.eps)
+            return quotient(ahead, now.root_correction2 * np.sqrt(v) + seen.eps, seen.eps)
         return quotient(now.lr * m, root(v, seen.eps, inside), seen.eps)
 
 

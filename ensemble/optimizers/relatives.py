@@ -48,7 +48,7 @@ class NAdam(Optimizer):
         return {
             "of_gradient": (1.0 - mu[here]) / (1.0 - product[here]),
             "of_momentum": mu[here + 1] / (1.0 - product[here + 1]),
-            "correction2": 1.0 / (1.0 - self.beta2**t),
+            "root_correction2": np.sqrt(1.0 / (1.0 - self.beta2**t)),
         }
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
@@ -57,7 +57,7 @@ class NAdam(Optimizer):
         state.m = self.beta1 * state.m + seen.gain1 * g
         state.v = self.beta2 * state.v + seen.gain2 * (g * g)
         ahead = (now.lr * now.of_gradient) * g + (now.lr * now.of_momentum) * state.m
-        return x - quotient(ahead, np.sqrt(now.correction2 * state.v) + self.eps, self.eps)
+        return x - quotient(ahead, now.root_correction2 * np.sqrt(state.v) + self.eps, self.eps)
 
 
 @dataclass(frozen=True)

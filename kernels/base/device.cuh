@@ -111,6 +111,22 @@ HD real absolute(real a) { return fabs(a); }
 HD real absolute(real a) { return fabsf(a); }
 #endif
 
+// Whether all of some numbers are finite and within a bound: the largest of them says it, where an instruction keeps NaN.
+struct Within {
+#if defined(__CUDACC__) && !ENSEMBLE_DOUBLE && __CUDA_ARCH__ >= 800
+    real most = 0;
+    // Not fabsf: where subnormals are flushed that is an instruction of its own.
+    HD void take(real a, real) {
+        asm("{.reg .f32 size; abs.f32 size, %1; max.NaN.f32 %0, %0, size;}" : "+f"(most) : "f"(a));
+    }
+    HD bool all(real bound) const { return most <= bound; }
+#else
+    bool fine = true;
+    HD void take(real a, real bound) { fine = fine & (absolute(a) <= bound); }
+    HD bool all(real) const { return fine; }
+#endif
+};
+
 // ---- Philox's counter words
 template <class T>
 struct Product {

@@ -14,13 +14,12 @@ HD void store(Vec& to, const E& from) {
         to.block[j] = r;
     }
 }
-// Stores and says whether every coordinate is finite and within the bound (NaN is not).
+// Stores and shows every coordinate to `seen` (NaN is never within a bound).
 template <class E>
-HD mask store_within(Vec& to, const E& from, real bound) {
-    mask ok = as_mask(true);
+HD void store_within(Vec& to, const E& from, real bound, Within& seen) {
     if constexpr (!E::pointwise) {
         Vec whole(from);
-        return store_within(to, whole, bound);
+        store_within(to, whole, bound, seen);
     } else {
         const int of_dim = dim();
         EACH_BLOCK(j) {
@@ -29,13 +28,12 @@ HD mask store_within(Vec& to, const E& from, real bound) {
             EACH_COORDINATE r.c[c] = broadcast(q.c[c]);
             zero_padding(r, j, of_dim);
 #if ENSEMBLE_WINDOW
-            EACH_COORDINATE ok = ok & (absolute(r.c[c]) <= bound || !is_coordinate(j, c));
+            EACH_COORDINATE seen.take(is_coordinate(j, c) ? r.c[c] : real(0), bound);
 #else
-            EACH_COORDINATE ok = ok & (absolute(r.c[c]) <= bound);
+            EACH_COORDINATE seen.take(r.c[c], bound);
 #endif
             to.block[j] = r;
         }
-        return ok;
     }
 }
 

@@ -291,6 +291,12 @@ HD scalar absolute(const scalar& a) {
     return r;
 }
 HD real absolute(real a) { return a < 0 ? -a : a; }
+// Whether all of some numbers are finite and within a bound.
+struct Within {
+    mask fine = as_mask(true);
+    HD void take(const scalar& a, real bound) { fine = fine & (absolute(a) <= bound); }
+    HD mask all(real) const { return fine; }
+};
 
 // ---- Philox's counter words: even and odd lanes apart, each in the low half of 64 bits, as the multiplier wants them.
 constexpr bool split_words = HAS_NATIVE;

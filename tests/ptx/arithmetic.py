@@ -182,6 +182,9 @@ def extreme(a: Any, b: Any, least: bool) -> Any:
 
 def _extreme(i: Instruction, kind: str) -> Operation:
     least = i.opcode == "min"
+    if "NaN" in i.modifiers:
+        plain = partial(extreme, least=least)
+        return Operation(lambda a, b: np.where(_unordered(a, b), a.dtype.type(np.nan), plain(a, b)), (kind, kind), kind)
     function = partial(extreme, least=least) if is_float(kind) else np.minimum if least else np.maximum
     return Operation(function, (kind, kind), kind)
 
@@ -281,7 +284,8 @@ _MADE: dict[str, Callable[[Instruction, str], Operation]] = {
 _ROUNDS = frozenset({"rn", "ftz"})
 _KNOWN: dict[str, frozenset[str]] = {
     **dict.fromkeys(("add", "sub", "div", "fma", "rcp", "sqrt"), _ROUNDS),
-    **dict.fromkeys(("abs", "neg", "min", "max"), frozenset({"ftz"})),
+    **dict.fromkeys(("abs", "neg"), frozenset({"ftz"})),
+    **dict.fromkeys(("min", "max"), frozenset({"ftz", "NaN"})),
     "mul": _ROUNDS | {"lo", "hi", "wide"},
     "mad": _ROUNDS | {"lo", "wide"},
     "cvt": _ROUNDS | _ROUNDED.keys(),

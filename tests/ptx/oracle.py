@@ -83,6 +83,11 @@ def extreme(least: bool) -> Callable[[float, float], float]:
     return operation
 
 
+def extreme_of_numbers(least: bool) -> Callable[[float, float], float]:
+    """NaN where one is NaN: ``.NaN``."""
+    return lambda a, b: math.nan if math.isnan(a) or math.isnan(b) else extreme(least)(a, b)
+
+
 def root(kind: str) -> Callable[[float], float]:
     """Rounded to double first: from there to float it is the nearest too, as double has more than twice the digits."""
 
