@@ -114,9 +114,27 @@ def numbers_of(part: Any, role: str) -> dict[str, Any]:
     return found | {f"{role}.{name}": float(value) for name, value in part.constants().items()}
 
 
+def minima_of(scene: Scene) -> list[dict[str, Any]]:
+    """The minima within a scene's window: where Newton's steps from a grid of points end, and the Hessian is positive."""
+    (left, right), (bottom, top) = scene.window
+    size = np.array([right - left, top - bottom])
+    x = np.stack(np.meshgrid(np.linspace(left, right, 81), np.linspace(bottom, top, 61)), axis=-1).reshape(-1, 2)
+    moving = np.ones(len(x), bool)
+    for _ in range(60):
+        columns = [scene.landscape.hessian_product(x, np.broadcast_to(axis, x.shape)) for axis in np.eye(2)]
+        hessian = np.stack(columns, axis=-1)
+        moving &= np.linalg.eigvalsh(hessian)[:, 0] > 1e-9
+        x, hessian = x[moving], hessian[moving]
+        step = np.linalg.solve(hessian, scene.landscape.gradient(x)[:, :, None])[:, :, 0]
+        x = x - step
+        moving = np.all(np.abs(step) < size / 8, axis=1) & np.all((x >= [left, bottom]) & (x <= [right, top]), axis=1)
+    x = x[moving & (np.abs(step).max(axis=1) < 1e-9)]
+    distinct = np.unique(np.round(x, 6), axis=0) + 0.0
+    return [{"name": f"({', '.join(f'{v:.3g}'.replace('-', '−') for v in at)})", "x": at.tolist()} for at in distinct]
+
+
 def described(scene: Scene) -> dict[str, Any]:
     """What the page knows of a scene."""
-    minima = [p for p in scene.landscape.stationary_points() if p.index == 0 and not p.name.endswith("saddle")]
     return {
         "name": scene.name,
         "formula": scene.formula,
@@ -126,7 +144,7 @@ def described(scene: Scene) -> dict[str, Any]:
         "sigma": scene.sigma,
         "lr": scene.lr,
         "window": scene.window,
-        "minima": [{"name": p.name, "x": p.x} for p in minima],
+        "minima": minima_of(scene),
         "python": {"landscape": said(scene.landscape), "event": said(scene.event)},
         "numbers": numbers_of(scene.landscape, "landscape") | numbers_of(scene.event, "event"),
     }

@@ -112,6 +112,40 @@ function ownFunction(text) {
   return {value: evaluator(tree), slopes: ["x", "y"].map((by) => evaluator(derivative(tree, by)))};
 }
 
+// The least values of a formula within a window: Newton's steps from a grid of points, where they end and the Hessian is positive.
+function minimaOf(text, [[left, right], [bottom, top]]) {
+  const tree = parse(text), slopes = ["x", "y"].map((by) => derivative(tree, by)), found = [], wide = right - left, high = top - bottom;
+  const [gx, gy] = slopes.map(evaluator), [[xx, xy], [, yy]] = slopes.map((slope) => ["x", "y"].map((by) => evaluator(derivative(slope, by))));
+  for (let i = 0; i < 21 * 15; ++i) {
+    let x = left + (((i % 21) + 0.5) * wide) / 21, y = bottom + ((Math.floor(i / 21) + 0.5) * high) / 15, moved = Infinity;
+    for (let k = 0; k < 30 && moved > 1e-9; ++k) {
+      const a = xx(x, y), b = xy(x, y), c = yy(x, y), g = gx(x, y), h = gy(x, y), det = a * c - b * b;
+      const dx = (c * g - b * h) / det, dy = (a * h - b * g) / det;
+      if (!(a > 0 && det > 0) || Math.abs(dx) > wide / 8 || Math.abs(dy) > high / 8) break;
+      x -= dx;
+      y -= dy;
+      moved = Math.hypot(dx, dy);
+    }
+    const inside = x >= left && x <= right && y >= bottom && y <= top;
+    if (moved <= 1e-9 && inside && found.length < 200 && !found.some(({x: [a, b]}) => Math.hypot(a - x, b - y) < 1e-5 * wide)) found.push({x: [x, y]});
+  }
+  const said = (v) => String(Number(v.toFixed(2)) || 0).replace("-", "−");
+  return found.sort((p, q) => p.x[0] - q.x[0] || p.x[1] - q.x[1]).map(({x}) => ({x, name: `(${x.map(said).join(", ")})`}));
+}
+
+// A formula as Python with NumPy's functions: written from the tree, so that nothing else can be in it.
+function pythonOf(u) {
+  const [kind, a, b] = u;
+  switch (kind) {
+    case "number": return a === Math.PI ? "np.pi" : String(a);
+    case "x": case "y": return kind;
+    case "neg": return `(-${pythonOf(a)})`;
+    case "^": return `(${pythonOf(a)})**${Number.isInteger(b) || b < 0 ? `(${b})` : b}`;
+    case "call": return `np.${a}(${pythonOf(b)})`;
+    default: return `(${pythonOf(a)} ${kind} ${pythonOf(b)})`;
+  }
+}
+
 // The rules in double precision, one coordinate at a time: (g, state, k, fields, t) -> what is added to the coordinate.
 const RULES = {
   GradientDescent: (g, s, k, p) => -p.lr * g,
@@ -166,4 +200,4 @@ class OwnEnsemble {
   eventSteps() { return this.steps; }
   divergedSteps() { return this.diverged; }
 }
-if (typeof module !== "undefined") Object.assign(module.exports, {parse, derivative, evaluator, ownFunction});
+if (typeof module !== "undefined") Object.assign(module.exports, {parse, derivative, evaluator, ownFunction, minimaOf, pythonOf});

@@ -1,24 +1,36 @@
-// The page: what is set, two ensembles in threads of their own, and what is drawn of them.
+// The page: what is set, one ensemble for each optimizer in a thread of its own, and what is drawn of them.
 (() => {
 const $ = (id) => document.getElementById(id);
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const COUNTS = [1000, 4000, 10000, 20000, 40000, 100000], OWN = MANIFEST.scenes.length;
+const COUNTS = [1000, 4000, 10000, 20000, 40000, 100000], OWN = MANIFEST.scenes.length, MOST = 4, LETTERS = "ABCD";
+const DASHES = [[], [8, 3], [3, 3], [10, 3, 2, 3]];
 const OWN_SCENE = {
   name: "your own", formula: "", timed: "", center: [0.1, 0.1], spread: 0.3, sigma: 0.3, lr: 0.01, window: [[-2, 2], [-1.5, 1.5]], minima: [],
 };
-const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+const still = matchMedia("(prefers-reduced-motion: reduce)"), dark = matchMedia("(prefers-color-scheme: dark)");
 const state = {
   scene: 0, count: 10000, sigma: 1, batch: 0, speed: 1, seed: 0, own: "x^4 - 3*x^2*y + y^2 + (x^2 + y^2)^2 / 2", center: [0, 0], spread: 0.01,
-  sides: [{rule: 0, fields: {}}, {rule: 5, fields: {}}], playing: false,
+  sides: [], playing: false, until: 0,
 };
-const scene = () => (state.scene === OWN ? {...OWN_SCENE, formula: state.own} : MANIFEST.scenes[state.scene]);
+let ownMinima = {of: null, found: []};
+const scene = () => {
+  if (state.scene !== OWN) return MANIFEST.scenes[state.scene];
+  if (ownMinima.of !== state.own) ownMinima = {of: state.own, found: minimaOf(state.own, OWN_SCENE.window)};
+  return {...OWN_SCENE, formula: state.own, minima: ownMinima.found};
+};
 const rule = (side) => MANIFEST.optimizers[side.rule];
-const sigma = () => round(state.sigma / Math.sqrt(2 ** state.batch));
+const ruleOf = (name) => MANIFEST.optimizers.findIndex((one) => one.class === name);
 const round = (v) => Number(v.toPrecision(3));
+const sigma = () => round(state.sigma / Math.sqrt(2 ** state.batch));
+const temperature = (side) => (side.fields.lr * sigma() ** 2) / 2;
 const modules = {};
 const moduleOf = (key) => (modules[key] ??= new WebAssembly.Module(bytesOf(MANIFEST.modules[key])));
 
-// ---- sliders
+let colours = {};
+const colour = (name) => (colours[name] ??= getComputedStyle(document.documentElement).getPropertyValue(name).trim());
+const colourOf = (k) => colour(`--${"abcd"[k]}`);
+const rgb = (text) => [1, 3, 5].map((k) => parseInt(text.slice(k, k + 2), 16));
+
+// ---- what is set
 
 function fill(select, names) {
   select.replaceChildren(...names.map((name, k) => new Option(name, k)));
@@ -29,22 +41,79 @@ function defaults(side) {
   const rate = round((basis === "lr" ? lr : right - left) * factor);
   for (const [name, , , first] of rule(side).sliders) side.fields[name] = name === "lr" ? rate : first;
 }
-const panels = [...document.querySelectorAll(".stage > section")].map((box, k) => {
-  const [ground, cloud] = box.querySelectorAll("canvas");
-  return {k, box, ground, cloud, select: box.querySelector("select"), sliders: box.querySelector(".row"), said: box.querySelector(".said")};
-});
+function sideOf(name) {
+  const side = {rule: ruleOf(name), fields: {}};
+  defaults(side);
+  return side;
+}
+const panels = [];
+function makePanels() {
+  const {sides} = state;
+  $("stage").replaceChildren(...sides.map((side, k) => {
+    const box = $("panel").content.firstElementChild.cloneNode(true), letter = LETTERS[k], field = box.querySelector(".field");
+    const [ground, cloud] = box.querySelectorAll("canvas"), select = box.querySelector("select"), off = box.querySelector(".off");
+    box.style.setProperty("--own", `var(--${"abcd"[k]})`);
+    box.querySelector("h2").textContent = letter;
+    panels[k] = {k, box, field, ground, cloud, pen: cloud.getContext("2d"), select, sliders: box.querySelector(".row"), said: box.querySelector(".said")};
+    fill(select, MANIFEST.optimizers.map(({name}) => name));
+    select.setAttribute("aria-label", `optimizer ${letter}`);
+    select.onchange = () => {
+      side.rule = Number(select.value);
+      defaults(side);
+      makeSliders(panels[k]);
+      showCommon();
+      restart();
+    };
+    off.hidden = sides.length === 1;
+    off.setAttribute("aria-label", `remove optimizer ${letter}`);
+    off.onclick = () => { sides.splice(k, 1); makePanels(); restart(); $("add").focus(); };
+    field.setAttribute("aria-label", `landscape and cloud of optimizer ${letter}; the arrow keys move the start, plus and minus spread it`);
+    field.onclick = (event) => {
+      const at = field.getBoundingClientRect(), [[left, right], [bottom, top]] = scene().window;
+      begins([left + ((event.clientX - at.left) / at.width) * (right - left), top - ((event.clientY - at.top) / at.height) * (top - bottom)]);
+    };
+    field.onkeydown = (event) => {
+      const [[left, right], [bottom, top]] = scene().window, [x, y] = state.center, dx = (right - left) / 50, dy = (top - bottom) / 50;
+      const to = {ArrowLeft: [x - dx, y], ArrowRight: [x + dx, y], ArrowUp: [x, y + dy], ArrowDown: [x, y - dy]}[event.key];
+      const times = {"+": 1.25, "=": 1.25, "-": 0.8}[event.key];
+      if (event.ctrlKey || event.metaKey || event.altKey || !(to || times)) return;
+      event.preventDefault();
+      if (to) begins(to); else spreads(state.spread * times);
+    };
+    makeSliders(panels[k]);
+    return box;
+  }));
+  panels.length = sides.length;
+  $("add").hidden = sides.length === MOST;
+  while (runs.length > sides.length) runs.pop().worker.terminate();
+  while (runs.length < sides.length) runs.push(newRun(runs.length));
+  shown = {};
+  showCommon();
+}
+function begins(at) {
+  const [[left, right], [bottom, top]] = scene().window;
+  state.center = [Math.min(right, Math.max(left, at[0])), Math.min(top, Math.max(bottom, at[1]))].map(round);
+  restart();
+}
+function spreads(v) {
+  state.spread = round(Math.min(5, Math.max(0.001, v)));
+  showCommon();
+  restart();
+}
 function makeSliders(panel) {
   const side = state.sides[panel.k];
   panel.select.value = side.rule;
   panel.sliders.replaceChildren(...rule(side).sliders.map(([name, low, high, , logarithmic]) => {
     const label = document.createElement("label"), head = document.createElement("span"), output = document.createElement("output");
-    const input = Object.assign(document.createElement("input"), {type: "range", step: "any"});
     const to = logarithmic ? Math.log10 : (v) => v, from = logarithmic ? (v) => 10 ** v : (v) => v;
-    Object.assign(input, {min: to(low), max: to(high), value: to(side.fields[name])});
+    const input = Object.assign(document.createElement("input"), {type: "range", min: to(low), max: to(high)});
+    Object.assign(input, {step: (to(high) - to(low)) / 500, value: to(side.fields[name])});
+    input.dataset.field = name;
     output.textContent = side.fields[name];
     input.oninput = () => {
       side.fields[name] = round(Math.min(high, Math.max(low, from(Number(input.value)))));
       output.textContent = side.fields[name];
+      if (panel.k === 0) showCommon();
       changed(panel.k);
     };
     head.append(name, output);
@@ -52,84 +121,128 @@ function makeSliders(panel) {
     return label;
   }));
 }
+const logOf = (v) => Math.log10(Math.max(v, 1e-12));
 function showCommon() {
+  const hot = temperature(state.sides[0]);
+  for (const [id, value, told] of [
+    ["sigma", logOf(state.sigma), state.sigma], ["batch", state.batch, 2 ** state.batch], ["speed", state.speed, state.speed],
+    ["spread", logOf(state.spread), state.spread], ["temperature", logOf(hot), Number(hot.toPrecision(2))],
+  ]) {
+    if (document.activeElement !== $(id)) $(id).value = value;
+    $(`${id}-said`).textContent = told;
+  }
   $("scene").value = state.scene;
   $("count").value = COUNTS.indexOf(state.count);
-  $("sigma").value = Math.log10(Math.max(state.sigma, 1e-3));
-  $("sigma-said").textContent = state.sigma;
-  $("batch").value = state.batch;
-  $("batch-said").textContent = 2 ** state.batch;
-  $("speed").value = state.speed;
-  $("speed-said").textContent = state.speed;
   $("seed").value = state.seed;
   $("own").value = state.own;
   $("own-row").hidden = state.scene !== OWN;
+  $("formula").textContent = state.scene === OWN ? "" : `f = ${scene().formula}`;
 }
 
 // ---- ensembles
 
-let run = 0;  // frames of earlier runs are not looked at
-const runs = [0, 1].map(() => ({worker: null, busy: false, t: 0, events: [], near: [], points: null, ms: 0, lost: 0}));
-const url = URL.createObjectURL(new Blob([WORKER], {type: "text/javascript"}));
+// Survival by steps, at most 2,000 numbers of it however long a run is: when there are more, every second is dropped.
+class Curve {
+  constructor() { Object.assign(this, {every: 1, values: [1], t: 0, last: 1}); }
+  add(value) {
+    ++this.t;
+    this.last = value;
+    if (this.t % this.every) return;
+    this.values.push(value);
+    if (this.values.length > 2000) {
+      this.values = this.values.filter((_, k) => k % 2 === 0);
+      this.every *= 2;
+    }
+  }
+}
+let run = 0, wanted = false, stale = false, reads = 0;  // answers of earlier runs are not looked at
+const runs = [], normals = {}, url = URL.createObjectURL(new Blob([WORKER], {type: "text/javascript"}));
+function newRun(k) {
+  const one = {worker: new Worker(url), busy: false, sent: 0, t: 0, curve: new Curve(), left: 0, near: [], ms: 0, lost: 0, reading: {}};
+  one.worker.onmessage = ({data}) => arrived(one, data);
+  one.worker.onerror = (event) => arrived(one, {number: run, error: event.message || `the thread of optimizer ${LETTERS[k]} ended`});
+  return one;
+}
 function startPointsNow() {
-  normals.key !== `${state.seed} ${state.count}` &&
-    Object.assign(normals, {key: `${state.seed} ${state.count}`, z: startNormals(moduleOf("draw"), state.seed, state.count)});
+  const key = `${state.seed} ${state.count}`;
+  if (normals.key !== key) Object.assign(normals, {key, z: startNormals(moduleOf("draw"), state.seed, state.count)});
   return startPoints(normals.z, state.center, state.spread);
 }
-const normals = {};
-function restart() {
+// Where and how a panel's cloud is drawn: pixels, at most 1,000 across, and the ink of a dot.
+function viewOf({k, field}) {
+  const box = field.getBoundingClientRect(), ratio = Math.min(2, devicePixelRatio || 1, 1000 / box.width);
+  const [r, g, b] = rgb(colourOf(k)), wide = Math.max(2, Math.round(box.width * ratio)), high = Math.max(2, Math.round(box.height * ratio));
+  const ink = Math.min(0.9, Math.max(0.12, (9000 / state.count) * Math.min(1, (wide * high) / 250000)));
+  return {wide, high, window: scene().window, colour: r | (g << 8) | (b << 16), ink};
+}
+function restart() {  // at the next frame: many requests are one
+  wanted = true;
+  state.until = 0;
+}
+function begin() {
+  wanted = false;
   ++run;
-  const wrong = $("own-wrong");
-  wrong.textContent = "";
-  if (state.scene === OWN) {
-    try { ownFunction(state.own); } catch (error) { wrong.textContent = error.message; return; }
-  }
   const x = startPointsNow(), here = scene();
   runs.forEach((one, k) => {
-    one.worker?.terminate();
     const side = state.sides[k], key = `${state.scene}.${side.rule}`, own = state.scene === OWN ? state.own : "";
-    Object.assign(one, {worker: new Worker(url), busy: true, t: 0, events: [], near: [], lost: 0, law: null, changed: false});
-    one.worker.onmessage = ({data}) => arrived(k, data);
-    one.worker.postMessage({number: run, start: {
-      own, module: own ? null : moduleOf(key), draw: moduleOf("draw"), members: MANIFEST.members[key], rule: rule(side),
-      numbers: here.numbers, width: MANIFEST.width, x, seed: state.seed, fields: side.fields, sigma: sigma(), minima: here.minima,
-    }});
+    Object.assign(one, {busy: true, fresh: false, sent: 0, t: 0, curve: new Curve(), left: state.count, median: 0, near: [], lost: 0, changed: false});
     one.law = lawOf(k);
+    one.worker.postMessage({number: run, view: viewOf(panels[k]), start: {
+      own, module: own ? null : moduleOf(key), draw: moduleOf("draw"), members: MANIFEST.members[key], rule: rule(side), numbers: here.numbers,
+      width: MANIFEST.width, x, seed: state.seed, fields: side.fields, sigma: sigma(), minima: here.minima, window: here.window,
+    }});
   });
   ground();
   remember();
 }
-function arrived(k, data) {
-  if (data.number !== run) return;
-  const one = runs[k];
+function arrived(one, data) {
+  if (data.read) { one.reading[data.read]?.(data); delete one.reading[data.read]; return; }
+  if (data.number !== run) { one.busy = false; return; }
   one.busy = false;
-  if (data.error) { $("told").textContent = data.error; pause(); return; }
-  for (const count of data.events) one.events.push(count);
-  Object.assign(one, {t: data.t, ms: data.ms, near: data.near, points: data.points, lost: data.lost});
-  one.fresh = true;
+  if (data.error) { tell(data.error); pause(); return; }
+  for (const count of data.events) {
+    one.left -= count;
+    one.curve.add(one.left / state.count);
+    if (!one.median && one.left <= state.count / 2) one.median = one.curve.t;
+  }
+  Object.assign(one, {t: data.t, ms: data.ms, near: data.near, lost: data.lost, fresh: true});
+  one.picture = {pixels: data.pixels, wide: data.wide, high: data.high};
 }
 function changed(k) {
-  for (const which of k === undefined ? [0, 1] : [k]) {
-    const one = runs[which];
-    one.worker?.postMessage({set: {fields: state.sides[which].fields, sigma: sigma()}});
-    one.changed = one.changed || one.t > 0;  // what has been taken so far was taken with other numbers
+  runs.forEach((one, which) => {
+    if ((k ?? which) !== which || !one.sent && one.t === 0 && wanted) return;
+    one.worker.postMessage({set: {fields: state.sides[which].fields, sigma: sigma()}});
+    one.changed = one.changed || one.sent > 0;  // what has been taken so far was taken with other numbers
     one.law = one.changed ? null : lawOf(which);
-  }
+  });
   remember();
 }
+const idle = () => !wanted && run > 0 && runs.every((one) => !one.busy);
 function advance(steps) {
-  if (runs.some((one) => one.busy || !one.worker)) return false;
-  for (const one of runs) {
+  if (!idle()) return false;
+  runs.forEach((one, k) => {
     one.busy = true;
-    one.worker.postMessage({number: run, advance: steps});
-  }
+    one.sent += steps;
+    const pixels = one.picture?.pixels;
+    one.picture = null;
+    one.worker.postMessage({number: run, advance: steps, pixels, view: stale && viewOf(panels[k])}, pixels ? [pixels] : []);
+  });
+  stale = false;
   return true;
+}
+// Points, event steps and diverged steps of a panel's instances: what a test compares.
+function read(k) {
+  const one = runs[k], name = ++reads;
+  return new Promise((found) => { one.reading[name] = found; one.worker.postMessage({read: name}); });
 }
 function pause() { state.playing = false; $("play").textContent = "Play"; }
 function toggle() {
   state.playing = !state.playing;
+  state.until = 0;
   $("play").textContent = state.playing ? "Pause" : "Play";
 }
+let steps = 0;  // asked for one by one, and not yet taken
+function step() { pause(); ++steps; }
 
 // ---- the law of SGD's first exit along x, exact: the density of those still inside, step by step
 
@@ -139,33 +252,33 @@ function lawOf(k) {
   if (!inside || rule(side).class !== "GradientDescent") return null;
   const [low, high, slope] = inside, n = 160, width = (high - low) / n;
   if (noise < 1.5 * width || noise > (high - low)) return null;  // too fine for these nodes, or gone in a step
-  const nodes = Float64Array.from({length: n}, (_, i) => low + (i + 0.5) * width);
-  const density = (from, to) => Math.exp(-0.5 * ((to - from + side.fields.lr * slope(from)) / noise) ** 2) / (noise * Math.sqrt(2 * Math.PI)) * width;
+  const nodes = Float64Array.from({length: n}, (_, i) => low + (i + 0.5) * width), {lr} = side.fields, [center] = state.center, {spread} = state;
+  const density = (from, to) => Math.exp(-0.5 * ((to - from + lr * slope(from)) / noise) ** 2) / (noise * Math.sqrt(2 * Math.PI)) * width;
   const kernel = new Float64Array(n * n);
   for (let i = 0; i < n; ++i) for (let j = 0; j < n; ++j) kernel[i * n + j] = density(nodes[i], nodes[j]);
-  let p = new Float64Array(n), first = true;
+  const curve = new Curve();
+  let p = new Float64Array(n), q = new Float64Array(n);
+  function first() {  // from the cloud, whose instances may start anywhere
+    const m = 81;
+    let total = 0;
+    for (let a = 0; a < m; ++a) {
+      const z = -4 + (8 * a) / (m - 1), weight = Math.exp(-z * z / 2);
+      total += weight;
+      for (let j = 0; j < n; ++j) q[j] += weight * density(center + spread * z, nodes[j]);
+    }
+    for (let j = 0; j < n; ++j) q[j] /= total;
+  }
   return {
-    survival: [1],
+    curve,
     to(t) {
-      while (this.survival.length <= t) {
-        const q = new Float64Array(n);
-        if (first) {  // from the cloud, whose instances may start anywhere
-          const m = 81;
-          let total = 0;
-          for (let a = 0; a < m; ++a) {
-            const z = -4 + (8 * a) / (m - 1), weight = Math.exp(-z * z / 2), from = state.center[0] + state.spread * z;
-            total += weight;
-            for (let j = 0; j < n; ++j) q[j] += weight * density(from, nodes[j]);
-          }
-          for (let j = 0; j < n; ++j) q[j] /= total;
-          first = false;
-        } else {
-          for (let i = 0; i < n; ++i) if (p[i] > 1e-300) for (let j = 0; j < n; ++j) q[j] += p[i] * kernel[i * n + j];
-        }
-        p = q;
-        this.survival.push(Math.min(1, p.reduce((a, b) => a + b, 0)));
+      while (curve.t < t) {
+        q.fill(0);
+        if (!curve.t) first();
+        else for (let i = 0; i < n; ++i) if (p[i] > 1e-300) for (let j = 0; j < n; ++j) q[j] += p[i] * kernel[i * n + j];
+        [p, q] = [q, p];
+        curve.add(Math.min(1, p.reduce((a, b) => a + b, 0)));
       }
-      return this.survival;
+      return curve;
     },
   };
 }
@@ -178,17 +291,15 @@ function fitted(canvas) {
   if (canvas.width !== w || canvas.height !== h) Object.assign(canvas, {width: w, height: h});
   return ratio;
 }
-const rgb = (text) => {
-  const hex = text.replace("#", "");
-  return [0, 2, 4].map((k) => parseInt(hex.slice(k, k + 2), 16));
-};
-// Contours: bands of equal rank, so that a valley is seen as well as a wall.
-function ground() {
-  const here = scene(), wide = 720, high = 540, width = MANIFEST.width, n = Math.ceil((wide * high) / width) * width;
-  const [[left, right], [bottom, top]] = here.window, x = new Float32Array(2 * n);
-  for (let i = 0; i < wide * high; ++i) {
-    x[2 * i] = left + ((i % wide) + 0.5) * (right - left) / wide;
-    x[2 * i + 1] = top - (Math.floor(i / wide) + 0.5) * (top - bottom) / high;
+// Contours: bands of equal rank, so that a valley is seen as well as a wall. (wide, high) values, and a picture by them.
+const WIDE = 720, HIGH = 540;
+let land = {}, shown = {};
+function heights() {
+  const here = scene(), width = MANIFEST.width, n = Math.ceil((WIDE * HIGH) / width) * width, x = new Float32Array(2 * n);
+  const [[left, right], [bottom, top]] = here.window;
+  for (let i = 0; i < WIDE * HIGH; ++i) {
+    x[2 * i] = left + ((i % WIDE) + 0.5) * (right - left) / WIDE;
+    x[2 * i + 1] = top - (Math.floor(i / WIDE) + 0.5) * (top - bottom) / HIGH;
   }
   let f;
   if (state.scene === OWN) {
@@ -199,221 +310,241 @@ function ground() {
     one.start(new Float32Array(2 * width), 0, {lr: 0}, 0);
     f = one.values(x);
   }
-  const sorted = f.slice(0, wide * high).filter(Number.isFinite).sort();
+  const sorted = f.slice(0, WIDE * HIGH).filter(Number.isFinite).sort();
   const levels = Array.from({length: 15}, (_, k) => sorted[Math.floor(((k + 1) / 16) ** 1.5 * (sorted.length - 1))]);
-  const band = (v) => { let k = 0; while (k < levels.length && v > levels[k]) ++k; return k; };
-  const low = rgb(colour("--low")), top_ = rgb(colour("--high")), line = rgb(colour("--line"));
-  const image = new ImageData(wide, high);
-  for (let i = 0; i < wide * high; ++i) {
-    const k = band(f[i]), edge = (i % wide && band(f[i - 1]) !== k) || (i >= wide && band(f[i - wide]) !== k);
-    for (let c = 0; c < 3; ++c) image.data[4 * i + c] = edge ? line[c] : low[c] + ((top_[c] - low[c]) * k) / 15;
-    image.data[4 * i + 3] = 255;
+  return Uint8Array.from({length: WIDE * HIGH}, (_, i) => {
+    let k = 0;
+    while (k < 15 && !(f[i] <= levels[k])) ++k;
+    return k;
+  });
+}
+function ground() {
+  const here = scene(), key = `${state.scene} ${state.scene === OWN ? state.own : ""}`;
+  if (land.key !== key) land = {key, bands: heights()};
+  const tone = `${key} ${dark.matches}`;
+  if (land.tone !== tone) {
+    const low = rgb(colour("--low")), high = rgb(colour("--high")), line = rgb(colour("--edge")), {bands} = land;
+    const image = new ImageData(WIDE, HIGH);
+    for (let i = 0; i < WIDE * HIGH; ++i) {
+      const k = bands[i], edge = (i % WIDE && bands[i - 1] !== k) || (i >= WIDE && bands[i - WIDE] !== k);
+      for (let c = 0; c < 3; ++c) image.data[4 * i + c] = edge ? line[c] : low[c] + ((high[c] - low[c]) * k) / 15;
+      image.data[4 * i + 3] = 255;
+    }
+    land.sheet = new OffscreenCanvas(WIDE, HIGH);
+    land.sheet.getContext("2d").putImageData(image, 0, 0);
+    land.tone = tone;
   }
-  const sheet = new OffscreenCanvas(wide, high);
-  sheet.getContext("2d").putImageData(image, 0, 0);
-  for (const {ground: canvas} of panels) {
-    fitted(canvas);
-    const g = canvas.getContext("2d");
+  const [[left, right], [bottom, top]] = here.window;
+  for (const {k, ground: canvas} of panels) {
+    const ratio = fitted(canvas), size = `${tone} ${canvas.width} ${canvas.height}`;
+    if (shown[k] === size) continue;
+    shown[k] = size;
+    const g = canvas.getContext("2d"), px = canvas.width / (right - left), py = canvas.height / (top - bottom);
     g.imageSmoothingQuality = "high";
-    g.drawImage(sheet, 0, 0, canvas.width, canvas.height);
-    const px = canvas.width / (right - left), py = canvas.height / (top - bottom);
+    g.drawImage(land.sheet, 0, 0, canvas.width, canvas.height);
     g.strokeStyle = colour("--ink");
-    g.lineWidth = canvas.width / 400;
+    g.lineWidth = 1.2 * ratio;
     for (const {x: [a, b]} of here.minima) {
       g.beginPath();
-      g.arc((a - left) * px, (top - b) * py, canvas.width / 90, 0, 7);
+      g.arc((a - left) * px, (top - b) * py, (here.minima.length > 20 ? 2.5 : 5) * ratio, 0, 7);
       g.stroke();
     }
   }
 }
-const VERTEX = `#version 300 es
-in vec2 x; uniform vec4 window; uniform float size;
-void main() { gl_Position = vec4(2. * (x - window.xy) / (window.zw - window.xy) - 1., 0, 1); gl_PointSize = size; }`;
-const FRAGMENT = `#version 300 es
-precision mediump float; uniform vec4 color; out vec4 o; void main() { o = vec4(color.rgb * color.a, color.a); }`;
-function pen(canvas) {
-  const gl = canvas.getContext("webgl2", {alpha: true, antialias: false, premultipliedAlpha: true, preserveDrawingBuffer: true});
-  if (!gl) return null;
-  const program = gl.createProgram();
-  for (const [kind, text] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {
-    const shader = gl.createShader(kind);
-    gl.shaderSource(shader, text);
-    gl.compileShader(shader);
-    if (!gl.getShaderParameter(shader, gl.COMPILE_STATUS)) throw new Error(gl.getShaderInfoLog(shader));
-    gl.attachShader(program, shader);
-  }
-  gl.linkProgram(program);
-  gl.useProgram(program);
-  gl.bindBuffer(gl.ARRAY_BUFFER, gl.createBuffer());
-  const at = gl.getAttribLocation(program, "x");
-  gl.enableVertexAttribArray(at);
-  gl.vertexAttribPointer(at, 2, gl.FLOAT, false, 0, 0);
-  gl.enable(gl.BLEND);
-  gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
-  const where = Object.fromEntries(["window", "size", "color"].map((name) => [name, gl.getUniformLocation(program, name)]));
-  return {gl, where};
-}
-for (const panel of panels) panel.pen = pen(panel.cloud);
-function drawCloud(panel) {
-  const {points, count = points?.length / 2} = runs[panel.k];
-  if (!points) return;
-  const ratio = fitted(panel.cloud), [[left, right], [bottom, top]] = scene().window, c = rgb(colour(panel.k ? "--b" : "--a")).map((v) => v / 255);
-  const alpha = Math.min(0.85, Math.max(0.08, 2500 / count));
-  if (!panel.pen) {  // no WebGL: some of the dots
-    const g = panel.cloud.getContext("2d"), every = Math.ceil(count / 5000);
-    g.clearRect(0, 0, panel.cloud.width, panel.cloud.height);
-    g.fillStyle = colour(panel.k ? "--b" : "--a");
-    for (let i = 0; i < count; i += every)
-      g.fillRect(((points[2 * i] - left) / (right - left)) * panel.cloud.width, ((top - points[2 * i + 1]) / (top - bottom)) * panel.cloud.height, 2, 2);
-    return;
-  }
-  const {gl, where} = panel.pen;
-  gl.viewport(0, 0, panel.cloud.width, panel.cloud.height);
-  gl.clearColor(0, 0, 0, 0);
-  gl.clear(gl.COLOR_BUFFER_BIT);
-  gl.uniform4f(where.window, left, bottom, right, top);
-  gl.uniform4f(where.color, c[0], c[1], c[2], alpha);
-  gl.uniform1f(where.size, 1.6 * ratio);
-  gl.bufferData(gl.ARRAY_BUFFER, points, gl.STREAM_DRAW);
-  gl.drawArrays(gl.POINTS, 0, count);
+function drawCloud({k, cloud, pen}) {
+  const {picture} = runs[k];
+  if (!picture) return;
+  const {pixels, wide, high} = picture;
+  if (cloud.width !== wide || cloud.height !== high) Object.assign(cloud, {width: wide, height: high});
+  pen.putImageData(new ImageData(new Uint8ClampedArray(pixels), wide, high), 0, 0);
 }
 const nice = (v) => {
   const power = 10 ** Math.floor(Math.log10(v)), m = v / power;
   return (m <= 1 ? 1 : m <= 2 ? 2 : m <= 5 ? 5 : 10) * power;
 };
 function paper(canvas) {
-  const ratio = fitted(canvas), g = canvas.getContext("2d");
+  const ratio = fitted(canvas), g = canvas.getContext("2d"), w = canvas.width / ratio, h = canvas.height / ratio;
   g.setTransform(ratio, 0, 0, ratio, 0, 0);
-  const w = canvas.width / ratio, h = canvas.height / ratio;
   g.clearRect(0, 0, w, h);
   g.font = "12px system-ui, sans-serif";
   g.lineWidth = 1;
   return [g, w, h];
 }
+function stroke(g, points, style, dashes, thick) {
+  g.strokeStyle = style;
+  g.setLineDash(dashes);
+  g.lineWidth = thick;
+  g.beginPath();
+  points.forEach(([x, y], k) => (k ? g.lineTo(x, y) : g.moveTo(x, y)));
+  g.stroke();
+  g.setLineDash([]);
+}
 function drawSurvival() {
-  const [g, w, h] = paper($("survival")), x0 = 42, y0 = h - 34, x1 = w - 10, y1 = 26, end = Math.max(50, runs[0].t);
-  const px = (t) => x0 + ((x1 - x0) * t) / end, py = (s) => y0 + (y1 - y0) * s, here = scene();
+  const [g, w, h] = paper($("survival")), here = scene();
   g.fillStyle = colour("--soft");
-  g.strokeStyle = colour("--line");
   g.textAlign = "left";
-  g.fillText(here.timed ? `share that has not yet ${here.timed}` : "your own function has no event", x0, 14);
+  g.fillText(here.timed ? `share that has not yet ${here.timed}` : "your own function has no event", 4, 14);
+  if (!here.timed) return;
+  let at = 4, y1 = 34;  // what is what, as many on a line as there is room for
+  const lines = runs.map((one, k) => [`${LETTERS[k]} ${rule(state.sides[k]).name}`, colourOf(k), DASHES[k], 2]);
+  if (runs.some((one) => one.law)) lines.push(["exact law of SGD", colour("--law"), [2, 3], 1.5]);
+  for (const [told, style, dashes, thick] of lines) {
+    const wide = 34 + g.measureText(told).width;
+    if (at > 4 && at + wide > w) { at = 4; y1 += 17; }
+    stroke(g, [[at, y1 - 4], [at + 22, y1 - 4]], style, dashes, thick);
+    g.fillStyle = colour("--ink");
+    g.fillText(told, at + 27, y1);
+    at += wide + 12;
+  }
+  y1 += 14;
+  const x0 = 32, y0 = h - 34, x1 = w - 12, end = Math.max(50, runs[0].t);
+  const px = (t) => x0 + ((x1 - x0) * t) / end, py = (s) => y0 + (y1 - y0) * s;
+  g.fillStyle = colour("--soft");
   g.textAlign = "right";
-  for (const s of [0, 0.5, 1]) { g.fillText(s, x0 - 6, py(s) + 4); g.beginPath(); g.moveTo(x0, py(s)); g.lineTo(x1, py(s)); g.stroke(); }
+  for (const s of [0, 0.5, 1]) { g.fillText(s, x0 - 6, py(s) + 4); stroke(g, [[x0, py(s)], [x1, py(s)]], colour("--line"), [], 1); }
   g.textAlign = "center";
   const tick = nice(end / 5);
-  for (let t = 0; t <= end * 1.0001; t += tick) g.fillText(Math.round(t).toLocaleString("en"), Math.min(px(t), x1 - 12), y0 + 16);
+  for (let t = 0; t <= end * 1.0001; t += tick) {
+    const told = Math.round(t).toLocaleString("en");
+    g.fillText(told, Math.min(px(t), w - 2 - g.measureText(told).width / 2), y0 + 16);
+  }
   g.fillText("step", (x0 + x1) / 2, h - 4);
-  if (!here.timed) return;
-  const stride = Math.max(1, Math.floor(end / 600));
-  const line = (values, style, dashes, thick) => {
-    g.strokeStyle = style;
-    g.setLineDash(dashes);
-    g.lineWidth = thick;
-    g.beginPath();
-    for (let t = 0; t < values.length; t += stride) t ? g.lineTo(px(t), py(values[t])) : g.moveTo(px(t), py(values[t]));
-    g.stroke();
-    g.setLineDash([]);
+  const pointsOf = ({every, values, t, last}) => {
+    const stride = Math.max(1, Math.floor(values.length / 700)), points = [];
+    for (let k = 0; k < values.length; k += stride) points.push([px(k * every), py(values[k])]);
+    points.push([px(t), py(last)]);
+    return points;
   };
-  let lawful = false;
-  runs.forEach((one, k) => {
-    let left = state.count;
-    line([left, ...one.events.map((count) => (left -= count))].map((v) => v / state.count), colour(k ? "--b" : "--a"), k ? [8, 3] : [], 2);
-    if (one.law) { line(one.law.to(one.t).slice(0, one.t + 1), colour("--law"), [2, 3], 1.5); lawful = true; }
-  });
-  if (lawful) { g.textAlign = "right"; g.fillStyle = colour("--law"); g.fillText("dotted: the exact law of SGD", x1, y1 + 14); }
+  runs.forEach((one, k) => stroke(g, pointsOf(one.curve), colourOf(k), DASHES[k], 2));
+  for (const one of runs) if (one.law) stroke(g, pointsOf(one.law.to(one.t)), colour("--law"), [2, 3], 1.5);
 }
 function drawShares() {
-  const [g, w, h] = paper($("shares")), here = scene(), rows = here.minima;
+  const here = scene(), sides = runs.length, count = here.minima.length, thick = sides > 2 ? 11 : 13, each = thick * sides + 10;
+  $("shares").style.height = `${Math.min(270, 26 + Math.max(1, count) * each)}px`;
+  const [g, w, h] = paper($("shares"));
   g.fillStyle = colour("--soft");
   g.textAlign = "left";
-  g.fillText(rows.length ? "nearest minimum, share of the instances" : "no minimum is listed", 4, 14);
-  const each = Math.min(44, (h - 30) / Math.max(1, rows.length));
-  rows.forEach(({name}, k) => {
-    const y = 26 + k * each;
+  g.fillText(count ? "nearest minimum, share of the instances" : "no minimum is known here", 4, 14);
+  if (!count) return;
+  const room = Math.max(1, Math.floor((h - 26) / each));
+  const most = here.minima.map((_, k) => Math.max(...runs.map((one) => one.near[k] || 0)));
+  let order = most.map((_, k) => k);
+  if (count > room) order.sort((a, b) => most[b] - most[a] || a - b);
+  const kept = count > room ? order.slice(0, room - 1) : order, rest = order.slice(kept.length);
+  const rows = [...kept.map((k) => [here.minima[k].name, [k]]), ...(rest.length ? [[`${rest.length} others`, rest]] : [])];
+  rows.forEach(([name, members], r) => {
+    const y = 24 + r * each;
     g.fillStyle = colour("--ink");
-    g.textAlign = "left";
-    g.fillText(name.slice(0, 24), 4, y + each / 2);
+    g.fillText(name, 4, y + (thick * sides) / 2 + 4);
     runs.forEach((one, side) => {
-      const share = (one.near[k] || 0) / state.count, top = y + (side * (each - 10)) / 2 + 2, wide = (w - 220) * share;
-      g.fillStyle = colour(side ? "--b" : "--a");
-      g.fillRect(165, top, Math.max(1, wide), (each - 12) / 2);
-      g.fillText(share.toFixed(3), 171 + wide, top + (each - 12) / 2);
+      const share = members.reduce((sum, k) => sum + (one.near[k] || 0), 0) / state.count, top = y + side * thick, wide = (w - 160) * share;
+      g.fillStyle = colourOf(side);
+      g.fillRect(104, top, Math.max(1, wide), thick - 2);
+      g.fillText(share.toFixed(3), 110 + wide, top + thick - 3);
     });
   });
 }
 function said(panel) {
-  const one = runs[panel.k], side = state.sides[panel.k], gone = one.events.reduce((a, b) => a + b, 0), half = state.count / 2;
-  let left = state.count, median = 0;
-  for (let t = 0; t < one.events.length && !median; ++t) if ((left -= one.events[t]) <= half) median = t + 1;
-  const temperature = (side.fields.lr * sigma() ** 2) / 2;
-  panel.said.textContent = `step ${one.t.toLocaleString("en")}; ` + (scene().timed ? `median time ${median ? median.toLocaleString("en") : "not yet"}; ` : "") +
-    `temperature lr σ²/2 = ${temperature.toPrecision(2)}` + (one.lost ? `; ${one.lost.toLocaleString("en")} diverged` : "") +
+  const one = runs[panel.k], many = (n) => n.toLocaleString("en");
+  panel.said.textContent = `step ${many(one.t)}; ` + (scene().timed ? `median time ${one.median ? many(one.median) : "not yet"}; ` : "") +
+    `temperature lr σ²/2 = ${temperature(state.sides[panel.k]).toPrecision(2)}` + (one.lost ? `; ${many(one.lost)} diverged` : "") +
     (one.changed ? "; numbers changed on the way" : "") + `; ${one.ms.toFixed(1)} ms a frame`;
 }
-let frames = 0, last = performance.now();
-function tick() {
-  if (runs.every((one) => one.fresh)) {
+const shownFrames = {frames: 0, drawn: 0, since: performance.now()};
+let told = 0;
+function tick(now) {
+  ++shownFrames.frames;
+  if (wanted && runs.every((one) => !one.busy)) {
+    begin();
+  } else if (runs.every((one) => one.fresh)) {
+    ++shownFrames.drawn;
     panels.forEach(drawCloud);
-    panels.forEach(said);
-    drawSurvival();
-    drawShares();
     for (const one of runs) one.fresh = false;
-    if (state.playing) advance(state.speed);
-  } else if (state.playing) {
-    advance(state.speed);
-  }
-  ++frames;
-  const now = performance.now();
-  if (now - last > 1000) {
-    window.framesPerSecond = (1000 * frames) / (now - last);
-    [frames, last] = [0, now];
+    onward();
+    if (!(state.playing || state.until) || now - told > 60) {  // words and charts need no sixty times a second
+      told = now;
+      panels.forEach(said);
+      drawSurvival();
+      drawShares();
+    }
+  } else {
+    onward();
   }
   requestAnimationFrame(tick);
+}
+// The next steps, where there are any to take: those of a link, those asked for, those of a frame.
+function onward() {
+  if (!idle() || runs.some((one) => one.fresh)) return;
+  if (stale) advance(0);
+  else if (state.until > runs[0].t) advance(Math.min(64, state.until - runs[0].t));
+  else if (steps) advance(steps), (steps = 0);
+  else if (state.playing) advance(state.speed);
+  if (state.until <= runs[0].sent) state.until = 0;
+}
+function redraw() {
+  colours = {};
+  shown = {};
+  stale = true;
+  ground();
 }
 
 // ---- links and Python
 
-function remember() {
+function linkOf(t) {
   const all = new URLSearchParams({
     scene: scene().name, n: state.count, sigma: state.sigma, batch: state.batch, speed: state.speed, seed: state.seed,
-    at: state.center.join(","), spread: state.spread, ...(state.scene === OWN ? {own: state.own} : {}),
+    at: state.center.join(","), spread: state.spread, ...(state.scene === OWN ? {own: state.own} : {}), ...(t ? {t} : {}),
   });
-  state.sides.forEach((side, k) => all.set("ab"[k], [rule(side).class, ...Object.entries(side.fields).map(([n, v]) => `${n}=${v}`)].join(" ")));
-  history.replaceState(null, "", `#${all}`);
+  state.sides.forEach((side, k) => all.set("abcd"[k], [rule(side).class, ...Object.entries(side.fields).map(([n, v]) => `${n}=${v}`)].join(" ")));
+  return `#${all}`;
+}
+let later = 0;
+function remember() {  // not at every move of a slider: browsers stop a page that changes its address a hundred times a second
+  clearTimeout(later);
+  later = setTimeout(() => history.replaceState(null, "", linkOf(0)), 300);
 }
 function recall() {
-  const all = new URLSearchParams(location.hash.slice(1)), number = (name, low, high) => {
+  const all = new URLSearchParams(location.hash.slice(1)), number = (name, low, high, whole) => {
     const v = Number(all.get(name));
-    return all.has(name) && Number.isFinite(v) && v >= low && v <= high ? v : undefined;
+    return all.get(name) && Number.isFinite(v) && v >= low && v <= high && (!whole || Number.isInteger(v)) ? v : undefined;
   };
+  const own = (all.get("own") || "").slice(0, 300);
+  if (own) {
+    try { ownFunction(own); state.own = own; } catch (error) { tell(`the link's function is not one: ${error.message}`); }
+  }
   const named = [...MANIFEST.scenes, OWN_SCENE].findIndex(({name}) => name === all.get("scene"));
-  choose(Math.max(0, named));
-  if (COUNTS.includes(Number(all.get("n")))) state.count = Number(all.get("n"));
-  for (const [name, low, high] of [["sigma", 0, 1000], ["batch", 0, 10], ["speed", 1, 16], ["seed", 0, Number.MAX_SAFE_INTEGER], ["spread", 0, 10]])
-    state[name] = number(name, low, high) ?? state[name];
-  const at = (all.get("at") || "").split(",").map(Number);
-  if (at.length === 2 && at.every(Number.isFinite)) state.center = at;
-  if (all.get("own")) state.own = all.get("own").slice(0, 300);
-  state.sides.forEach((side, k) => {
-    const [name, ...fields] = (all.get("ab"[k]) || "").split(" "), found = MANIFEST.optimizers.findIndex((one) => one.class === name);
-    if (found < 0) return;
-    side.rule = found;
-    defaults(side);
+  state.scene = Math.max(0, named);
+  state.sides = [];
+  for (const letter of "abcd") {
+    const [name, ...fields] = (all.get(letter) || "").split(" ");
+    if (ruleOf(name) < 0) continue;
+    const side = sideOf(name);
     for (const field of fields) {
       const [key, value] = field.split("="), slider = rule(side).sliders.find(([one]) => one === key), v = Number(value);
-      if (slider && v >= slider[1] && v <= slider[2]) side.fields[key] = v;
+      if (slider && value && v >= slider[1] && v <= slider[2]) side.fields[key] = v;
     }
-  });
+    state.sides.push(side);
+  }
+  if (!state.sides.length) state.sides = [sideOf("GradientDescent"), sideOf("Adam")];
+  choose(state.scene, false);
+  if (COUNTS.includes(Number(all.get("n")))) state.count = Number(all.get("n"));
+  for (const [name, low, high, whole] of [["sigma", 0, 1000], ["batch", 0, 10, true], ["speed", 1, 16, true], ["seed", 0, Number.MAX_SAFE_INTEGER, true], ["spread", 0, 10]])
+    state[name] = number(name, low, high, whole) ?? state[name];
+  const at = (all.get("at") || "").split(",");
+  if (at.length === 2 && at.every((v) => v && Math.abs(Number(v)) < 1e6)) state.center = at.map(Number);
+  makePanels();
+  restart();
+  state.until = number("t", 1, 1e7, true) ?? 0;
+  if (state.until) pause();
 }
 function python() {
-  const here = scene(), own = state.scene === OWN;
+  const here = scene(), own = state.scene === OWN, {sides} = state;
   const call = (side) => `en.${rule(side).class}(${Object.entries(side.fields).map(([name, v]) => `${name}=${v}`).join(", ")})`;
-  const made = own
-    ? `@en.landscape(dim=2)\ndef own(x, y):\n    return ${state.own.replaceAll("^", "**")}\n\n\n`
-    : "";
-  const names = rule(state.sides[0]).name === rule(state.sides[1]).name ? ["A", "B"] : state.sides.map((side) => rule(side).name);
-  return `import ensemble as en\n\n${own ? "\n" : ""}${made}result = en.compare(
-    {${state.sides.map((side, k) => `${JSON.stringify(names[k])}: ${call(side)}`).join(", ")}},
+  const names = sides.map((side, k) => (sides.filter((other) => other.rule === side.rule).length > 1 ? `${rule(side).name} ${LETTERS[k]}` : rule(side).name));
+  const made = own ? `import numpy as np\n\nimport ensemble as en\n\n\n@en.landscape(dim=2)\ndef own(x, y):\n    return ${pythonOf(parse(state.own))}\n\n\n` : "import ensemble as en\n\n";
+  const changed = runs.some((one) => one.changed) ? "# Numbers were changed on the way: this is a run of those that are set now, from its start.\n" : "";
+  return `${made}${changed}result = en.${sides.length > 1 ? "compare" : "simulate"}(
+    ${sides.length > 1 ? `{\n${sides.map((side, k) => `        ${JSON.stringify(names[k])}: ${call(side)},\n`).join("")}    }` : `optimizer=${call(sides[0])}`},
     landscape=${own ? "own()" : here.python.landscape},
     noise=en.Gaussian(${sigma()}),
     start=en.NormalCloud(${state.spread}, (${state.center.join(", ")})),${own ? "" : `\n    event=${here.python.event},`}
@@ -424,73 +555,81 @@ function python() {
 )
 `;
 }
-async function copy(text, told) {
-  $("told").textContent = told;
-  try { await navigator.clipboard.writeText(text); } catch { $("told").textContent = `${told.replace("copied", "below")}`; }
+function tell(text) { $("told").textContent = text; }
+async function copy(text, what, otherwise) {
+  try { await navigator.clipboard.writeText(text); tell(`${what} is copied`); } catch { tell(otherwise); }
 }
 
 // ---- what is done to the page
 
-function choose(k) {
+function choose(k, sides = true) {
   state.scene = k;
   const here = scene();
   Object.assign(state, {center: [...here.center], spread: here.spread, sigma: here.sigma, batch: 0});
-  state.sides.forEach(defaults);
+  if (sides) state.sides.forEach(defaults);
 }
-function all() { showCommon(); panels.forEach(makeSliders); restart(); }
-fill($("scene"), [...MANIFEST.scenes.map(({name, formula}) => `${name}: ${formula}`), "your own f(x, y) …"]);
+fill($("scene"), [...MANIFEST.scenes.map(({name}) => name), "your own f(x, y) …"]);
 fill($("count"), COUNTS.map((n) => n.toLocaleString("en")));
-for (const panel of panels) {
-  fill(panel.select, MANIFEST.optimizers.map(({name}) => name));
-  panel.select.onchange = () => {
-    const side = state.sides[panel.k];
-    side.rule = Number(panel.select.value);
-    defaults(side);
-    makeSliders(panel);
-    restart();
-  };
-  const field = panel.box.querySelector(".field");
-  field.onclick = (event) => {
-    const box = field.getBoundingClientRect(), [[left, right], [bottom, top]] = scene().window;
-    state.center = [left + ((event.clientX - box.left) / box.width) * (right - left), top - ((event.clientY - box.top) / box.height) * (top - bottom)].map(round);
-    restart();
-  };
-  field.addEventListener("wheel", (event) => {
-    event.preventDefault();
-    state.spread = round(Math.min(5, Math.max(0.001, state.spread * Math.exp(-event.deltaY / 500))));
-    restart();
-  }, {passive: false});
-}
-$("scene").onchange = () => { choose(Number($("scene").value)); all(); };
+$("scene").onchange = () => { choose(Number($("scene").value)); panels.forEach(makeSliders); showCommon(); restart(); };
 $("count").onchange = () => { state.count = COUNTS[Number($("count").value)]; restart(); };
 $("sigma").oninput = () => {
   const v = Number($("sigma").value);
   state.sigma = v <= -2.99 ? 0 : round(10 ** v);
-  $("sigma-said").textContent = state.sigma;
+  showCommon();
   changed();
 };
-$("batch").oninput = () => { state.batch = Number($("batch").value); $("batch-said").textContent = 2 ** state.batch; changed(); };
-$("speed").oninput = () => { state.speed = Number($("speed").value); $("speed-said").textContent = state.speed; remember(); };
-$("seed").onchange = () => { state.seed = Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, Math.floor(Number($("seed").value) || 0))); all(); };
-$("own").onchange = () => { state.own = $("own").value.slice(0, 300); restart(); };
+$("temperature").oninput = () => {  // the noise that gives it: T = lr sigma^2/(2 batch)
+  state.sigma = round(Math.min(1000, Math.sqrt((2 * 10 ** Number($("temperature").value) * 2 ** state.batch) / state.sides[0].fields.lr)));
+  showCommon();
+  changed();
+};
+$("batch").oninput = () => { state.batch = Number($("batch").value); showCommon(); changed(); };
+$("speed").oninput = () => { state.speed = Number($("speed").value); showCommon(); remember(); };
+$("spread").oninput = () => spreads(10 ** Number($("spread").value));
+$("seed").onchange = () => { state.seed = Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, Math.floor(Number($("seed").value) || 0))); showCommon(); restart(); };
+$("own").onchange = () => {
+  const text = $("own").value.slice(0, 300).trim(), wrong = $("own-wrong");
+  try { ownFunction(text); } catch (error) { wrong.textContent = error.message; return; }
+  wrong.textContent = "";
+  state.own = text;
+  restart();
+};
 $("play").onclick = toggle;
-$("step").onclick = () => { pause(); advance(1); };
+$("step").onclick = step;
 $("again").onclick = restart;
-$("link").onclick = () => copy(location.href, "the link is copied");
-$("python").onclick = () => { $("code").hidden = false; $("code").textContent = python(); copy(python(), "the Python is copied"); };
+$("add").onclick = () => {
+  const other = MANIFEST.optimizers.find((one) => !state.sides.some((side) => rule(side) === one)) || MANIFEST.optimizers[0];
+  state.sides.push(sideOf(other.class));
+  makePanels();
+  restart();
+};
+$("link").onclick = () => {
+  const link = linkOf(runs.some((one) => one.changed) || state.playing ? 0 : runs[0].t);
+  clearTimeout(later);
+  history.replaceState(null, "", link);
+  copy(location.href, "the link", "copy the page's address: it is the link");
+};
+$("python").onclick = () => {
+  const text = python();
+  $("code").hidden = false;
+  $("code").textContent = text;
+  copy(text, "the Python", "the Python is below");
+};
 addEventListener("keydown", (event) => {
-  if (/^(INPUT|SELECT|BUTTON|TEXTAREA)$/.test(event.target.tagName) && event.key !== "Escape" || event.ctrlKey || event.metaKey || event.altKey) return;
-  const action = {" ": toggle, ".": $("step").onclick, r: restart, R: restart}[event.key];
+  const {tagName, type} = event.target, typed = tagName === "SELECT" || (tagName === "INPUT" && type !== "range");
+  if (typed || (tagName === "BUTTON" && event.key === " ") || event.ctrlKey || event.metaKey || event.altKey) return;
+  const action = {" ": toggle, ".": step, r: restart, R: restart}[event.key];
   if (action) { event.preventDefault(); action(); }
 });
-addEventListener("resize", () => { ground(); for (const one of runs) one.fresh = one.points !== null; });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { ground(); for (const one of runs) one.fresh = one.points !== null; });
+addEventListener("hashchange", recall);
+addEventListener("resize", redraw);
+dark.addEventListener("change", redraw);
+still.addEventListener("change", () => { if (still.matches) pause(); });
 $("about").textContent = `The kernels are the product's own C++ sources, compiled to WebAssembly by ${MANIFEST.compiler} for descent-ensemble ` +
   `${MANIFEST.version}: what “Copy Python” gives has the same bits on any machine, by math="precise". A function of your own runs in ` +
   `JavaScript, by the same laws and other bits.`;
 recall();
-all();
-if (!still) toggle();
-window.explorer = {state, runs, python, restart, toggle, advance};
+if (!still.matches && !state.until) toggle();
+window.explorer = {state, runs, shownFrames, python, linkOf, restart, toggle, step, advance, read, idle};
 requestAnimationFrame(tick);
 })();
