@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from shown import OPTIMIZERS, SCENES, Scene, said
+from shown import OPTIMIZERS, OWN, SCENES, Scene, said
 
 import ensemble as en
 from ensemble.backends.cpu import CpuEngine
@@ -144,14 +144,14 @@ def described(scene: Scene) -> dict[str, Any]:
         "sigma": scene.sigma,
         "lr": scene.lr,
         "window": scene.window,
-        "minima": minima_of(scene),
+        "minima": minima_of(scene) if scene is not OWN else [],
         "python": {"landscape": said(scene.landscape), "event": said(scene.event)},
         "numbers": numbers_of(scene.landscape, "landscape") | numbers_of(scene.event, "event"),
     }
 
 
 def manifest(
-    scenes: Sequence[Scene] = SCENES, optimizers: Any = OPTIMIZERS, cache: Path | None = None
+    scenes: Sequence[Scene] = (*SCENES, OWN), optimizers: Any = OPTIMIZERS, cache: Path | None = None
 ) -> dict[str, Any]:
     """All that the page needs: scenes, optimizers and, by their numbers, the modules in base 64."""
     cache = cache or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "descent-ensemble" / "explorer"
@@ -198,7 +198,7 @@ def page(found: dict[str, Any]) -> str:
     for place, content in {
         "/*STYLE*/": (HERE / "style.css").read_text(),
         "/*ENGINE*/": engine,
-        "/*WORKER*/": json.dumps(engine + own + (HERE / "worker.js").read_text()).replace("</", "<\\/"),
+        "/*WORKER*/": json.dumps(engine + (HERE / "worker.js").read_text()).replace("</", "<\\/"),
         "/*OWN*/": own,
         "/*PAGE*/": (HERE / "page.js").read_text(),
         "/*MANIFEST*/": json.dumps(found).replace("</", "<\\/"),

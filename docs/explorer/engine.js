@@ -76,10 +76,10 @@ class Ensemble {
     this.rows = memory.exports.row_size();
     this.tables = memory.put(new Float32Array(64 * this.rows));
     this.arena = memory.exports.take(4096);
-    const active = memory.put(Int32Array.from({length: n}, (_, i) => i));
+    this.active = memory.put(Int32Array.from({length: n}, (_, i) => i));
     const vectors = memory.put(new Float32Array(2 * n * Math.max(1, this.rule.vectors)));
     const events = memory.put(new Int32Array(n)), keys = memory.put(roundKeys(seed));
-    memory.exports.setup(this.parts, active, this.x, vectors, this.steps, events, this.diverged, keys, n, 0);
+    memory.exports.setup(this.parts, this.active, this.x, vectors, this.steps, events, this.diverged, keys, n, 0);
     this.t = 0;
   }
   // The fields of the optimizer and the noise from here on.
@@ -106,9 +106,15 @@ class Ensemble {
       for (let s = 0; s < now; ++s)
         columns.forEach((column, k) => (table[s * rows + k] = column(this.fields, this.t + 1 + s, this.sigma)));
       if (memory.exports.run(this.tables, this.t + 1, this.t + now, this.arena, 4096)) throw new Error("the arena is too small");
+      this.leave();
       this.t += now;
       left -= now;
     }
+  }
+  // Who has diverged takes no more steps.
+  leave() {
+    const diverged = this.divergedSteps(), active = this.memory.view(Int32Array, this.active, this.count);
+    for (let i = 0; i < this.count; ++i) if (diverged[i] >= 0) active[i] = -1;
   }
   // f at points (n, 2), n a multiple of the width.
   values(x) {

@@ -1,4 +1,4 @@
-// A function of one's own, f(x, y): read by a small grammar, differentiated, and run in JavaScript.
+// A function of one's own, f(x, y): read by a small grammar, differentiated, and written as operations for the kernels.
 const FUNCTIONS = {
   sin: {of: Math.sin, slope: (u) => ["call", "cos", u]},
   cos: {of: Math.cos, slope: (u) => ["neg", ["call", "sin", u]]},
@@ -60,9 +60,9 @@ function parse(text) {
       expect(")");
       return ["call", token, inner];
     }
-    throw new Error(`${token} is not known: x, y, pi, numbers, + - * / ^ and ${Object.keys(FUNCTIONS).join(", ")} are`);
+    throw new Error(`${token.slice(0, 20)} is not known: x, y, pi, numbers, + - * / ^ and ${Object.keys(FUNCTIONS).join(", ")} are`);
   }
-  if (!tokens.length) throw new Error("give a formula, such as x^4 - 3 x^2 y + y^2, with * between factors");
+  if (!tokens.length) throw new Error("give a formula, such as x^4 - 3*x^2*y + y^2");
   const tree = sum();
   if (at < tokens.length) throw new Error(`${tokens[at]} was not expected; write * between factors`);
   return tree;
@@ -133,71 +133,73 @@ function minimaOf(text, [[left, right], [bottom, top]]) {
   return found.sort((p, q) => p.x[0] - q.x[0] || p.x[1] - q.x[1]).map(({x}) => ({x, name: `(${x.map(said).join(", ")})`}));
 }
 
-// A formula as Python with NumPy's functions: written from the tree, so that nothing else can be in it.
-function pythonOf(u) {
-  const [kind, a, b] = u;
-  switch (kind) {
-    case "number": return a === Math.PI ? "np.pi" : String(a);
-    case "x": case "y": return kind;
-    case "neg": return `(-${pythonOf(a)})`;
-    case "^": return `(${pythonOf(a)})**${Number.isInteger(b) || b < 0 ? `(${b})` : b}`;
-    case "call": return `np.${a}(${pythonOf(b)})`;
-    default: return `(${pythonOf(a)} ${kind} ${pythonOf(b)})`;
+// A formula as operations on registers, its slopes with it, none twice: what typed.py carries out. {tape, python: its lines}.
+const OPERATIONS = ["number", "x", "y", "+", "-", "*", "/", "neg", "sin", "cos", "exp", "log", "sqrt", "tanh", "abs", "sign", "pow"];
+const MOST_OPERATIONS = 400, MOST_POWER = 64;
+function tapeOf(text) {
+  const tree = parse(text), rows = [], known = new Map(), lines = [];
+  const said = (v) => (typeof v === "number" ? `r${v}` : Number.isInteger(v.constant) ? `${v.constant}.0` : String(v.constant)).replace(/^-.*/, "($&)");
+  const constant = (c) => ({constant: c}), is = (v, c) => v.constant === c, both = (a, b) => typeof a !== "number" && typeof b !== "number";
+  const registerOf = (v) => (typeof v === "number" ? v : row("number", 0, 0, v.constant, null));
+  function row(kind, a, b, c, line) {
+    const key = [kind, a, b, c].join(" ");
+    if (!known.has(key)) {
+      if (rows.length >= MOST_OPERATIONS) throw new Error(`the formula is too long: it and its slopes take more than ${MOST_OPERATIONS} operations`);
+      known.set(key, rows.length);
+      if (line) lines.push(`r${rows.length} = ${line}`);
+      rows.push([OPERATIONS.indexOf(kind), a, b, c]);
+    }
+    return known.get(key);
   }
-}
-
-// The rules in double precision, one coordinate at a time: (g, state, k, fields, t) -> what is added to the coordinate.
-const RULES = {
-  GradientDescent: (g, s, k, p) => -p.lr * g,
-  HeavyBall: (g, s, k, p) => (s[0][k] = p.beta * s[0][k] - p.lr * g),
-  AdaGrad: (g, s, k, p) => (s[0][k] += g * g, -p.lr * g / Math.sqrt(s[0][k] + p.eps)),
-  RMSProp: (g, s, k, p) => (s[0][k] = p.rho * s[0][k] + (1 - p.rho) * g * g, -p.lr * g / Math.sqrt(s[0][k] + p.eps)),
-  Adam: (g, s, k, p, t) => {
-    s[0][k] = p.beta1 * s[0][k] + (1 - p.beta1) * g;
-    s[1][k] = p.beta2 * s[1][k] + (1 - p.beta2) * g * g;
-    return -p.lr * s[0][k] / (1 - p.beta1 ** t) / (Math.sqrt(s[1][k] / (1 - p.beta2 ** t)) + p.eps);
-  },
-  SignSGD: (g, s, k, p) => -p.lr * Math.sign(g),
-};
-
-// As Ensemble, for a formula: the same laws, by other arithmetic, and so other bits.
-class OwnEnsemble {
-  constructor(text, draw, rule) {
-    Object.assign(this, {rule, memory: new Memory(draw)}, ownFunction(text));
+  const write = (kind, a, b, line) => { const i = registerOf(a), j = registerOf(b); return row(kind, i, j, 0, line ?? `${said(a)} ${kind} ${said(b)}`); };
+  const alone = (kind, a, line) => row(kind, a, 0, 0, line);
+  function add(a, b) { return both(a, b) ? constant(a.constant + b.constant) : is(a, 0) ? b : is(b, 0) ? a : write("+", a, b); }
+  function less(a, b) { return both(a, b) ? constant(a.constant - b.constant) : is(b, 0) ? a : is(a, 0) ? minus(b) : write("-", a, b); }
+  function times(a, b) {
+    return both(a, b) ? constant(a.constant * b.constant) : is(a, 0) || is(b, 0) ? constant(0) : is(a, 1) ? b : is(b, 1) ? a : write("*", a, b);
   }
-  start(x, seed, fields, sigma) {
-    const n = (this.count = x.length / 2), {memory} = this;
-    this.at = Float32Array.from(x);
-    this.state = [new Float64Array(2 * n), new Float64Array(2 * n)];
-    this.steps = new Int32Array(n).fill(-1);
-    this.diverged = new Int32Array(n).fill(-1);
-    this.out = memory.put(new Float32Array(2 * n));
-    this.ids = memory.put(Uint32Array.from({length: n}, (_, i) => i));
-    this.keys = memory.put(roundKeys(seed));
-    this.t = 0;
-    this.set(fields, sigma);
+  function over(a, b) { return both(a, b) ? constant(a.constant / b.constant) : is(a, 0) ? a : is(b, 1) ? a : write("/", a, b); }
+  function minus(a) { return typeof a === "number" ? alone("neg", a, `-${said(a)}`) : constant(-a.constant); }
+  function power(a, n) {
+    if (typeof a !== "number") return constant(a.constant ** n);
+    if (!Number.isInteger(n) || Math.abs(n) > MOST_POWER) return row("pow", a, 0, n, `en.power(${said(a)}, ${said(constant(n))})`);
+    if (n < 0) return over(constant(1), power(a, -n));
+    if (n < 2) return n ? a : constant(1);
+    const half = power(a, n >> 1), square = times(half, half);
+    return n & 1 ? times(square, a) : square;
   }
-  set(fields, sigma) { this.fields = {...this.rule.fixed, ...fields}; this.sigma = sigma; }
-  advance(steps) {
-    const {at, state, fields: p, sigma, slopes, memory, count, diverged} = this, look = this.rule.class === "Nesterov";
-    const change = RULES[look ? "HeavyBall" : this.rule.class];
-    for (let s = 0; s < steps; ++s) {
-      ++this.t;
-      memory.exports.draws(this.out, this.ids, this.keys, count, 2, this.t, 0, 0);
-      const z = memory.view(Float32Array, this.out, 2 * count);
-      for (let i = 0; i < count; ++i) {
-        if (diverged[i] >= 0) continue;
-        const k = 2 * i, x = at[k] + (look ? p.beta * state[0][k] : 0), y = at[k + 1] + (look ? p.beta * state[0][k + 1] : 0);
-        const gx = slopes[0](x, y) + sigma * z[k], gy = slopes[1](x, y) + sigma * z[k + 1];
-        at[k] += change(gx, state, k, p, this.t);
-        at[k + 1] += change(gy, state, k + 1, p, this.t);
-        if (!(Math.abs(at[k]) <= 1e18 && Math.abs(at[k + 1]) <= 1e18)) at[k] = at[k + 1] = NaN, (diverged[i] = this.t);
-      }
+  function call(name, a) {
+    if (typeof a !== "number") return constant(FUNCTIONS[name].of(a.constant));
+    if (name === "sign") return alone(name, a, `np.where(${said(a)} > 0.0, 1.0, np.where(${said(a)} < 0.0, -1.0, 0.0 * ${said(a)}))`);
+    return alone(name, a, `${name === "abs" ? "np" : "en"}.${name}(${said(a)})`);
+  }
+  function of([kind, a, b]) {
+    switch (kind) {
+      case "number": return constant(a);
+      case "x": case "y": return row(kind, 0, 0, 0, `en.at(x, ${kind === "x" ? 0 : 1})`);
+      case "neg": return minus(of(a));
+      case "^": return power(of(a), b);
+      case "call": return call(a, of(b));
+      default: return {"+": add, "-": less, "*": times, "/": over}[kind](of(a), of(b));
     }
   }
-  values(x) { return Float32Array.from({length: x.length / 2}, (_, i) => this.value(x[2 * i], x[2 * i + 1])); }
-  points() { return this.at; }
-  eventSteps() { return this.steps; }
-  divergedSteps() { return this.diverged; }
+  // What does not depend on the point is made of it all the same: it has a value at each.
+  const last = (v) => (typeof v === "number" ? v : write("+", write("*", constant(0), of(["x"])), v));
+  const f = last(of(tree)), count = rows.length, shared = lines.length, slopes = ["x", "y"].map((by) => last(of(derivative(tree, by))));
+  const tape = [f, count, ...slopes, rows.length, 0, 0, 0, ...rows.flat()];
+  if (!tape.every((v) => Number.isFinite(Math.fround(v)))) throw new Error("a number of the formula is not finite in float32");
+  const python = `@dataclass(frozen=True)
+class Own(en.Landscape):
+    """${text.replace(/[^-+*/^(),.\w ]/g, "")}"""
+
+    dim = 2
+
+    def value(self, x, now=None):
+${lines.slice(0, shared).map((line) => `        ${line}\n`).join("")}        return r${f}
+
+    def gradient(self, x, now=None):
+${lines.map((line) => `        ${line}\n`).join("")}        return np.where(en.index(x) < 1.0, r${slopes[0]}, r${slopes[1]})
+`;
+  return {tape, python};
 }
-if (typeof module !== "undefined") Object.assign(module.exports, {parse, derivative, evaluator, ownFunction, minimaOf, pythonOf});
+if (typeof module !== "undefined") Object.assign(module.exports, {parse, derivative, evaluator, ownFunction, minimaOf, tapeOf});

@@ -1,21 +1,29 @@
 // The page: what is set, one ensemble for each optimizer in a thread of its own, and what is drawn of them.
 (() => {
 const $ = (id) => document.getElementById(id);
-const COUNTS = [1000, 4000, 10000, 20000, 40000, 100000], OWN = MANIFEST.scenes.length, MOST = 4, LETTERS = "ABCD";
+const COUNTS = [1000, 4000, 10000, 20000, 40000, 100000], OWN = MANIFEST.scenes.length - 1, MOST = 4, LETTERS = "ABCD";
 const DASHES = [[], [8, 3], [3, 3], [10, 3, 2, 3]];
-const OWN_SCENE = {
-  name: "your own", formula: "", timed: "", center: [0.1, 0.1], spread: 0.3, sigma: 0.3, lr: 0.01, window: [[-2, 2], [-1.5, 1.5]], minima: [],
-};
 const still = matchMedia("(prefers-reduced-motion: reduce)"), dark = matchMedia("(prefers-color-scheme: dark)");
 const state = {
-  scene: 0, count: 10000, sigma: 1, batch: 0, speed: 1, seed: 0, own: "x^4 - 3*x^2*y + y^2 + (x^2 + y^2)^2 / 2", center: [0, 0], spread: 0.01,
+  scene: 0, count: 10000, sigma: 1, batch: 0, speed: 1, seed: 0, own: "x^4 - 3*x^2*y + y^2 + (x^2 + y^2)^2 / 2", level: -0.1, center: [0, 0], spread: 0.01,
   sides: [], playing: false, until: 0,
 };
-let ownMinima = {of: null, found: []};
+let typed = {};  // what was made of the formula last
+function typedAs(text) {
+  if (typed.text !== text) {
+    const {tape, python} = tapeOf(text), {value} = ownFunction(text), {window: [[left, right], [bottom, top]]} = MANIFEST.scenes[OWN];
+    const some = Array.from({length: 400}, (_, i) => value(left + ((i % 20) + 0.5) * (right - left) / 20, bottom + (Math.floor(i / 20) + 0.5) * (top - bottom) / 20));
+    if (!some.some(Number.isFinite)) throw new Error("the formula has no finite value where it is drawn");
+    typed = {text, tape, python, minima: minimaOf(text, MANIFEST.scenes[OWN].window)};
+  }
+  return typed;
+}
 const scene = () => {
-  if (state.scene !== OWN) return MANIFEST.scenes[state.scene];
-  if (ownMinima.of !== state.own) ownMinima = {of: state.own, found: minimaOf(state.own, OWN_SCENE.window)};
-  return {...OWN_SCENE, formula: state.own, minima: ownMinima.found};
+  const here = MANIFEST.scenes[state.scene];
+  if (state.scene !== OWN) return here;
+  const {tape, minima} = typedAs(state.own), {level} = state;
+  const python = {landscape: "Own()", event: `en.Below(value=${level}, stop=False)`};
+  return {...here, minima, python, timed: `reached f ≤ ${level}`, numbers: {"landscape.tape": tape, "event.value": level}};
 };
 const rule = (side) => MANIFEST.optimizers[side.rule];
 const ruleOf = (name) => MANIFEST.optimizers.findIndex((one) => one.class === name);
@@ -135,6 +143,7 @@ function showCommon() {
   $("count").value = COUNTS.indexOf(state.count);
   $("seed").value = state.seed;
   $("own").value = state.own;
+  $("level").value = state.level;
   $("own-row").hidden = state.scene !== OWN;
   $("formula").textContent = state.scene === OWN ? "" : `f = ${scene().formula}`;
 }
@@ -184,12 +193,11 @@ function begin() {
   ++run;
   const x = startPointsNow(), here = scene();
   runs.forEach((one, k) => {
-    const side = state.sides[k], key = `${state.scene}.${side.rule}`, own = state.scene === OWN ? state.own : "";
+    const side = state.sides[k], key = `${state.scene}.${side.rule}`;
     Object.assign(one, {busy: true, fresh: false, sent: 0, t: 0, curve: new Curve(), left: state.count, median: 0, near: [], lost: 0, changed: false});
     one.law = lawOf(k);
     one.worker.postMessage({number: run, view: viewOf(panels[k]), start: {
-      own, module: own ? null : moduleOf(key), draw: moduleOf("draw"), members: MANIFEST.members[key], rule: rule(side), numbers: here.numbers,
-      width: MANIFEST.width, x, seed: state.seed, fields: side.fields, sigma: sigma(), minima: here.minima, window: here.window,
+      module: moduleOf(key), members: MANIFEST.members[key], rule: rule(side), numbers: here.numbers, width: MANIFEST.width, x, seed: state.seed, fields: side.fields, sigma: sigma(), minima: here.minima, window: here.window,
     }});
   });
   ground();
@@ -301,15 +309,9 @@ function heights() {
     x[2 * i] = left + ((i % WIDE) + 0.5) * (right - left) / WIDE;
     x[2 * i + 1] = top - (Math.floor(i / WIDE) + 0.5) * (top - bottom) / HIGH;
   }
-  let f;
-  if (state.scene === OWN) {
-    const {value} = ownFunction(state.own);
-    f = Float32Array.from({length: n}, (_, i) => value(x[2 * i], x[2 * i + 1]));
-  } else {
-    const key = `${state.scene}.0`, one = new Ensemble(moduleOf(key), MANIFEST.members[key], MANIFEST.optimizers[0], here.numbers, width);
-    one.start(new Float32Array(2 * width), 0, {lr: 0}, 0);
-    f = one.values(x);
-  }
+  const key = `${state.scene}.0`, one = new Ensemble(moduleOf(key), MANIFEST.members[key], MANIFEST.optimizers[0], here.numbers, width);
+  one.start(new Float32Array(2 * width), 0, {lr: 0}, 0);
+  const f = one.values(x);
   const sorted = f.slice(0, WIDE * HIGH).filter(Number.isFinite).sort();
   const levels = Array.from({length: 15}, (_, k) => sorted[Math.floor(((k + 1) / 16) ** 1.5 * (sorted.length - 1))]);
   return Uint8Array.from({length: WIDE * HIGH}, (_, i) => {
@@ -383,8 +385,7 @@ function drawSurvival() {
   const [g, w, h] = paper($("survival")), here = scene();
   g.fillStyle = colour("--soft");
   g.textAlign = "left";
-  g.fillText(here.timed ? `share that has not yet ${here.timed}` : "your own function has no event", 4, 14);
-  if (!here.timed) return;
+  g.fillText(`share that has not yet ${here.timed}`, 4, 14);
   let at = 4, y1 = 34;  // what is what, as many on a line as there is room for
   const lines = runs.map((one, k) => [`${LETTERS[k]} ${rule(state.sides[k]).name}`, colourOf(k), DASHES[k], 2]);
   if (runs.some((one) => one.law)) lines.push(["exact law of SGD", colour("--law"), [2, 3], 1.5]);
@@ -446,7 +447,7 @@ function drawShares() {
 }
 function said(panel) {
   const one = runs[panel.k], many = (n) => n.toLocaleString("en");
-  panel.said.textContent = `step ${many(one.t)}; ` + (scene().timed ? `median time ${one.median ? many(one.median) : "not yet"}; ` : "") +
+  panel.said.textContent = `step ${many(one.t)}; ` + `median time ${one.median ? many(one.median) : "not yet"}; ` +
     `temperature lr σ²/2 = ${temperature(state.sides[panel.k]).toPrecision(2)}` + (one.lost ? `; ${many(one.lost)} diverged` : "") +
     (one.changed ? "; numbers changed on the way" : "") + `; ${one.ms.toFixed(1)} ms a frame`;
 }
@@ -493,7 +494,7 @@ function redraw() {
 function linkOf(t) {
   const all = new URLSearchParams({
     scene: scene().name, n: state.count, sigma: state.sigma, batch: state.batch, speed: state.speed, seed: state.seed,
-    at: state.center.join(","), spread: state.spread, ...(state.scene === OWN ? {own: state.own} : {}), ...(t ? {t} : {}),
+    at: state.center.join(","), spread: state.spread, ...(state.scene === OWN ? {own: state.own, level: state.level} : {}), ...(t ? {t} : {}),
   });
   state.sides.forEach((side, k) => all.set("abcd"[k], [rule(side).class, ...Object.entries(side.fields).map(([n, v]) => `${n}=${v}`)].join(" ")));
   return `#${all}`;
@@ -510,10 +511,11 @@ function recall() {
   };
   const own = (all.get("own") || "").slice(0, 300);
   if (own) {
-    try { ownFunction(own); state.own = own; } catch (error) { tell(`the link's function is not one: ${error.message}`); }
+    try { typedAs(own); state.own = own; } catch (error) { tell(`the link's function is not one: ${error.message}`); }
   }
-  const named = [...MANIFEST.scenes, OWN_SCENE].findIndex(({name}) => name === all.get("scene"));
+  const named = MANIFEST.scenes.findIndex(({name}) => name === all.get("scene"));
   state.scene = Math.max(0, named);
+  state.level = number("level", -1e6, 1e6) ?? state.level;
   state.sides = [];
   for (const letter of "abcd") {
     const [name, ...fields] = (all.get(letter) || "").split(" ");
@@ -541,13 +543,14 @@ function python() {
   const here = scene(), own = state.scene === OWN, {sides} = state;
   const call = (side) => `en.${rule(side).class}(${Object.entries(side.fields).map(([name, v]) => `${name}=${v}`).join(", ")})`;
   const names = sides.map((side, k) => (sides.filter((other) => other.rule === side.rule).length > 1 ? `${rule(side).name} ${LETTERS[k]}` : rule(side).name));
-  const made = own ? `import numpy as np\n\nimport ensemble as en\n\n\n@en.landscape(dim=2)\ndef own(x, y):\n    return ${pythonOf(parse(state.own))}\n\n\n` : "import ensemble as en\n\n";
+  const made = own ? `from dataclasses import dataclass\n\nimport numpy as np\n\nimport ensemble as en\n\n\n${typed.python}\n\n` : "import ensemble as en\n\n";
   const changed = runs.some((one) => one.changed) ? "# Numbers were changed on the way: this is a run of those that are set now, from its start.\n" : "";
   return `${made}${changed}result = en.${sides.length > 1 ? "compare" : "simulate"}(
     ${sides.length > 1 ? `{\n${sides.map((side, k) => `        ${JSON.stringify(names[k])}: ${call(side)},\n`).join("")}    }` : `optimizer=${call(sides[0])}`},
-    landscape=${own ? "own()" : here.python.landscape},
+    landscape=${here.python.landscape},
     noise=en.Gaussian(${sigma()}),
-    start=en.NormalCloud(${state.spread}, (${state.center.join(", ")})),${own ? "" : `\n    event=${here.python.event},`}
+    start=en.NormalCloud(${state.spread}, (${state.center.join(", ")})),
+    event=${here.python.event},
     instances=${state.count},
     steps=${Math.max(1, runs[0].t)},
     seed=${state.seed},
@@ -568,7 +571,7 @@ function choose(k, sides = true) {
   Object.assign(state, {center: [...here.center], spread: here.spread, sigma: here.sigma, batch: 0});
   if (sides) state.sides.forEach(defaults);
 }
-fill($("scene"), [...MANIFEST.scenes.map(({name}) => name), "your own f(x, y) …"]);
+fill($("scene"), MANIFEST.scenes.map(({name}) => name));
 fill($("count"), COUNTS.map((n) => n.toLocaleString("en")));
 $("scene").onchange = () => { choose(Number($("scene").value)); panels.forEach(makeSliders); showCommon(); restart(); };
 $("count").onchange = () => { state.count = COUNTS[Number($("count").value)]; restart(); };
@@ -589,9 +592,15 @@ $("spread").oninput = () => spreads(10 ** Number($("spread").value));
 $("seed").onchange = () => { state.seed = Math.min(Number.MAX_SAFE_INTEGER, Math.max(0, Math.floor(Number($("seed").value) || 0))); showCommon(); restart(); };
 $("own").onchange = () => {
   const text = $("own").value.slice(0, 300).trim(), wrong = $("own-wrong");
-  try { ownFunction(text); } catch (error) { wrong.textContent = error.message; return; }
+  try { typedAs(text); } catch (error) { wrong.textContent = error.message; return; }
   wrong.textContent = "";
   state.own = text;
+  restart();
+};
+$("level").onchange = () => {
+  const v = Number($("level").value);
+  if ($("level").value && Math.abs(v) <= 1e6) state.level = v;
+  showCommon();
   restart();
 };
 $("play").onclick = toggle;
@@ -626,8 +635,8 @@ addEventListener("resize", redraw);
 dark.addEventListener("change", redraw);
 still.addEventListener("change", () => { if (still.matches) pause(); });
 $("about").textContent = `The kernels are the product's own C++ sources, compiled to WebAssembly by ${MANIFEST.compiler} for descent-ensemble ` +
-  `${MANIFEST.version}: what “Copy Python” gives has the same bits on any machine, by math="precise". A function of your own runs in ` +
-  `JavaScript, by the same laws and other bits.`;
+  `${MANIFEST.version}: what “Copy Python” gives has the same bits on any machine, by math="precise". A function of your own is ` +
+  `differentiated here and carried out by the same kernels, one operation after another.`;
 recall();
 if (!still.matches && !state.until) toggle();
 window.explorer = {state, runs, shownFrames, python, linkOf, restart, toggle, step, advance, read, idle};

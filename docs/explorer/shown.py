@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from typed import Typed
+
 import ensemble as en
 
 Slider = tuple[str, float, float, float, bool]
@@ -125,6 +127,20 @@ SCENES = (
         ((-5.0, 5.0), (-4.6, 4.6)),
     ),
 )
+
+OWN = Scene(
+    "your own f(x, y)",
+    Typed(tape=[0.0] * 8),
+    "",
+    en.Below(0.0, stop=False),
+    "reached f ≤ level",
+    (0.1, 0.1),
+    0.3,
+    0.3,
+    0.01,
+    ((-2.0, 2.0), (-1.5, 1.5)),
+)
+"""The page puts the formula, its minima and the level into it."""
 
 LR: Slider = ("lr", 1e-5, 2.0, 0.01, True)
 BETA: Slider = ("beta", 0.0, 0.99, 0.9, False)

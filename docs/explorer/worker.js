@@ -3,10 +3,10 @@ let ensemble, minima, seen, nearest, grid, view = null;
 onmessage = ({data}) => {
   try {
     if (data.start) {
-      const {own, module, draw, members, rule, numbers, width, x, seed, fields, sigma} = data.start;
+      const {module, members, rule, numbers, width, x, seed, fields, sigma} = data.start;
       minima = data.start.minima;
       nearest = minima.length ? nearestOf(minima, data.start.window) : null;
-      ensemble = own ? new OwnEnsemble(own, draw, rule) : new Ensemble(module, members, rule, numbers, width);
+      ensemble = new Ensemble(module, members, rule, numbers, width);
       ensemble.start(x, seed, fields, sigma);
       seen = 0;
       view = data.view;
