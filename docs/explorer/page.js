@@ -2,7 +2,7 @@
 (() => {
 const $ = (id) => document.getElementById(id);
 const COUNTS = [1000, 4000, 10000, 20000, 40000, 100000], OWN = MANIFEST.scenes.length - 1, MOST = 4, LETTERS = "ABCD";
-const DASHES = [[], [8, 3], [3, 3], [10, 3, 2, 3]];
+const DASHES = [[], [8, 3], [4, 4], [10, 3, 2, 3]];
 const still = matchMedia("(prefers-reduced-motion: reduce)"), dark = matchMedia("(prefers-color-scheme: dark)");
 const state = {
   scene: 0, count: 10000, sigma: 1, batch: 0, speed: 1, seed: 0, own: "x^4 - 3*x^2*y + y^2 + (x^2 + y^2)^2 / 2", level: -0.1, center: [0, 0], spread: 0.01,
@@ -23,7 +23,7 @@ const scene = () => {
   if (state.scene !== OWN) return here;
   const {tape, minima} = typedAs(state.own), {level} = state;
   const python = {landscape: "Own()", event: `en.Below(value=${level}, stop=False)`};
-  return {...here, minima, python, timed: `reached f ≤ ${level}`, numbers: {"landscape.tape": tape, "event.value": level}};
+  return {...here, minima, python, timed: `reached f ≤ ${String(level).replace("-", "−")}`, numbers: {"landscape.tape": tape, "event.value": level}};
 };
 const rule = (side) => MANIFEST.optimizers[side.rule];
 const ruleOf = (name) => MANIFEST.optimizers.findIndex((one) => one.class === name);
@@ -213,7 +213,8 @@ function arrived(one, data) {
     one.curve.add(one.left / state.count);
     if (!one.median && one.left <= state.count / 2) one.median = one.curve.t;
   }
-  Object.assign(one, {t: data.t, ms: data.ms, near: data.near, lost: data.lost, fresh: true});
+  if (data.events.length) one.ms = data.ms;
+  Object.assign(one, {t: data.t, near: data.near, lost: data.lost, fresh: true});
   one.picture = {pixels: data.pixels, wide: data.wide, high: data.high};
 }
 function changed(k) {
@@ -388,7 +389,7 @@ function drawSurvival() {
   g.fillText(`share that has not yet ${here.timed}`, 4, 14);
   let at = 4, y1 = 34;  // what is what, as many on a line as there is room for
   const lines = runs.map((one, k) => [`${LETTERS[k]} ${rule(state.sides[k]).name}`, colourOf(k), DASHES[k], 2]);
-  if (runs.some((one) => one.law)) lines.push(["exact law of SGD", colour("--law"), [2, 3], 1.5]);
+  if (runs.some((one) => one.law)) lines.push(["exact law of SGD", colour("--law"), [1.5, 3], 1.5]);
   for (const [told, style, dashes, thick] of lines) {
     const wide = 34 + g.measureText(told).width;
     if (at > 4 && at + wide > w) { at = 4; y1 += 17; }
@@ -417,7 +418,7 @@ function drawSurvival() {
     return points;
   };
   runs.forEach((one, k) => stroke(g, pointsOf(one.curve), colourOf(k), DASHES[k], 2));
-  for (const one of runs) if (one.law) stroke(g, pointsOf(one.law.to(one.t)), colour("--law"), [2, 3], 1.5);
+  for (const one of runs) if (one.law) stroke(g, pointsOf(one.law.to(one.t)), colour("--law"), [1.5, 3], 1.5);
 }
 function drawShares() {
   const here = scene(), sides = runs.length, count = here.minima.length, thick = sides > 2 ? 11 : 13, each = thick * sides + 10;

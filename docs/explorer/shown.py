@@ -86,7 +86,7 @@ SCENES = (
         "reached f ≤ 1",
         (2.5, 2.5),
         0.7,
-        30.0,
+        80.0,
         0.002,
         ((-5.2, 5.2), (-4.4, 4.4)),
     ),
@@ -156,7 +156,7 @@ OPTIMIZERS: tuple[tuple[str, en.Optimizer, tuple[Slider, ...], tuple[str, float]
         (LR, ("beta1", 0.0, 0.99, 0.9, False), ("beta2", 0.5, 0.9999, 0.999, False)),
         ("window", 0.004),
     ),
-    ("sign descent", en.SignSGD(0.01), (LR,), ("window", 0.002)),
+    ("signSGD", en.SignSGD(0.01), (LR,), ("window", 0.002)),
 )
 """Name, optimizer, its sliders, and its first rate: so many times the scene's, or its width, where steps do not grow with slopes."""
 

@@ -15,7 +15,8 @@ onmessage = ({data}) => {
       ensemble.set(data.set.fields, data.set.sigma);
     } else if (data.read) {
       const points = ensemble.points().slice();
-      postMessage({read: data.read, t: ensemble.t, points, steps: ensemble.eventSteps().slice(), diverged: ensemble.divergedSteps().slice()});
+      const bytes = ensemble.memory.exports.memory.buffer.byteLength;
+      postMessage({read: data.read, t: ensemble.t, bytes, points, steps: ensemble.eventSteps().slice(), diverged: ensemble.divergedSteps().slice()});
     } else {
       view = data.view || view;
       const began = performance.now();
