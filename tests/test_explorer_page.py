@@ -20,8 +20,6 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 
-import ensemble as en
-
 ROOT = Path(__file__).parents[1]
 BROWSER = os.environ.get("CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -124,11 +122,23 @@ def paused(**given):
 
 
 @pytest.mark.parametrize(
-    "scene, sides",
+    ("scene", "sides"),
     [
         ("saddle", ["GradientDescent lr=0.05", "Adam lr=0.0144"]),
         ("double well", ["HeavyBall lr=0.01 beta=0.8", "Nesterov lr=0.01", "SignSGD lr=0.02"]),
-        ("four minima", ["RMSProp lr=0.05 rho=0.95", "GradientDescent lr=0.5", "AdaGrad lr=0.3", "GradientDescent lr=0.01"]),
+        (
+            "four minima",
+            ["RMSProp lr=0.05 rho=0.95", "GradientDescent lr=0.5", "AdaGrad lr=0.3", "GradientDescent lr=0.01"],
+        ),
+        (
+            "waves",
+            [
+                "SGLD lr=0.05 temperature=0.4",
+                "SAM base.lr=0.05 rho=0.2",
+                "Lion lr=0.05 weight_decay=0.1",
+                "NAdam lr=0.1",
+            ],
+        ),
         ("valley", ["Adam lr=0.02 beta1=0.8 beta2=0.99"]),
     ],
 )
@@ -290,8 +300,15 @@ def test_keys_play_pause_step_start_again_and_move_the_start(visit):
     reached = set()
     for _ in range(60):
         page.keyboard.press("Tab")
-        reached.add(page.evaluate("document.activeElement.id || document.activeElement.className || document.activeElement.tagName"))
-    assert {"scene", "count", "seed", "sigma", "batch", "temperature", "spread", "play", "step", "again", "add", "link", "python", "field"} <= reached
+        reached.add(
+            page.evaluate(
+                "document.activeElement.id || document.activeElement.className || document.activeElement.tagName"
+            )
+        )
+    wanted = (
+        "scene count seed speed sigma batch temperature spread play step again add link python field off SELECT INPUT"
+    )
+    assert set(wanted.split()) <= reached
 
 
 def test_motion_waits_to_be_asked_for_where_it_is_to_be_reduced(visit):
@@ -309,7 +326,16 @@ def test_motion_waits_to_be_asked_for_where_it_is_to_be_reduced(visit):
 
 def test_what_is_no_formula_says_why_and_the_run_goes_on(visit):
     page = taken(visit(paused(scene="your own f(x, y)", own="x^2 + y^2", n=1000, t=5)), 5)
-    bad = ("x +", "alert(1)", "</script><script>window.hacked = 1</script>", "constructor", "x^y", "1/0", "0/0*x", "1e999*x")
+    bad = (
+        "x +",
+        "alert(1)",
+        "</script><script>window.hacked = 1</script>",
+        "constructor",
+        "x^y",
+        "1/0",
+        "0/0*x",
+        "1e999*x",
+    )
     for text in (*bad, "sqrt(-9 - x^2)", "(" * 300, "x*" * 140 + "x*sin(x)"):
         page.fill("#own", text)
         page.press("#own", "Enter")
@@ -364,7 +390,7 @@ def test_optimizers_are_added_and_taken_away(visit):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("wide, high", [(390, 844), (768, 1024), (1440, 900)])
+@pytest.mark.parametrize(("wide", "high"), [(390, 844), (768, 1024), (1440, 900)])
 def test_it_fits_a_screen_and_draws_there(visit, wide, high, scheme):
     phone = wide == 390
     page = visit(
@@ -378,7 +404,8 @@ def test_it_fits_a_screen_and_draws_there(visit, wide, high, scheme):
     assert page.evaluate("document.documentElement.scrollWidth") <= wide
     cut = page.evaluate(
         """[...document.querySelectorAll("button, label, output, h2, .said, .formula")].filter((one) => one.offsetParent &&
-        (one.scrollWidth > one.clientWidth + 1 && one.clientWidth || one.getBoundingClientRect().right > innerWidth)).map((one) => one.outerHTML)"""
+        (one.scrollWidth > one.clientWidth + 1 && one.clientWidth || one.getBoundingClientRect().right > innerWidth))
+        .map((one) => one.outerHTML)"""
     )
     assert not cut
     inked = page.evaluate(
@@ -386,7 +413,9 @@ def test_it_fits_a_screen_and_draws_there(visit, wide, high, scheme):
         one.getContext("2d").getImageData(0, 0, one.width, one.height).data.filter((v, i) => i % 4 === 3 && v > 0).length)"""
     )
     assert min(inked) > 200
-    back, ink = page.evaluate("[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]")
+    back, ink = page.evaluate(
+        "[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.body).color]"
+    )
     light = [sum(map(int, color[4:-1].split(","))) for color in (back, ink)]
     assert (light[0] > light[1]) == (scheme == "light")
     field = page.locator(".field").first

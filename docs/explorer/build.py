@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import base64
 import dataclasses
+import gzip
 import hashlib
 import importlib.metadata
 import json
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from shown import OPTIMIZERS, OWN, SCENES, Scene, said
+from shown import OPTIMIZERS, OWN, SCENES, Scene, call_of, first_rate, said
 
 import ensemble as en
 from ensemble.backends.cpu import CpuEngine
@@ -174,7 +175,8 @@ def manifest(
                 "name": name,
                 "class": type(optimizer).__name__,
                 "sliders": sliders,
-                "share": share,
+                "call": call_of(optimizer, sliders),
+                "rates": [first_rate(scene, share) for scene in scenes],
                 "fixed": fixed,
                 "columns": [".".join(column) for column in program.column_names],
                 "vectors": program.slots[0],
@@ -191,6 +193,13 @@ def manifest(
     }
 
 
+def packed(modules: dict[str, str]) -> dict[str, Any]:
+    """All modules one after another, as one gzip file in base 64: they have most of their code in common."""
+    all_of_them = [base64.b64decode(module) for module in modules.values()]
+    text = base64.b64encode(gzip.compress(b"".join(all_of_them), mtime=0)).decode()
+    return {"names": list(modules), "sizes": [len(module) for module in all_of_them], "gzip": text}
+
+
 def page(found: dict[str, Any]) -> str:
     """The whole page in one file: scripts, style and modules in it."""
     text = (HERE / "page.html").read_text()
@@ -201,7 +210,7 @@ def page(found: dict[str, Any]) -> str:
         "/*WORKER*/": json.dumps(engine + (HERE / "worker.js").read_text()).replace("</", "<\\/"),
         "/*OWN*/": own,
         "/*PAGE*/": (HERE / "page.js").read_text(),
-        "/*MANIFEST*/": json.dumps(found).replace("</", "<\\/"),
+        "/*MANIFEST*/": json.dumps(found | {"modules": packed(found["modules"])}).replace("</", "<\\/"),
     }.items():
         text = text.replace(place, content)
     return text

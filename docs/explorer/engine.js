@@ -3,6 +3,15 @@
 const f32 = Math.fround;
 const bytesOf = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 
+// The modules of a page by their names.
+async function unpacked({names, sizes, gzip}) {
+  const stream = new Blob([bytesOf(gzip)]).stream().pipeThrough(new DecompressionStream("gzip")), found = {};
+  const all = await new Response(stream).arrayBuffer();
+  let at = 0;
+  names.forEach((name, k) => { found[name] = new Uint8Array(all, at, sizes[k]); at += sizes[k]; });
+  return found;
+}
+
 // The key words of each round of Philox, from a seed below 2^53: ensemble/arithmetic/random.py.
 function roundKeys(seed) {
   const low = seed % 2 ** 32, high = Math.floor(seed / 2 ** 32), keys = new Uint32Array(20);
@@ -21,12 +30,25 @@ function constantsOf(fields) {
   if ("rho" in fields) found.gain = 1 - fields.rho;
   return found;
 }
-const COLUMNS = {
-  "optimizer.lr": (fields) => fields.lr,
-  "optimizer.correction1": (fields, t) => 1 / (1 - fields.beta1 ** t),
-  "optimizer.correction2": (fields, t) => 1 / (1 - fields.beta2 ** t),
-  "noise.sigma": (fields, t, sigma) => sigma,
+// A column of the step's numbers is a field, or is made of the fields and the step.
+const TABLES = {
+  correction1: (p, t) => 1 / (1 - p.beta1 ** t),
+  correction2: (p, t) => 1 / (1 - p.beta2 ** t),
+  spread: (p) => Math.sqrt(2 * p.lr * p.temperature),
+  of_gradient: (p, t, memo) => (1 - muOf(p, t)) / (1 - productOf(p, t, memo)),
+  of_momentum: (p, t, memo) => muOf(p, t + 1) / (1 - productOf(p, t, memo) * muOf(p, t + 1)),
+  rectified: (p, t) => {
+    const power = p.beta2 ** t, most = 2 / (1 - p.beta2) - 1, n = most - (2 * t * power) / (1 - power);
+    if (!(n > p.threshold)) return 0;
+    return Math.sqrt((((n - 4) * (n - 2) * most) / ((most - 4) * (most - 2) * n)) * (1 - power));
+  },
 };
+const muOf = (p, s) => p.beta1 * (1 - 0.5 * 0.96 ** (s * p.momentum_decay));
+function productOf(p, t, memo) {  // mu_1 mu_2 ... mu_t
+  if (memo.beta1 !== p.beta1 || !(memo.t <= t)) Object.assign(memo, {beta1: p.beta1, t: 0, product: 1});
+  while (memo.t < t) memo.product *= muOf(p, ++memo.t);
+  return memo.product;
+}
 
 class Memory {
   constructor(module) {
@@ -63,6 +85,7 @@ class Ensemble {
     Object.assign(this, {members, rule, numbers, width});
     this.memory = new Memory(module);
     this.t = 0;
+    this.memo = {};
   }
   start(x, seed, fields, sigma) {
     const {memory} = this, n = (this.count = x.length / 2);
@@ -100,11 +123,14 @@ class Ensemble {
     });
   }
   advance(steps) {
-    const {memory, rows} = this, columns = this.rule.columns.map((name) => COLUMNS[name]);
+    const {memory, rows, fields, memo, sigma} = this, columns = this.rule.columns.map((name) => {
+      const field = name.replace("optimizer.", "");
+      return name === "noise.sigma" ? () => sigma : field in fields ? () => fields[field] : TABLES[field];
+    });
     for (let left = steps; left > 0;) {
       const now = Math.min(left, 64), table = memory.view(Float32Array, this.tables, now * rows);
       for (let s = 0; s < now; ++s)
-        columns.forEach((column, k) => (table[s * rows + k] = column(this.fields, this.t + 1 + s, this.sigma)));
+        columns.forEach((column, k) => (table[s * rows + k] = column(fields, this.t + 1 + s, memo)));
       if (memory.exports.run(this.tables, this.t + 1, this.t + now, this.arena, 4096)) throw new Error("the arena is too small");
       this.leave();
       this.t += now;

@@ -75,7 +75,7 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=["--no-sandbox", "--disable-gpu"])
         print(f"Chromium {browser.version}")
-        for screen, (viewport, ratio) in {}.items() if given.soak else SCREENS.items():
+        for screen, (viewport, ratio) in () if given.soak else SCREENS.items():
             for name, run in RUNS.items():
                 context = browser.new_context(viewport=viewport, device_scale_factor=ratio)
                 page = context.new_page()
@@ -83,7 +83,8 @@ def main() -> None:
                 page.wait_for_timeout(2000)
                 a_second, ms = frames(page, given.seconds)
                 middle, most = statistics.median(ms), statistics.quantiles(ms, n=20)[-1]
-                print(f"{screen}: {name}: {a_second:.1f} frames a second, {middle:.1f} ms of simulation a frame ({most:.1f} at the 95th percentile), {load()}")
+                simulated = f"{middle:.1f} ms of simulation a frame, {most:.1f} at the 95th percentile"
+                print(f"{screen}: {name}: {a_second:.1f} frames a second, {simulated}, {load()}", flush=True)
                 context.close()
         if given.soak:
             page = browser.new_page(viewport=SCREENS["1440 px"][0])
@@ -95,8 +96,8 @@ def main() -> None:
                     if given.again:
                         page.keyboard.press("r")
                 page.wait_for_function("explorer.runs[0].t > 0")
-                now = memory(browser, page)
-                print(", ".join(f"{name} {megabytes:.1f} MB" for name, megabytes in now.items()) + f", step {page.evaluate('explorer.runs[0].t'):,}, {load()}", flush=True)
+                now = ", ".join(f"{name} {held:.1f} MB" for name, held in memory(browser, page).items())
+                print(f"{now}, step {page.evaluate('explorer.runs[0].t'):,}, {load()}", flush=True)
         browser.close()
 
 

@@ -1,5 +1,5 @@
 // The page: what is set, one ensemble for each optimizer in a thread of its own, and what is drawn of them.
-(() => {
+async function page() {
 const $ = (id) => document.getElementById(id);
 const COUNTS = [1000, 4000, 10000, 20000, 40000, 100000], OWN = MANIFEST.scenes.length - 1, MOST = 4, LETTERS = "ABCD";
 const DASHES = [[], [8, 3], [4, 4], [10, 3, 2, 3]];
@@ -29,9 +29,11 @@ const rule = (side) => MANIFEST.optimizers[side.rule];
 const ruleOf = (name) => MANIFEST.optimizers.findIndex((one) => one.class === name);
 const round = (v) => Number(v.toPrecision(3));
 const sigma = () => round(state.sigma / Math.sqrt(2 ** state.batch));
-const temperature = (side) => (side.fields.lr * sigma() ** 2) / 2;
+const rateOf = ({fields}) => fields.lr ?? fields["base.lr"];
+const temperature = (side) => (rateOf(side) * sigma() ** 2) / 2;
 const modules = {};
-const moduleOf = (key) => (modules[key] ??= new WebAssembly.Module(bytesOf(MANIFEST.modules[key])));
+const code = await unpacked(MANIFEST.modules), moduleOf = (key) => (modules[key] ??= new WebAssembly.Module(code[key]));
+delete MANIFEST.modules;
 
 let colours = {};
 const colour = (name) => (colours[name] ??= getComputedStyle(document.documentElement).getPropertyValue(name).trim());
@@ -45,9 +47,7 @@ function fill(select, names) {
 }
 function defaults(side) {
   side.fields = {};
-  const {lr, window: [[left, right]]} = scene(), [basis, factor] = rule(side).share;
-  const rate = round((basis === "lr" ? lr : right - left) * factor);
-  for (const [name, , , first] of rule(side).sliders) side.fields[name] = name === "lr" ? rate : first;
+  for (const [name, , , first] of rule(side).sliders) side.fields[name] = /^(base\.)?lr$/.test(name) ? rule(side).rates[state.scene] : first;
 }
 function sideOf(name) {
   const side = {rule: ruleOf(name), fields: {}};
@@ -124,7 +124,7 @@ function makeSliders(panel) {
       if (panel.k === 0) showCommon();
       changed(panel.k);
     };
-    head.append(name, output);
+    head.append(name.replace("base.", "").replace("_", " "), output);
     label.append(head, input);
     return label;
   }));
@@ -542,7 +542,7 @@ function recall() {
 }
 function python() {
   const here = scene(), own = state.scene === OWN, {sides} = state;
-  const call = (side) => `en.${rule(side).class}(${Object.entries(side.fields).map(([name, v]) => `${name}=${v}`).join(", ")})`;
+  const call = (side) => rule(side).call.replace(/{([\w.]+)}/g, (_, name) => side.fields[name]);
   const names = sides.map((side, k) => (sides.filter((other) => other.rule === side.rule).length > 1 ? `${rule(side).name} ${LETTERS[k]}` : rule(side).name));
   const made = own ? `from dataclasses import dataclass\n\nimport numpy as np\n\nimport ensemble as en\n\n\n${typed.python}\n\n` : "import ensemble as en\n\n";
   const changed = runs.some((one) => one.changed) ? "# Numbers were changed on the way: this is a run of those that are set now, from its start.\n" : "";
@@ -583,7 +583,7 @@ $("sigma").oninput = () => {
   changed();
 };
 $("temperature").oninput = () => {  // the noise that gives it: T = lr sigma^2/(2 batch)
-  state.sigma = round(Math.min(1000, Math.sqrt((2 * 10 ** Number($("temperature").value) * 2 ** state.batch) / state.sides[0].fields.lr)));
+  state.sigma = round(Math.min(1000, Math.sqrt((2 * 10 ** Number($("temperature").value) * 2 ** state.batch) / rateOf(state.sides[0]))));
   showCommon();
   changed();
 };
@@ -642,4 +642,8 @@ recall();
 if (!still.matches && !state.until) toggle();
 window.explorer = {state, runs, shownFrames, python, linkOf, restart, toggle, step, advance, read, idle};
 requestAnimationFrame(tick);
-})();
+}
+page().catch((error) => {
+  document.getElementById("told").textContent = `This page needs a browser with WebAssembly's SIMD and DecompressionStream. ${error.message || error}`;
+  throw error;
+});
