@@ -121,7 +121,7 @@ function minimaOf(text, [[left, right], [bottom, top]]) {
     for (let k = 0; k < 30 && moved > 1e-9; ++k) {
       const a = xx(x, y), b = xy(x, y), c = yy(x, y), g = gx(x, y), h = gy(x, y), det = a * c - b * b;
       const dx = (c * g - b * h) / det, dy = (a * h - b * g) / det;
-      if (!(a > 0 && det > 0) || Math.abs(dx) > wide / 8 || Math.abs(dy) > high / 8) break;
+      if (!(a > 0 && det > 1e-9 * (a + c) ** 2) || Math.abs(dx) > wide / 8 || Math.abs(dy) > high / 8) break;
       x -= dx;
       y -= dy;
       moved = Math.hypot(dx, dy);
