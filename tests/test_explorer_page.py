@@ -173,7 +173,7 @@ def test_a_function_of_ones_own_has_the_bits_of_its_copied_python(visit, tmp_pat
 
 
 def test_its_survival_curve_lies_on_the_exact_law(visit):
-    for scene in ("saddle", "double well"):
+    for scene in ("saddle", "double well", "degenerate saddle"):
         page = taken(visit(paused(scene=scene, n=40000, seed=5, t=300, a="GradientDescent lr=0.05")), 300)
         curve, law = page.evaluate(
             "(() => { const {curve, law} = explorer.runs[0]; return [curve.values, law.to(300).values]; })()"
@@ -192,8 +192,12 @@ def test_it_works_from_a_static_host(visit, index):
     handler = functools.partial(Quiet, directory=str(index.parent))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        page = visit("#n=1000&t=20", address=f"http://127.0.0.1:{server.server_port}/")
-        taken(page, 20)
+        address = f"http://127.0.0.1:{server.server_port}/"
+        page = taken(visit("#n=1000&t=20", address, permissions=["clipboard-read", "clipboard-write"]), 20)
+        for button, wanted in {"#python": "explorer.python()", "#link": "location.href"}.items():
+            page.click(button)
+            page.wait_for_function("document.getElementById('told').textContent.endsWith('is copied')")
+            assert page.evaluate("navigator.clipboard.readText()") == page.evaluate(wanted)
         page.click("#play")
         page.wait_for_function("explorer.runs.every((one) => one.t > 25)")
         server.shutdown()
@@ -429,6 +433,25 @@ def test_it_fits_a_screen_and_draws_there(visit, wide, high, scheme):
     x, y = page.evaluate("explorer.state.center")
     assert x == pytest.approx(0.9, abs=0.05)
     assert y == pytest.approx(0.65, abs=0.05)
+
+
+def test_a_page_at_rest_is_drawn_again_when_its_width_or_colours_change(visit):
+    page = taken(visit("#n=1000&t=60", color_scheme="light", viewport={"width": 1440, "height": 900}), 60)
+    drawn = """[...document.querySelectorAll(".field canvas")].map((one) => {
+        const copy = new OffscreenCanvas(one.width, one.height).getContext("2d", {willReadFrequently: true});
+        copy.drawImage(one, 0, 0);
+        const {data} = copy.getImageData(0, 0, one.width, one.height);
+        let at = 3;
+        while (at < data.length && data[at] < 100) at += 4;
+        return [one.width, data[at - 3], data[at - 1]];
+    })"""
+    before, points = page.evaluate(drawn), read(page)[0]
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"{drawn}.every(([, red, blue], k) => [red, blue].join() !== {before}[k].slice(1).join())")
+    page.set_viewport_size({"width": 700, "height": 900})
+    page.wait_for_function(f"{drawn}.every(([wide], k) => wide < {before}[k][0])")
+    taken(page, 60)
+    np.testing.assert_array_equal(read(page)[0], points)
 
 
 def test_long_runs_keep_a_short_curve(visit):

@@ -205,7 +205,7 @@ function begin() {
 }
 function arrived(one, data) {
   if (data.read) { one.reading[data.read]?.(data); delete one.reading[data.read]; return; }
-  if (data.number !== run) { one.busy = false; return; }
+  if (data.number !== run) return;
   one.busy = false;
   if (data.error) { tell(data.error); pause(); return; }
   for (const count of data.events) {
@@ -257,7 +257,9 @@ function step() { pause(); ++steps; }
 
 function lawOf(k) {
   const side = state.sides[k], noise = side.fields.lr * sigma();
-  const inside = {0: [-0.5, 0.5, (x) => x * x * x - x], 1: [-3, 0, (x) => x * x * x - x]}[state.scene];
+  const inside = {
+    "saddle": [-0.5, 0.5, (x) => x ** 3 - x], "double well": [-3, 0, (x) => x ** 3 - x], "degenerate saddle": [-0.5, 0.5, (x) => x ** 5 - x ** 3],
+  }[scene().name];
   if (!inside || rule(side).class !== "GradientDescent") return null;
   const [low, high, slope] = inside, n = 160, width = (high - low) / n;
   if (noise < 1.5 * width || noise > (high - low)) return null;  // too fine for these nodes, or gone in a step
