@@ -145,7 +145,7 @@ function showCommon() {
   $("own").value = state.own;
   $("level").value = state.level;
   $("own-row").hidden = state.scene !== OWN;
-  $("formula").textContent = state.scene === OWN ? "" : `f = ${scene().formula}`;
+  $("formula").textContent = scene().formula;
 }
 
 // ---- ensembles

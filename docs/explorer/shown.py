@@ -34,7 +34,7 @@ SCENES = (
     Scene(
         "saddle",
         en.QuarticSaddle(dim=2),
-        "−x²/2 + x⁴/4 + y²/2",
+        "f = −x²/2 + x⁴/4 + y²/2",
         en.LeftSlab([1.0, 0.0], 0.5, stop=False),
         "left |x| < 0.5",
         (0.0, 0.0),
@@ -46,7 +46,7 @@ SCENES = (
     Scene(
         "double well",
         en.DoubleWell(dim=2),
-        "(x² − 1)²/4 + y²/2",
+        "f = (x² − 1)²/4 + y²/2",
         en.Crossed([1.0, 0.0], 0.0, stop=False),
         "crossed x = 0",
         (-1.0, 0.0),
@@ -58,7 +58,7 @@ SCENES = (
     Scene(
         "bowl",
         en.Quadratic([1.0, 10.0]),
-        "x²/2 + 5y²",
+        "f = x²/2 + 5y²",
         en.Below(0.1, stop=False),
         "reached f ≤ 0.1",
         (-2.0, 1.0),
@@ -70,7 +70,7 @@ SCENES = (
     Scene(
         "degenerate saddle",
         en.DegenerateSaddle(dim=2),
-        "−x⁴/4 + x⁶/6 + y²/2",
+        "f = −x⁴/4 + x⁶/6 + y²/2",
         en.LeftSlab([1.0, 0.0], 0.5, stop=False),
         "left |x| < 0.5",
         (0.0, 0.0),
@@ -82,7 +82,7 @@ SCENES = (
     Scene(
         "cliff",
         en.Cliff(dim=2),
-        "a slope down to the foot of a wall at x = 0",
+        "A slope down to the foot of a wall at x = 0.",
         en.Crossed([1.0, 0.0], -0.5, stop=False),
         "crossed x = −0.5",
         (-2.0, 0.0),
@@ -94,7 +94,7 @@ SCENES = (
     Scene(
         "valley",
         en.Rosenbrock(),
-        "(1 − x)² + 100 (y − x²)²",
+        "f = (1 − x)² + 100 (y − x²)²",
         en.Below(0.1, stop=False),
         "reached f ≤ 0.1",
         (-1.2, 1.0),
@@ -106,7 +106,7 @@ SCENES = (
     Scene(
         "corners",
         en.Beale(),
-        "(1.5 − x + xy)² + (2.25 − x + xy²)² + (2.625 − x + xy³)²",
+        "f = (1.5 − x + xy)² + (2.25 − x + xy²)² + (2.625 − x + xy³)²",
         en.Below(0.1, stop=False),
         "reached f ≤ 0.1",
         (1.0, -1.0),
@@ -118,7 +118,7 @@ SCENES = (
     Scene(
         "four minima",
         en.Himmelblau(),
-        "(x² + y − 11)² + (x + y² − 7)²",
+        "f = (x² + y − 11)² + (x + y² − 7)²",
         en.Below(1.0, stop=False),
         "reached f ≤ 1",
         (0.0, 0.0),
@@ -130,7 +130,7 @@ SCENES = (
     Scene(
         "many minima",
         en.Rastrigin(dim=2),
-        "20 + Σ x² − 10 cos 2πx",
+        "f = 20 + Σ (x² − 10 cos 2πx)",
         en.Below(1.0, stop=False),
         "reached f ≤ 1",
         (2.5, 2.5),
@@ -142,7 +142,7 @@ SCENES = (
     Scene(
         "needle",
         en.Ackley(dim=2),
-        "a cone at 0 among ripples",
+        "A cone at 0 among ripples.",
         en.Below(1.0, stop=False),
         "reached f ≤ 1",
         (2.0, 2.0),
@@ -154,7 +154,7 @@ SCENES = (
     Scene(
         "waves",
         en.Levy(dim=2),
-        "sin² waves on a bowl, minimum at (1, 1)",
+        "Waves of sin² on a bowl, least at (1, 1).",
         en.Below(1.0, stop=False),
         "reached f ≤ 1",
         (-4.0, -3.0),
@@ -166,7 +166,7 @@ SCENES = (
     Scene(
         "sharp and flat",
         en.SmoothSharpFlat(dim=2),
-        "a sharp well at x = −1, a flat one at x = 2",
+        "A sharp well at x = −1, a flat one at x = 2.",
         en.Crossed([1.0, 0.0], 0.5, stop=False),
         "crossed x = 0.5",
         (-1.0, 0.0),
@@ -178,7 +178,7 @@ SCENES = (
     Scene(
         "monkey saddle",
         en.MonkeySaddle(),
-        "x³ − 3xy² + (x² + y²)²/4",
+        "f = x³ − 3xy² + (x² + y²)²/4",
         en.LeftBall(1.0, stop=False),
         "left the unit disc",
         (0.0, 0.0),
@@ -190,7 +190,7 @@ SCENES = (
     Scene(
         "Styblinski–Tang",
         en.StyblinskiTang(dim=2),
-        "½ Σ x⁴ − 16x² + 5x",
+        "f = ½ Σ (x⁴ − 16x² + 5x)",
         en.Below(-70.0, stop=False),
         "reached f ≤ −70",
         (0.0, 0.0),
