@@ -426,6 +426,9 @@ def test_it_fits_a_screen_and_draws_there(visit, wide, high, scheme):
     box = field.bounding_box()
     at = {"x": box["width"] * 0.75, "y": box["height"] * 0.25}
     if phone:
+        slider = page.locator("#sigma")
+        slider.tap(position={"x": slider.bounding_box()["width"] * 0.8, "y": 19})
+        assert page.evaluate("explorer.state.sigma") > 10
         field.tap(position=at)
     else:
         field.click(position=at)
