@@ -9,6 +9,8 @@ import os
 import secrets
 import sys
 import threading
+import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +31,8 @@ AHEAD = 3
 """Tasks that the scheduler knows of for each thread of the workers: it has no more to remember, and no worker waits."""
 LOOKS = 0.25
 """Seconds until it is looked again whether the run is to end."""
+LONELY = 60.0
+"""Seconds without any worker after which it is said that the run waits for one."""
 
 
 class ShardsFailedError(RuntimeError):
@@ -59,6 +63,24 @@ class Job:
 
 
 _one_at_a_time = threading.Lock()
+
+
+class _Waiting:
+    """Says once, each time the last worker has gone, that nobody works: the scheduler would wait for ever without a word."""
+
+    def __init__(self, client: Any) -> None:
+        self._client, self._since, self._said = client, time.monotonic(), False
+
+    def look(self, shards: int) -> None:
+        if self._client.nthreads():
+            self._since, self._said = time.monotonic(), False
+        elif not self._said and time.monotonic() - self._since > LONELY:
+            self._said = True
+            warnings.warn(
+                f"client: it has had no worker for {LONELY:.0f} s, and {shards} shards wait for one; start workers, or end the run "
+                f"by Ctrl-C: the same call goes on from the shards that are there.",
+                stacklevel=2,
+            )
 
 
 def run_shard(job: Job, one: Range) -> tuple[str, str]:
@@ -153,9 +175,10 @@ def by_workers(
     left = iter(todo)
     with Reporter(work.show, "shards", total, begun=(total - len(todo)) / max(total, 1)) as reporter:
         running: dict[Any, Range] = {}
-        finished = 0
+        finished, waiting = 0, _Waiting(client)
         try:
             while not ending.asked:
+                waiting.look(len(todo) - finished - len(wrong))
                 for one in _some(left, AHEAD * _threads(client) - len(running)):
                     running[_submitted(client, task, job, one)] = one
                 if not running:

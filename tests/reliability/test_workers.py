@@ -8,7 +8,9 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -163,3 +165,25 @@ def test_all_devices_of_a_machine_work_on_one_store(two_devices, tmp_path):
     assert two_devices.memory.MADE[1]
     whole = simulate(**more)
     assert np.array_equal(found.dataset["x"], whole.dataset["x"])
+
+
+@pytest.mark.slow
+def test_a_run_without_workers_says_so_and_goes_on_with_new_ones(workers, tmp_path, monkeypatch):
+    monkeypatch.setattr("ensemble.stores.clients.LONELY", 0.5)
+    client = workers(1)
+    cluster = client.cluster
+    client.run(os.getpid)
+    cluster.scale(0)
+    while client.nthreads():
+        time.sleep(0.05)
+    wanted = data_digest(simulate())
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        helper = threading.Timer(3.0, cluster.scale, (1,))
+        helper.start()
+        found = simulate(store=tmp_path / "run", client=client)
+        helper.join()
+    assert data_digest(found) == wanted
+    said = [str(w.message) for w in told if "no worker" in str(w.message)]
+    assert len(said) == 1
+    assert "shards wait for one; start workers" in said[0]
