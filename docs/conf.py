@@ -21,7 +21,7 @@ author = "The descent-ensemble developers"
 project_copyright = author
 version = release = ensemble.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
-exclude_patterns = ["_build", "examples", "make"]
+exclude_patterns = ["_build", "examples", "make", "_made/pages/**/*.md"]  # the last: what code of pages has written
 nitpicky = True
 
 html_theme = "furo"

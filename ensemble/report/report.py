@@ -76,7 +76,7 @@ class Report:
         self.sentences.append(_words("sentence", sentence))
 
     def draw(self, name: str, figure: Figure, caption: str) -> None:
-        """Write a figure as ``<name>.png``, ``.svg`` and, one of :mod:`ensemble.plots`, ``.csv``, and put it on the page.
+        """Write a figure as ``<name>.png``, ``.svg`` and, one of ``ensemble.plots``, ``.csv``, and put it on the page.
 
         ValueError: a name that is none of a file, or no figure.
         """

@@ -176,6 +176,7 @@ def stores(
         en.simulate(**common, steps=steps)
         while (took := _seconds(partial(en.simulate, **common, steps=steps))) < min(1.0, seconds):
             steps *= 2
+        took = min(took, *(_seconds(partial(en.simulate, **common, steps=steps)) for _ in range(2)))
         steps = max(1, round(steps * seconds / took))
         with tempfile.TemporaryDirectory() as folder:
             places = (Path(folder) / str(k) for k in itertools.count())
