@@ -327,6 +327,7 @@ HD void advance_group(const Launch& launch) {
         load_columns<P::columns>(clock.column, table);
         steady.put(clock);
         table += P::table_row;
+        const Scope of_step;  // a result that lies over what its function held keeps that from being given back
         const P here = crowded ? *read_again((const P*)launch.parameters + owner) : parts;
         bool fine = take_step(here, x, state, clock, launch.bound);
         if (!fine) bad = t < bad ? t : bad;

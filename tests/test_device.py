@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from device_runs import differences, program, run, same_bits
 from emulated import COMPILERS, EmulatedEngine
+from parts import example, kinds
 
 import ensemble as en
 from ensemble.backends import compiler as cpu_compiler
@@ -29,7 +30,7 @@ from ensemble.backends.program import Program, State
 from ensemble.events import Below, Crossed, LeftBall, Never, Reported
 from ensemble.landscapes import DoubleWell, Landscape, Quadratic, QuarticSaddle, Rosenbrock
 from ensemble.noises import Gaussian, HessianAligned, Rademacher, StudentT
-from ensemble.optimizers import EMA, Adam, GradientDescent, HeavyBall, Nesterov, Optimizer, PerturbedGD
+from ensemble.optimizers import EMA, SAM, Adam, GradientDescent, HeavyBall, Lion, Nesterov, Optimizer, PerturbedGD
 
 needs_compiler = pytest.mark.skipif(not COMPILERS, reason="no C++ compiler on PATH")
 
@@ -183,6 +184,19 @@ def test_instances_in_memory_have_the_bits_of_the_specification_in_any_number_of
     case = CASES[name]
     found = run(EmulatedEngine(lanes, streamed=True), case.program, case.steps, segment=11, scale=case.scale)
     assert differences(found, reference(name)) == []
+
+
+OPTIMIZERS = [
+    kind if kind in (Lion, SAM) else pytest.param(kind, marks=pytest.mark.slow) for kind in kinds("optimizer")
+]
+
+
+@pytest.mark.skipif(not COMPILERS, reason="no C++ compiler on PATH")
+@pytest.mark.parametrize("kind", OPTIMIZERS, ids=lambda kind: kind.__name__)
+def test_no_step_of_an_instance_in_memory_leaves_vectors_behind(kind: type[Optimizer]) -> None:
+    """A launch of many steps takes no more memory than one of a few."""
+    p = program(Rosenbrock(dim=21), example(kind, 21), Never(), instances=3)
+    assert differences(run(EmulatedEngine(4, streamed=True), p, 120), run(NumpyEngine(), p, 120)) == []
 
 
 @pytest.mark.slow
