@@ -39,7 +39,7 @@ def by_torch(make: Callable[[list[Any]], Any], scheduler: Any = None, clip: Any 
         f.backward()
         if clip:
             clip([x])
-        optimizer.step()
+        optimizer.step((lambda f=f: f) if isinstance(optimizer, torch.optim.LBFGS) else None)  # the gradient is there
         if schedule:
             schedule.step()
         path.append(x.detach().numpy().copy())
@@ -189,6 +189,9 @@ def trajectories() -> dict[str, np.ndarray]:
         "nadam": by_torch(lambda p: t.NAdam(p, lr=0.01)),
         "radam": by_torch(lambda p: t.RAdam(p, lr=0.01)),
         "adamax": by_torch(lambda p: t.Adamax(p, lr=0.01)),
+        "lbfgs": by_torch(
+            lambda p: t.LBFGS(p, lr=0.3, max_iter=1, history_size=5, tolerance_grad=0, tolerance_change=0)
+        ),
         "optax adabelief": by_optax(optax.adabelief(0.002)),
         "optax lookahead": by_optax_lookahead(optax.adam(0.01), 6, 0.5),
         "optax schedule-free sgd": by_optax_schedule_free(optax.sgd(0.005), 0.005),

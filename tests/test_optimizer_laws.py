@@ -130,6 +130,7 @@ STEPS_OF = {
         en.SaddleFreeNewton(LR, damping=4.0, smoothness=32.0, iterations=9),
         LR * G / 4 * (1 - math.exp(-20 * math.asinh(4.0 / 32.0))) * ONES,  # what the series lacks at curvature 0
     ),
+    "LBFGS": (en.LBFGS(LR), LR * G * np.where(T == 1, min(1.0, 1.0 / np.abs(G).sum()), 1.0)),  # no curvature to remember
     "Clip": (en.Clip(en.GradientDescent(LR), norm=NORM / 3), LR * G / 3 * ONES),
     "ClipValue": (en.ClipValue(en.GradientDescent(LR), limit=0.4), LR * np.clip(G, -0.4, 0.4) * ONES),
     "SAM": (en.SAM(en.HeavyBall(LR, beta=0.8)), LR * G * accumulated(0.8)),
@@ -149,6 +150,13 @@ def test_every_optimizer_is_on_that_slope_or_has_a_reason_not_to_be():
     seen = {type(optimizer).__name__ for optimizer, _ in STEPS_OF.values()}
     kinds = {name for name in en.optimizers.__all__ if name not in ("Optimizer", "Gradient")}
     assert kinds - {"Wrapper"} <= seen | OTHERS
+
+
+@pytest.mark.parametrize("curvature", [0.3, 7.0])
+def test_along_one_direction_the_second_step_of_lbfgs_is_newton_s(curvature):
+    x = path(en.Quadratic(curvature, dim=1), en.LBFGS(1.0), en.Point(5.0), 2)[0, :, 0]
+    assert x[1] == pytest.approx(5.0 - min(1.0, 1.0 / (5.0 * curvature)) * 5.0 * curvature, rel=1e-15)
+    assert abs(x[2]) < 1e-14
 
 
 def test_on_a_constant_slope_averages_report_the_middle_of_the_way():

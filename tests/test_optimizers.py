@@ -51,6 +51,7 @@ AGAINST_LIBRARIES = {
     "nadam": en.NAdam(0.01),
     "radam": en.RAdam(0.01),
     "adamax": en.Adamax(0.01),
+    "lbfgs": en.LBFGS(0.3),
     "optax adabelief": en.AdaBelief(0.002),
     "optax lookahead": en.Lookahead(en.Adam(0.01), period=6, alpha=0.5),
     "optax schedule-free sgd": en.ScheduleFree(en.GradientDescent(0.005)),
