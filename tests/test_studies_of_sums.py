@@ -52,7 +52,7 @@ def test_a_small_run_of_finite_sums_meets_its_laws(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_small_run_of_random_fields_meets_its_laws(tmp_path):
-    size = random_fields.Size(2, 60, dims=(6, 10), fields=10, counted=10, plane=4, features=64, saddles=3, saddle_dim=8)
+    size = random_fields.Size(2, 60, dims=(6, 10), fields=10, counted=60, plane=4, features=64, saddles=3, saddle_dim=8)
     assert len(small(random_fields, size, tmp_path)) > 15
 
 
@@ -72,4 +72,4 @@ def test_the_floor_is_where_the_recursion_of_the_gap_ends():
 @pytest.mark.slow
 def test_a_small_run_of_batch_size_meets_its_laws(tmp_path):
     pytest.importorskip("sklearn")
-    assert len(small(batch_size, batch_size.Size(10, 40, floors=200, batches=(4, 16), rates=(0.4,)), tmp_path)) == 3
+    assert len(small(batch_size, batch_size.Size(10, 40, floors=4000, batches=(4, 16), rates=(0.4,)), tmp_path)) == 3
