@@ -404,8 +404,9 @@ def test_a_quarter_of_the_threads_fits_in_double_precision_too() -> None:
         found = report(compile_cubin(Counted().source(p, "advance"), sources.kernels()))
         assert found.local_memory == 0, optimizer
         share[named(optimizer)] = share_of_threads(Counted().group(p).threads, found.registers)
-    # Fewer coordinates a lane would cost these 3 to 4 % more instructions, and perturbed descent 17 %.
-    assert {name for name, each in share.items() if each < 0.25} == {"AMSGrad", "Adadelta"}
+    # Fewer coordinates a lane would cost these 3 to 4 % more instructions, and perturbed descent 17 %; L-BFGS keeps twelve vectors.
+    assert {name for name, each in share.items() if each < 0.25} == {"AMSGrad", "Adadelta", "LBFGS", "NAdam"}
+    assert share.pop("LBFGS") == 0.125
     assert min(share.values()) >= 0.1875
 
 
@@ -422,6 +423,7 @@ def test_the_largest_dimensions_are_those_that_were_promised() -> None:
     dims = {named(row.optimizer): row.dim for row in largest()}
     assert dims["GradientDescent"] == 16384
     assert dims["Adam"] == 8192
+    assert dims.pop("LBFGS") == 2048
     assert min(dims.values()) >= 4096
 
 
