@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import ensemble as en
@@ -203,3 +204,17 @@ def test_docstrings_are_taken_as_they_stand():
         sys.path.remove(str(DOCS))
     assert conf.prose("where |x| <= `radius`, x_t and 2*y") == r"where \|x\| <= ``radius``, x_t and 2\*y"
     assert conf.prose("``|x|`` and :class:`Adam`") == "``|x|`` and :class:`Adam`"
+
+
+# ---- the explorer
+
+
+def test_the_explorer_makes_every_column_of_the_optimizers_that_it_shows(monkeypatch):
+    """Its script says again what a class's ``tables`` say: a column that it lacks would end the page."""
+    monkeypatch.syspath_prepend(str(DOCS / "explorer"))
+    shown = importlib.import_module("shown")
+    made = set(re.findall(r"^  (\w+): \(p", (DOCS / "explorer" / "engine.js").read_text(), re.MULTILINE))
+    assert len(made) >= 7
+    for name, optimizer, *_ in shown.OPTIMIZERS:
+        tables = getattr(optimizer, "tables", None)
+        assert set(tables(np.array([1.0, 2.0])) if tables else ()) <= made, name

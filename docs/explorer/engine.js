@@ -34,6 +34,7 @@ function constantsOf(fields) {
 const TABLES = {
   correction1: (p, t) => 1 / (1 - p.beta1 ** t),
   correction2: (p, t) => 1 / (1 - p.beta2 ** t),
+  root_correction2: (p, t) => Math.sqrt(1 / (1 - p.beta2 ** t)),
   spread: (p) => Math.sqrt(2 * p.lr * p.temperature),
   of_gradient: (p, t, memo) => (1 - muOf(p, t)) / (1 - productOf(p, t, memo)),
   of_momentum: (p, t, memo) => muOf(p, t + 1) / (1 - productOf(p, t, memo) * muOf(p, t + 1)),

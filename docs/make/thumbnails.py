@@ -234,8 +234,14 @@ def noise(kind: type[en.Noise]) -> Picture:
     axes.plot(*gradients.T, ".", color=COLOURS[6], markersize=9 if few else 2.5, markeredgewidth=0)
     arrow = {"arrowstyle": "-|>", "color": "black", "shrinkA": 0, "shrinkB": 0, "linewidth": 1.1}
     axes.annotate("", tuple(exact), (0.0, 0.0), arrowprops=arrow)
+    wide = max(
+        2.5, 1.1 * np.quantile(np.abs(gradients[:, 0] - exact[0]), 0.98)
+    )  # batches come in clusters, some far away
     axes.set(
-        xlim=(exact[0] - 2.5, exact[0] + 2.5), ylim=(exact[1] - 2.7, exact[1] + 2.7), xlabel="$g_1$", ylabel="$g_2$"
+        xlim=(exact[0] - wide, exact[0] + wide),
+        ylim=(exact[1] - 1.08 * wide, exact[1] + 1.08 * wide),
+        xlabel="$g_1$",
+        ylabel="$g_2$",
     )
     return figure
 
