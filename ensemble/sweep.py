@@ -21,7 +21,7 @@ Path = tuple[str, ...]
 """A role and the names of the fields that lead from its part to a swept one: ``("optimizer", "base", "lr")``."""
 
 RESERVED = frozenset(
-    "configuration coordinate diverged_step event event_step horizon instance optimizer path quantile recorded_instance "
+    "configuration coordinate diverged_step event event_step horizon instance layer optimizer path quantile recorded_instance "
     "samples_seen status step x".split()
 )
 """Names that a result's own variables and dimensions have; a swept field called so is named ``role_field``."""

@@ -68,6 +68,11 @@ struct Launch {
     Measured measured;           // each (place, recorded step)
     long long slots;             // recorded steps that there is room for
 #endif
+#if ENSEMBLE_RECORDED > 1
+    real* vector_ring;                // (vector, place, recorded step, dim)
+    long long places;                 // rows that are recorded
+    unsigned long long ring_vectors;  // a bit for each of the optimizer's vectors that are recorded
+#endif
 };
 
 // What a part may ask about the step. Offset: where its own columns start.
@@ -165,6 +170,22 @@ HD mask take_step(const P& parts, Vec& x, State& state, const Clock<P::columns>&
     return seen.all(bound);
 }
 
+#if ENSEMBLE_RECORDED > 1
+// Calls save(vector, where its places begin) for those of the optimizer's vectors that are recorded.
+template <class Save>
+struct VectorSaver {
+    Save save;
+    const Launch& launch;
+    int slot = 0, taken = 0;
+    HD VectorSaver(const Save& s, const Launch& l) : save(s), launch(l) {}
+    HD void operator()(const Vec& v) {
+        if (launch.ring_vectors >> slot++ & 1)
+            save(v, launch.vector_ring + taken++ * launch.places * launch.slots * dim());
+    }
+    HD void operator()(const integer&) {}
+};
+#endif
+
 #if ENSEMBLE_DEVICE
 // ---- device: a group of lanes holds one instance
 struct Loader {
@@ -192,12 +213,19 @@ struct Recording {
     long long row;
     int slot = 0, next;
     HD Recording(const Launch& l, long long r) : launch(l), row(r), next(*l.recorded_steps) {}
-    template <class Landscape>
-    HD void after(int t, const Vec& shown, bool present, const Landscape& landscape) {
+    template <class State, class Landscape>
+    HD void after(int t, State& state, const Vec& x, bool present, const Landscape& landscape) {
         if (t != next) return;
+        const Vec& shown = reported(state, x);
         const long long place = launch.recorded_places[row], at = place * launch.slots + slot;
         const bool kept = present && place >= 0;
         if (launch.ring && kept) save_row(shown, launch.ring + at * dim());
+#if ENSEMBLE_RECORDED > 1
+        auto save = [&](const Vec& v, real* to) {
+            if (kept) save_row(v, to + at * dim());
+        };
+        state.each(VectorSaver(save, launch));
+#endif
         measure(launch.measured, landscape, shown, LookNow{t}, [&](real* to, scalar number) {
             if (kept && lane_in_group() == 0) to[at] = number;
         });
@@ -205,8 +233,8 @@ struct Recording {
     }
 #else
     HD Recording(const Launch&, long long) {}
-    template <class Landscape>
-    HD void after(int, const Vec&, bool, const Landscape&) {}
+    template <class State, class Landscape>
+    HD void after(int, State&, const Vec&, bool, const Landscape&) {}
 #endif
 };
 struct Earliest {
@@ -331,7 +359,7 @@ HD void advance_group(const Launch& launch) {
         const P here = crowded ? *read_again((const P*)launch.parameters + owner) : parts;
         bool fine = take_step(here, x, state, clock, launch.bound);
         if (!fine) bad = t < bad ? t : bad;
-        recording.after(t, reported(state, x), !written, here.landscape);
+        recording.after(t, state, x, !written, here.landscape);
         if constexpr (!same_type<decltype(parts.event), Never>) {
             if (--until_check == 0) {
                 until_check = launch.check_every;

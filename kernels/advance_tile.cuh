@@ -24,14 +24,15 @@ struct Recording {
     const Rows& rows;
     int slot = 0, next;
     Recording(const Launch& l, const Rows& r) : launch(l), rows(r), next(*l.recorded_steps) {}
-    template <class Landscape>
-    HD void after(int t, const Vec& shown, const bool* running, const Landscape& landscape) {
-        if (t == next) save(shown, running, landscape);
+    template <class State, class Landscape>
+    HD void after(int t, State& state, const Vec& x, const bool* running, const Landscape& landscape) {
+        if (t == next) save(state, x, running, landscape);
     }
 
 private:
-    template <class Landscape>
-    __attribute__((noinline)) void save(const Vec& shown, const bool* running, const Landscape& landscape) {
+    template <class State, class Landscape>
+    __attribute__((noinline)) void save(State& state, const Vec& x, const bool* running, const Landscape& landscape) {
+        const Vec& shown = reported(state, x);
         Rows places = rows;
         bool which[width];
         for (int w = 0; w < width; ++w) {
@@ -40,6 +41,9 @@ private:
             places.row[w] = place * launch.slots + slot;
         }
         if (launch.ring) save_rows(shown, places, which, launch.ring);
+#if ENSEMBLE_RECORDED > 1
+        state.each(VectorSaver([&](const Vec& v, real* to) { save_rows(v, places, which, to); }, launch));
+#endif
         char* mark = workspace_top();
         measure(launch.measured, landscape, shown, LookNow{next}, [&](real* to, const scalar& number) {
             save_lanes(places, which, number, to, 1);
@@ -49,8 +53,8 @@ private:
     }
 #else
     Recording(const Launch&, const Rows&) {}
-    template <class Landscape>
-    void after(int, const Vec&, const bool*, const Landscape&) {}
+    template <class State, class Landscape>
+    void after(int, State&, const Vec&, const bool*, const Landscape&) {}
 #endif
 };
 
@@ -200,7 +204,7 @@ struct Member {
             at.fine = at.fine & take_step(parts, at.x, at.state, clock, launch.bound);
             at.good = where(at.fine, at.good + 1, at.good);
             workspace_reset(mark);
-            recording.after(t, reported(at.state, at.x), running, parts.landscape);
+            recording.after(t, at.state, at.x, running, parts.landscape);
             if constexpr (!same_type<decltype(P::event), Never>) {
                 if (--until_check == 0) {
                     until_check = launch.check_every;

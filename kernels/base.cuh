@@ -12,7 +12,8 @@
 //   ENSEMBLE_REPORTS  device: 1: the optimizer reports another point than the iterate, and events of it ask for its state (check.cuh)
 //   ENSEMBLE_NO_EPSILON 1: an optimizer's eps is 0 in some configuration, and 0/0 is to be seen to
 //   ENSEMBLE_TEAM     device: configurations of an instance that a group advances together, drawing their normals once
-//   ENSEMBLE_RECORDED 1: what is shown after some of a launch's steps is written to memory; 0: nothing is
+//   ENSEMBLE_RECORDED 1: what is shown after some of a launch's steps is written to memory; 2: and some of the optimizer's
+//                       vectors; 0: nothing is
 //   ENSEMBLE_STEADY   device: 1: some columns of the tables are the same at every step, and read once
 //   ENSEMBLE_EMULATED the device path executed on the CPU, one thread per lane (tests only)
 //

@@ -1,4 +1,4 @@
-// Values, gradients, their norms, distances and Hessian-vector products at a set of points.
+// Values, gradients, their norms, distances, slopes and Hessian-vector products at a set of points.
 #pragma once
 #include "measure.cuh"
 
@@ -7,16 +7,18 @@
 struct LookLaunch {
     const void* parameters;  // Landscape, one per owner; on the CPU with ENSEMBLE_MIXED one per tile
     const int* active;
-    const int* steps;       // (slot)
-    const real* x;          // (slot, row, dim)
-    const real* direction;  // (slot, row, dim), for the Hessian product
-    Measured measured;      // each (slot, row)
-    real* gradient;         // (slot, row, dim)
-    real* product;          // (slot, row, dim)
-    long long rows;         // of a slot
-    long long next_points;  // from a slot's points to those of the next: rows, or 0 where all look at the same
-    int count;              // entries of active
-    int alike;              // rows of a slot, one after another, that have one owner
+    const int* steps;        // (slot)
+    const real* x;           // (slot, row, dim)
+    const real* direction;   // (slot, row, dim), for what is asked along one
+    Measured measured;       // each (slot, row)
+    real* gradient;          // (slot, row, dim)
+    real* product;           // (slot, row, dim)
+    real* slope;             // (slot, row): the gradient's product with the direction
+    real* direction_length;  // (slot, row)
+    long long rows;          // of a slot
+    long long next_points;   // from a slot's points to those of the next: rows, or 0 where all look at the same
+    int count;               // entries of active
+    int alike;               // rows of a slot, one after another, that have one owner
     int dim;
     char* scratch;            // ENSEMBLE_STREAMED: a slice for each group
     long long scratch_bytes;  // of a slice
@@ -34,18 +36,27 @@ HD void look(const LookLaunch& launch) {
     LookNow now{launch.steps[slot]};
     Vec x;
     load_row(x, launch.x + (slot * launch.next_points + seat.row) * dim());
-    measure(launch.measured, landscape, x, now, [&](real* to, scalar number) {
+    const auto put = [&](real* to, scalar number) {
         if (seat.writes()) to[row] = number;
-    });
-    if (launch.gradient) {
+    };
+    measure(launch.measured, landscape, x, now, put);
+    if (launch.gradient || launch.slope) {
         Vec g = landscape.gradient(x, now);
-        if (seat.present) save_row(g, launch.gradient + row * dim());
+        if (launch.gradient && seat.present) save_row(g, launch.gradient + row * dim());
+        if (launch.slope) {
+            Vec v;
+            load_row(v, launch.direction + row * dim());
+            put(launch.slope, dot(g, v));
+        }
     }
-    if (launch.product) {
+    if (launch.product || launch.direction_length) {
         Vec v;
         load_row(v, launch.direction + row * dim());
-        Vec p = landscape.hessian_product(x, v, now);
-        if (seat.present) save_row(p, launch.product + row * dim());
+        if (launch.direction_length) put(launch.direction_length, length(v));
+        if (launch.product) {
+            Vec p = landscape.hessian_product(x, v, now);
+            if (seat.present) save_row(p, launch.product + row * dim());
+        }
     }
 }
 #define ENSEMBLE_OBSERVE(...)                                                                                 \
@@ -65,17 +76,25 @@ void look_tile(const LookLaunch& launch, int tile, int slot) {
     Vec x;
     load_rows(x, rows, launch.x + slot * launch.next_points * dim());
     for (int w = 0; w < width; ++w) rows.row[w] += slot * launch.rows;
-    measure(launch.measured, landscape, x, now,
-            [&](real* to, const scalar& number) { save_lanes(rows, rows.present, number, to, 1); });
-    if (launch.gradient) {
+    const auto put = [&](real* to, const scalar& number) { save_lanes(rows, rows.present, number, to, 1); };
+    measure(launch.measured, landscape, x, now, put);
+    if (launch.gradient || launch.slope) {
         Vec g = landscape.gradient(x, now);
-        save_rows(g, rows, rows.present, launch.gradient);
+        if (launch.gradient) save_rows(g, rows, rows.present, launch.gradient);
+        if (launch.slope) {
+            Vec v;
+            load_rows(v, rows, launch.direction);
+            put(launch.slope, dot(g, v));
+        }
     }
-    if (launch.product) {
+    if (launch.product || launch.direction_length) {
         Vec v;
         load_rows(v, rows, launch.direction);
-        Vec p = landscape.hessian_product(x, v, now);
-        save_rows(p, rows, rows.present, launch.product);
+        if (launch.direction_length) put(launch.direction_length, length(v));
+        if (launch.product) {
+            Vec p = landscape.hessian_product(x, v, now);
+            save_rows(p, rows, rows.present, launch.product);
+        }
     }
 }
 #define ENSEMBLE_OBSERVE(...)                                                                                       \

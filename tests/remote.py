@@ -96,7 +96,9 @@ class RemoteEngine(NumpyEngine):
     def advance(self, program, state, active, first, last, meanwhile=None, ring=None):
         here = replace(state, **{name: array.held for name, array in state.arrays().items()})
         if ring is not None:
-            ring = replace(ring, places=ring.places.held, found={name: a.held for name, a in ring.found.items()})
+            vectors = None if ring.vectors is None else ring.vectors.held
+            found = {name: a.held for name, a in ring.found.items()}
+            ring = replace(ring, places=ring.places.held, found=found, vectors=vectors)
         super().advance(program, here, active.held, first, last, ring=ring)
 
     def normals(self, program, step, stream, ids):

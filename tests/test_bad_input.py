@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 import os
 import re
 import shutil
@@ -150,6 +151,16 @@ TABLE = [
       for bad in (3, "well", {"a": 3}, {"a b": en.Himmelblau()}, {"value": en.Himmelblau()})),
     *(row("Record.point", record("distance", point=bad), "point=", "one finite number, or one for each coordinate")
       for bad in ("origin", [[0.0]], float("nan"), [1, None], True)),
+    *(row("Record.state", record(state=bad), "state=", "give names of vectors that the optimizer keeps")
+      for bad in ([3], ["value"], ["a b"], None, {"m": 1}, ["m."])),
+    *(row("Record.points", record(points=bad), "points=", "give None, or what find_stationary_points returns")
+      for bad in ([1.0], [], "minimum", [en.StationaryPoint("a", (math.nan,), 0.0, 0)], [en.StationaryPoint("a", (1.0,), 0.0, -1)],
+                  [en.StationaryPoint("a", (1.0,), 0.0, 0), en.StationaryPoint("b", (1.0, 2.0), 0.0, 0)])),
+    *(row("Record.histograms", record(histograms={"value": bad}, summary=True), "'value'", "edges of at least one bin", "that rise")
+      for bad in ([1, 0], [0, math.inf], 10, [0], range(20_000), "edges")),
+    row("Record.histograms", record(histograms={"x": [0, 1]}, summary=True), "'x'", "not recorded", "names out of value"),
+    row("Record.histograms", record(histograms={"value": [0, 1]}), "are summaries", "summary=True"),
+    row("Record.histograms", record(histograms=[1, 2], summary=True), "histograms=", "give a mapping"),
     row("Record.summary", record(summary=1), "summary=1", "True or False"),
     row("Record.survivors", record(survivors="yes"), "survivors='yes'", "True or False"),
     *(row(f"{f.__name__}.count", partial(f, bad), rf"{f.__name__}\(count={bad!r}\)", "whole number of steps, at least 2")

@@ -305,7 +305,7 @@ def test_observed_quantities_have_the_bits_of_the_specification(dim: int, lanes:
     others = [{"landscape": Rosenbrock(dim=dim, a=0.5, b=7.0)}]
     p = program(Rosenbrock(dim=dim), GradientDescent(0.1), others=others, instances=5, dtype=dtype)
     x, v = np.random.default_rng(0).normal(size=(2, p.rows, dim)).astype(dtype)
-    quantities = ("value", "gradient_norm", "gradient", "product")
+    quantities = ("value", "gradient_norm", "gradient", "product", "slope", "direction_length")
     expected = NumpyEngine().observe(p, x, quantities, 0, v)
     again, vs, steps = np.stack([x, 2 * x, x[::-1]]), np.stack([v, v, 3 * v]), np.arange(3, dtype=np.int32)
     apart = [NumpyEngine().observe(p, *each) for each in zip(again, [quantities] * 3, range(3), vs, strict=True)]

@@ -80,7 +80,7 @@ def test_gradient_and_hessian_are_those_of_the_value(name):
         assert np.array_equal(x, before), "the points are left alone"
 
 
-OBSERVED = ("value", "gradient", "gradient_norm", "product")
+OBSERVED = ("value", "gradient", "gradient_norm", "product", "slope", "direction_length")
 
 
 OBSERVED_AT = [*((kind, 11) for kind in BASIC), (en.Rosenbrock, 2)]
@@ -101,6 +101,9 @@ def test_the_cpu_observes_what_numpy_observes_and_what_differences_say(compiled,
     landscape, cpu = example(kind, dim, True), compiled
     dim = landscape.dimension
     x, v = np.random.default_rng(dim).normal(size=(2, 37, dim))
+    if landscape.normals:  # on a sphere derivatives are those along it
+        x = landscape.project(x)
+        v = landscape.tangent(x, v)
     seen = cpu.observe(program(landscape, 37), x, OBSERVED, 0, v)
     specified = NumpyEngine().observe(program(landscape, 37), x, OBSERVED, 0, v)
     for name in OBSERVED:
@@ -115,7 +118,9 @@ def test_the_cpu_observes_what_numpy_observes_and_what_differences_say(compiled,
     differences = np.stack([central(value, x, unit) for unit in np.eye(dim)], axis=1)
     close(seen["gradient"], differences)
     close(seen["gradient_norm"], np.linalg.norm(differences, axis=1))
-    close(seen["product"], central(gradient, x, v))
+    close(seen["product"], landscape.tangent(x, central(gradient, x, v)))
+    close(seen["slope"], (seen["gradient"] * v).sum(axis=1))
+    close(seen["direction_length"], np.linalg.norm(v, axis=1))
 
 
 def test_minima_and_saddles_are_where_the_docstrings_say():

@@ -63,8 +63,33 @@ CASES = {
     "mixed tiles": {"instances": 3, "optimizer": en.HeavyBall(lr=en.grid(0.05, 0.1, 0.2, 0.3, 0.4)), "paired": False},
     "kicks": {"optimizer": en.PerturbedGD(0.05, 0.5, 1.0, en.grid(3, 7)), "noise": en.NoNoise()},
     "draws kept": {"landscape": en.DoubleWell(dim=1), "dtype": "float32", "event": en.Crossed([1.0], 0.0)},
+    "what follows": {
+        "landscape": en.DoubleWell(dim=9, stiffness=en.grid(1.0, -0.05)),
+        "optimizer": en.HeavyBall(lr=en.grid(0.05, 0.3), beta=0.5),
+        "noise": en.Gaussian(sigma=1.0),
+        "event": en.LeftBall(3.0),
+        "record": en.Record(
+            ["step_size", "effective_rate", "nearest", "nearest_index", "value"],
+            at=[0, *range(3, 20), 25, 40, 41, 50],
+            state=["v"],
+            observables={"other": en.QuarticSaddle(dim=9)},
+        ),
+    },
+    "what follows, of averages": {
+        "landscape": en.DeepLinear(layers=3, width=2),
+        "optimizer": en.EMA(en.Clip(en.Adam(lr=en.grid(0.05, 0.1)), 1.0), 0.1),
+        "start": en.NormalCloud(0.5),
+        "event": en.LeftBall(2.0),
+        "record": en.Record(
+            ["layer_gradient_norm", "step_size", "x"],
+            at=range(2, 51),
+            instances=[1, 2, 3, 8, 11, 17],
+            state=["base.base.v", "mean"],
+        ),
+    },
 }
-UNLIKE = ("kicks", "draws kept")  # programs of their own, which take their time to compile
+UNLIKE = ("kicks", "draws kept", "what follows", "what follows, of averages")
+"""Programs of their own, which take their time to compile."""
 FAST = {"dtype": "float32", "math": "fast"}
 
 
@@ -121,7 +146,9 @@ def test_records_within_a_segment_have_the_bits_of_those_between_two(name, cpu, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["finishing", "averages", "some, now and then", "mixed tiles"])
+@pytest.mark.parametrize(
+    "name", ["finishing", "averages", "some, now and then", "mixed tiles", "what follows", "what follows, of averages"]
+)
 def test_no_cut_changes_a_bit_of_what_is_recorded_within(name, cpu, monkeypatch):
     case = CASES[name]
     apart = run(case, NumpyEngine(), 0, monkeypatch)
@@ -152,7 +179,7 @@ def test_the_cases_reach_what_they_are_for(monkeypatch):
 
 
 def test_records_elsewhere_are_those_of_the_host(monkeypatch):
-    for name in ("survivors", "some, now and then", "averages"):
+    for name in ("survivors", "some, now and then", "averages", "what follows", "what follows, of averages"):
         within = run(CASES[name], BusyEngine(), some(CASES[name], 6), monkeypatch)
         assert same(within, run(CASES[name], NumpyEngine(), 0, monkeypatch)), name
 
@@ -166,6 +193,8 @@ DEVICE = {
     "an event that labels": {"lanes": 1, "window": 2},
     "diverging": {"lanes": 2, "streamed": True},
     "kicks": {"lanes": 4},
+    "what follows": {"lanes": 2},
+    "what follows, of averages": {"lanes": 1},
 }
 
 

@@ -289,7 +289,8 @@ def test_an_event_counts_only_strictly_before_divergence():
 
 
 def test_recorded_quantities_are_those_of_the_recorded_iterates():
-    record = en.Record(list(QUANTITIES), at=[0, 3, 8], point=[1.0, 0.0, -1.0])
+    quantities = [name for name in QUANTITIES if "layer" not in QUANTITIES[name].dims]  # it has none
+    record = en.Record(quantities, at=[0, 3, 8], point=[1.0, 0.0, -1.0])
     d = simulate(record=record).dataset
     x = d["path"].to_numpy().reshape(-1, 3)
     f = en.QuarticSaddle(dim=3)
@@ -299,7 +300,7 @@ def test_recorded_quantities_are_those_of_the_recorded_iterates():
     np.testing.assert_allclose(d["value"].to_numpy().ravel(), f.value(x)[:, 0], rtol=1e-14)
     np.testing.assert_allclose(d["gradient_norm"].to_numpy().ravel(), np.linalg.norm(f.gradient(x), axis=1), rtol=1e-14)
     np.testing.assert_allclose(d["distance"].to_numpy().ravel(), np.linalg.norm(x - [1, 0, -1], axis=1), rtol=1e-14)
-    for name in ("value", "gradient_norm", "distance", "path"):
+    for name in ("path", *(name for name in quantities if name != "x")):
         assert d[name].attrs["long_name"]
         assert d[name].attrs["units"]
 

@@ -144,7 +144,7 @@ class CpuEngine(Engine):
         """The text of one of a program's kernels: ``advance``, ``observe`` or ``draw``."""
         macros = self._macros(program, self.mixed(program))
         if entry == "advance" and program.recorded:
-            macros["RECORDED"] = 1
+            macros["RECORDED"] = program.recording
         if entry == "draw":
             macros |= {"DIM": 0, "FAST": 0, "MIXED": 0}
         if entry == "advance" and program.no_epsilon:
@@ -317,12 +317,7 @@ class CpuEngine(Engine):
                 program.kept["steady"] = program.steady_row(row_width(program))
             arrays["steady"] = program.kept["steady"]
         if ring is not None:
-            arrays |= {
-                "recorded_steps": ring.ahead(),
-                "recorded_places": ring.places,
-                "point": point_of(program, ring.point),
-            }
-            arrays |= {"ring" if name == "x" else name: array for name, array in ring.found.items()}
+            arrays |= {"recorded_steps": ring.ahead(), "point": point_of(program, ring.point), **ring.arrays()}
         launch = advance_launch(program, _addresses(arrays), tables, tiles.size, first, last, ring)
         launch["team"], launch["together"] = members, self._together(program, members)
         self._check(library, launch, layout)

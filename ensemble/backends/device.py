@@ -169,7 +169,7 @@ class DeviceEngine(Engine):
 
     def _source(self, program: Program, entry: str) -> str:
         group = self.group_of_entry(program, entry)
-        launch_of = launch_dtype(program.dtype, program.recorded)
+        launch_of = launch_dtype(program.dtype, program.recording)
         launch = {"advance": launch_of, "check": launch_of, "observe": look_dtype(), "draw": draw_dtype()}[entry]
         macros = {
             "DIM": 4 if entry == "draw" else program.dim,
@@ -185,7 +185,7 @@ class DeviceEngine(Engine):
         if entry == "advance" and program.no_epsilon:
             macros["NO_EPSILON"] = 1
         if program.recorded and entry in ("advance", "check"):
-            macros["RECORDED"] = 1
+            macros["RECORDED"] = program.recording
         if program.steady and entry in ("advance", "check"):
             macros["STEADY"] = 1
         few = program.pointwise and not vectors_held(program.part("event"))
@@ -298,9 +298,8 @@ class DeviceEngine(Engine):
         if ring is not None:
             addresses |= {
                 "recorded_steps": kept.place(ring.ahead()),
-                "recorded_places": self.address(ring.places),
                 "point": kept.place(point_of(program, ring.point, self.group(program).lanes)),
-                **{"ring" if name == "x" else name: self.address(array) for name, array in ring.found.items()},
+                **{name: self.address(array) for name, array in ring.arrays().items()},
             }
         launch = advance_launch(program, addresses, tables, count, first, last, ring)
         rows = {entry: Rows(self, program, entry, active) for entry in self.entries(program)}

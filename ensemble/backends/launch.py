@@ -80,7 +80,7 @@ def advance_launch(
     ring: Ring | None,
 ) -> NDArray[Any]:
     """``struct Launch``, an array of one. ``count`` is the number of entries of ``active``."""
-    launch = np.zeros((), dtype=launch_dtype(program.dtype, program.recorded))
+    launch = np.zeros((), dtype=launch_dtype(program.dtype, program.recording))
     launch["rows"], launch["instances"], launch["count"] = program.rows, program.instances, count
     launch["table_stride"] = 0 if tables.shape[0] == 1 else tables.shape[1]
     launch["team"] = launch["together"] = 1
@@ -94,6 +94,10 @@ def advance_launch(
     assert (ring is not None) == program.recorded
     if ring is not None:
         launch["slots"] = ring.steps.size
+    if program.recorded_vectors:
+        assert ring is not None
+        launch["places"] = ring.vectors.shape[1]
+        launch["ring_vectors"] = sum(1 << slot for slot in program.recorded_vectors)
     return _with(launch, addresses)
 
 

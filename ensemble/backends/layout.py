@@ -26,10 +26,11 @@ RECORDED = [
     *MEASURED,
     ("slots", np.int64),
 ]
+RECORDED_VECTORS = [("vector_ring", POINTER), ("places", np.int64), ("ring_vectors", np.uint64)]
 
 
-def launch_dtype(real: np.dtype[Any], recorded: bool = False) -> np.dtype[Any]:
-    """``struct Launch`` of ``kernels/advance.cuh``; ``recorded``: of a program that records within its launches."""
+def launch_dtype(real: np.dtype[Any], recorded: int = 0) -> np.dtype[Any]:
+    """``struct Launch`` of ``kernels/advance.cuh``; ``recorded`` as :attr:`Program.recording` has it."""
     pointers = ["parameters", "tables", "active", "x", "vectors", "integers", "event_step", "event", "diverged_step"]
     return np.dtype(
         [(name, POINTER) for name in pointers]
@@ -39,7 +40,7 @@ def launch_dtype(real: np.dtype[Any], recorded: bool = False) -> np.dtype[Any]:
         + [(name, np.int32) for name in ("first", "last", "check_every", "dim", "stop")]
         + [("bound", real), ("keys", np.uint32, (2 * ROUNDS,)), ("steady", POINTER), ("apart", POINTER)]
         + [("steady_columns", np.uint64), ("apart_columns", np.uint64)]
-        + [*SCRATCH, *(RECORDED if recorded else [])],
+        + [*SCRATCH, *(RECORDED if recorded else []), *(RECORDED_VECTORS if recorded > 1 else [])],
         align=True,
     )
 
@@ -57,7 +58,8 @@ def look_dtype() -> np.dtype[Any]:
     """``struct LookLaunch`` of ``kernels/observe.cuh``."""
     return np.dtype(
         [(name, POINTER) for name in ("parameters", "active", "steps", "x", "direction")]
-        + [*MEASURED, ("gradient", POINTER), ("product", POINTER), ("rows", np.int64), ("next_points", np.int64)]
+        + [*MEASURED, *((name, POINTER) for name in ("gradient", "product", "slope", "direction_length"))]
+        + [("rows", np.int64), ("next_points", np.int64)]
         + [(name, np.int32) for name in ("count", "alike", "dim")]
         + SCRATCH,
         align=True,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..arithmetic.coordinates import as_coordinates
 from ..arithmetic.primitive import computed_in
 from ..arithmetic.random import Random, Stream
-from ..arithmetic.vec import length
+from ..arithmetic.vec import dot, length
 from ..classes import in_library
 from ..events import as_labels
 from ..many import Many
@@ -236,6 +236,9 @@ class NumpyEngine(Engine):
                     shown = reported(optimizer, memory, x)
                     for name, values in look(parts["landscape"], shown, tuple(ring.found), t, point=ring.point):
                         ring.found[name][places[places >= 0], slots[t]] = values[places >= 0]
+                    current = flat_state(optimizer, memory) if program.recorded_vectors else {}
+                    for k, slot in enumerate(program.recorded_vectors):
+                        ring.vectors[k][places[places >= 0], slots[t]] = current[names[slot]][places >= 0]
                 if t % program.check_every == 0:
                     nows["event"].shown = reported(optimizer, memory, x)
                     label = as_labels(parts["event"].check(x, parts["landscape"], nows["event"]))
@@ -300,7 +303,7 @@ def look(
     x: NDArray[Any],
     quantities: Sequence[str],
     t: int,
-    direction: NDArray[Any] | None = None,
+    direction: Any = None,
     point: NDArray[Any] | None = None,
 ) -> list[tuple[str, NDArray[Any]]]:
     """The asked quantities at points ``x`` (instances, dim); ``x`` is one of them."""
@@ -310,6 +313,10 @@ def look(
             found.append((name, landscape.value(x, now)[:, 0]))
         elif name == "product":
             found.append((name, landscape.hessian_product(x, direction, now)))
+        elif name == "slope":
+            found.append((name, dot(landscape.gradient(x, now), direction)[:, 0]))
+        elif name == "direction_length":
+            found.append((name, length(direction)[:, 0]))
         elif name == "distance":
             found.append((name, length(x - np.asarray(point, dtype=x.dtype))[:, 0]))
         elif name == "x":

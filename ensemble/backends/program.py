@@ -42,7 +42,7 @@ class Program:
 
     Rows are ordered (configuration, instance). ``configurations[c]`` maps role to part; where fields are drawn, every instance of it
     has parts of its own. Rows that share theirs are one owner. ``recorded``: whether what is shown after
-    some of a launch's steps is written to a :class:`Ring`.
+    some of a launch's steps is written to a :class:`Ring`; ``recorded_vectors``: the slots of the optimizer's vectors that are, in order.
     """
 
     configurations: Sequence[Mapping[str, Part]]
@@ -55,12 +55,18 @@ class Program:
     check_every: int
     paired: bool
     recorded: bool = False
+    recorded_vectors: tuple[int, ...] = ()
     kept: dict[Any, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
     """What engines have made of it that does not change while it runs."""
 
     @property
     def rows(self) -> int:
         return self.instances * len(self.configurations)
+
+    @property
+    def recording(self) -> int:
+        """What kernels call ``ENSEMBLE_RECORDED``."""
+        return 0 if not self.recorded else 2 if self.recorded_vectors else 1
 
     @property
     def stop(self) -> bool:
@@ -355,14 +361,23 @@ class Ring:
     """Memory for what is recorded after some steps of a segment.
 
     ``steps`` (slots,) int32, in order; ``places`` (rows,) int32: where a row is recorded, -1 where it is not; ``found``: what is
-    asked for by name, (places, slots), ``x`` (places, slots, dim); ``point`` (dim): what distances are taken from. ``places`` and
-    what is found are arrays of the engine's library.
+    asked for by name, (places, slots), ``x`` (places, slots, dim); ``vectors``: those of the optimizer's that the program records,
+    (vectors, places, slots, dim); ``point`` (dim): what distances are taken from. All but steps and point are arrays of the engine's
+    library.
     """
 
     steps: NDArray[np.int32]
     places: Any
     found: dict[str, Any]
+    vectors: Any = None
     point: NDArray[Any] | None = None
+
+    def arrays(self) -> dict[str, Any]:
+        """What a launch is to be told of, by its name there."""
+        found = {"ring" if name == "x" else name: array for name, array in self.found.items()}
+        if self.vectors is not None:
+            found["vector_ring"] = self.vectors
+        return {"recorded_places": self.places, **found}
 
     def ahead(self) -> NDArray[np.int32]:
         """The steps, and then one that does not come: what a kernel compares the next step with."""
@@ -422,7 +437,8 @@ class Engine(ABC):
         shared: bool = False,
         rows: NDArray[Any] | None = None,
     ) -> dict[str, Any]:
-        """``value``, ``gradient_norm``, ``distance`` (points), ``gradient`` or ``product`` (points, dim) at ``x`` (points, dim).
+        """``value``, ``gradient_norm``, ``distance`` (points), ``gradient`` (points, dim) at ``x`` (points, dim); and along ``direction``
+        (points, dim) the Hessian's ``product`` (points, dim), the gradient's, ``slope``, and its own ``direction_length`` (points).
 
         Points are ordered (step, configuration, point): as many for each step of ``t`` and each configuration. ``shared``: ``x`` has
         the points of one step, and all look at them. ``point`` (dim): what distances are taken from. ``rows``: the rows that points

@@ -141,6 +141,11 @@ class Landscape(Part):
         """Number of the filter (row of weights) that each coordinate belongs to, (dim); None: it has no layers."""
         return None
 
+    @property
+    def layer_of(self) -> NDArray[np.int64] | None:
+        """Number of the layer that each coordinate belongs to, (dim); None: it has no layers."""
+        return None
+
     def hessian(self, x: ArrayLike) -> NDArray[np.float64]:
         """The whole Hessian at one point x (dim), (dim, dim): for small dimensions."""
         point = np.asarray(x, dtype=np.float64)

@@ -58,6 +58,10 @@ class DeepLinear(Landscape):
     def filters(self) -> NDArray[np.int64]:
         return np.arange(self.dimension) // self.width
 
+    @property
+    def layer_of(self) -> NDArray[np.int64]:
+        return np.arange(self.dimension) // self.width**2
+
     def _weights(self, x: Array) -> list[Array]:
         w = x.reshape(x.shape[0], self.layers, self.width, self.width)
         return [w[:, layer] for layer in range(self.layers)]

@@ -108,6 +108,10 @@ class TwoLayerNetwork(FiniteSum):
         """Numbers that go into each layer and come out of it: its coordinates are weights, row by row, and biases."""
         return (self.inputs, self.hidden), (self.hidden, self.outputs)
 
+    @property
+    def layer_of(self) -> NDArray[np.int64]:
+        return np.repeat([0, 1], [(fan_in + 1) * out for fan_in, out in self.layers])
+
     # ---- other data
 
     def on(self, X: ArrayLike, y: ArrayLike) -> Self:

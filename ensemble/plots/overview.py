@@ -64,9 +64,11 @@ def _panels(runs: xr.Dataset, label: int | None, confidence: float) -> Iterator[
                 yield lambda: heat_map(found, swept[0], swept[1], "median")
             elif swept:
                 yield lambda: against(found, swept[0])
-    for quantity in QUANTITIES:
+    for quantity, said in QUANTITIES.items():
+        if said.dims or quantity == "nearest":  # a place in a list
+            continue
         for name in (quantity, f"{quantity}_quantile"):
-            if name in runs and "step" in runs[name].dims and quantity != "x":
+            if name in runs and "step" in runs[name].dims:
                 yield lambda quantity=quantity: fan(runs, quantity)  # type: ignore[misc]
 
 

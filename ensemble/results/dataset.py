@@ -14,7 +14,6 @@ from ..arithmetic.random import round_keys
 from ..minibatches import Minibatch
 from ..part import nested
 from ..plain import is_real
-from ..records import QUANTITIES
 from ..run.experiment import Experiment
 from ..run.outcome import Outcome
 from ..sweep import Axis, Path, drawn_in, draws
@@ -227,18 +226,24 @@ def _add_records(
     _add_samples_seen(stack, first.record_steps, coords)
     for name in first.records:
         base, _, kind = name.rpartition("_") if record.summary else (name, "", "")
-        long_name, units = QUANTITIES.get(base, (base.replace("_", " "), ""))
+        quantity = record.quantity(base)
+        long_name, units = quantity.long_name, quantity.units
         arrays = [_extended(o, name, first, 1 if record.summary else 2) for o in found]
         if record.summary:
-            each = ("coordinate",) * (base == "x" and kind != "n")
-            tail: tuple[str, ...] = ("step", *each, *("quantile",) * (kind == "quantile"))
+            each = () if kind == "n" else quantity.dims
+            last = {"quantile": ("quantile",), "histogram": (f"{base}_bin",)}.get(kind, ())
+            tail: tuple[str, ...] = ("step", *each, *last)
             attrs = {"long_name": f"{kind} over instances of {long_name}", "units": _units(kind, units)}
         else:
-            tail = (who, "step", "coordinate") if name == "x" else (who, "step")
+            tail = (who, "step", *quantity.dims)
             attrs = {"long_name": long_name, "units": units}
         variables["path" if name == "x" else name] = ((*stack.dims, *tail), stack(arrays), attrs)
     if record.summary:
         coords["quantile"] = ("quantile", np.asarray(record.quantiles, dtype=np.float64))
+        for name, edges in record.histograms:
+            bins, said = f"{name}_bin", {"units": record.quantity(name).units}
+            coords[f"{bins}_low"] = (bins, np.array(edges[:-1]), {"long_name": f"lower edge of a bin of {name}"} | said)
+            coords[f"{bins}_high"] = (bins, np.array(edges[1:]), {"long_name": f"upper edge of a bin of {name}"} | said)
 
 
 def _add_samples_seen(stack: Stack, steps: NDArray[Any], coords: dict[str, Any]) -> None:
@@ -261,7 +266,7 @@ def _add_samples_seen(stack: Stack, steps: NDArray[Any], coords: dict[str, Any])
 
 def _units(kind: str, units: str) -> str:
     """Of a moment or quantile of what has ``units``."""
-    if kind == "n":
+    if kind in ("n", "histogram"):
         return "1"
     return f"({units})^2" if kind == "variance" else units
 

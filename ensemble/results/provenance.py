@@ -149,6 +149,11 @@ def described(setting: Experiment) -> dict[str, Any]:
         record = {f.name: plain(getattr(setting.record, f.name)) for f in dataclasses.fields(setting.record)}
         if isinstance(setting.record.at, Spaced):
             record["at"] = {"kind": setting.record.at.kind, "count": setting.record.at.count}
+        if setting.record.points is not None:
+            record["points"] = [dataclasses.asdict(point) for point in setting.record.points]
+        for name in ("state", "points", "histograms"):  # records of before these were there are told in the same words
+            if not record[name]:
+                del record[name]
         found["record"] = record
     grids = [item for role, part in setting.roles().items() for item in _grids(part, role)]
     # Their order among each other: how many others a process has written before is nothing of the experiment.

@@ -15,6 +15,7 @@ from ..backends.cached import cached_property
 from ..classes import full_name, in_library, short_name, unlike
 from ..distributions import Law, drawn
 from ..grids import Grid, moment
+from ..landscapes.base import StationaryPoint
 from ..packed import is_packed, unpacked
 from ..part import Part
 from ..plain import flag, one_of, whole
@@ -32,6 +33,8 @@ SINCE_FORMAT_1: dict[str, dict[str, Any]] = {
     "PhaseRetrieval": {"l2": 0.0},
 }
 """Fields that parts have got since format 1, each with the value that means what the part did before."""
+SINCE_RECORDS: dict[str, Any] = {"observables": [], "state": [], "points": None, "histograms": []}
+"""Fields that records have got since the first."""
 
 
 _NAMED = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*(?:\.(?:<locals>|[A-Za-z_]\w*))*)")
@@ -134,14 +137,21 @@ class Rebuilder:
         return checked_setting(**parts, **given, record=record, schedules=False)  # a function's name is not called
 
     def _record(self, described: Any) -> Record:
-        given = {"observables": []} | dict(_mapping(described, "the record"))
+        given = SINCE_RECORDS | dict(_mapping(described, "the record"))
         _same_names("the record", {f.name for f in dataclasses.fields(Record)}, set(given))
         at = given["at"]
         if isinstance(at, dict):
             _same_names("the record", {f.name for f in dataclasses.fields(Spaced)}, set(at))
             at = Spaced(one_of("kind", at["kind"], ("log", "lin")), whole("count", at["count"], 2, 10**7))
         seen = [(name, self.part(part, f"record.{name}", _Swept({}))) for name, part in given["observables"]]
-        return Record(**given | {"at": at, "observables": seen})
+        points = None if given["points"] is None else [self._point(point) for point in given["points"]]
+        return Record(**given | {"at": at, "observables": seen, "points": points})
+
+    def _point(self, described: Any) -> StationaryPoint:
+        given: dict[str, Any] = dict(_mapping(described, "a stationary point"))
+        _same_names("a stationary point", {f.name for f in dataclasses.fields(StationaryPoint)}, set(given))
+        lists = {name: tuple(v) for name, v in given.items() if isinstance(v, list)}
+        return StationaryPoint(**given | lists)
 
     def part(self, described: Any, path: str, swept: _Swept) -> Part:
         """A part, from what its ``describe`` gave."""

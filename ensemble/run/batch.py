@@ -197,6 +197,7 @@ class Batch:
             wanted = min(horizon, self.reached + (segment_steps or pace.steps)) if active.size else horizon
             last = recording.room.end(self.reached, wanted)
             ring = recording.ring(first, last)
+            recording.begin(first, self._shown)
             began = time.perf_counter()
 
             def take(rows: Any, first: int = first, last: int = last, ring: Ring | None = ring) -> None:

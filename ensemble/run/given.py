@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..backends.choice import check_python_goes_on
+from ..backends.numpy import state_names
 from ..classes import in_library
 from ..events import Event, Never
 from ..grids import Grid
@@ -70,14 +71,6 @@ def checked_setting(
     if isinstance(record, Record):
         record.steps(last)
         record.places(count)
-        point = np.asarray(record.point, dtype=np.float64)
-        if point.shape not in ((), (dim,)):
-            raise ValueError(f"Record(point=...): {point.size} numbers were given; give one or {dim}, the dimension.")
-        for name, observable in record.observables:
-            if observable.dimension != dim:
-                raise ValueError(
-                    f"Record(observables={{{name!r}: ...}}): it has {observable.dimension} coordinates; give one of {dim}, the dimension."
-                )
     setting = Experiment(
         landscape=cast(Part, landscape).at_dim(dim),
         optimizer=cast(Part, optimizer).at_dim(dim),
@@ -94,6 +87,8 @@ def checked_setting(
         paired=flag("paired", paired),
         record=record if isinstance(record, Record) else None,
     )
+    if setting.record is not None:
+        check_record(setting.record, setting)
     for part in nested(setting.noise):
         if isinstance(part, Minibatch):
             part.check_before(last, setting.dtype)
@@ -109,6 +104,39 @@ def checked_setting(
         for role in setting.roles():
             _fits_float32(setting.sweep().parts.many(role))
     return setting
+
+
+def check_record(record: Record, setting: Experiment) -> None:
+    """Refuses a record that asks of a run what it does not have.
+
+    Raises:
+        ValueError: points or observables of other dimensions, no stationary points, no layers, or a vector that no optimizer keeps.
+    """
+    landscape = cast(Landscape, setting.landscape)
+    dim, name = landscape.dimension, type(landscape).__name__
+    point = np.asarray(record.point, dtype=np.float64)
+    if point.shape not in ((), (dim,)):
+        raise ValueError(f"Record(point=...): {point.size} numbers were given; give one or {dim}, the dimension.")
+    for word, observable in record.observables:
+        if observable.dimension != dim:
+            raise ValueError(
+                f"Record(observables={{{word!r}: ...}}): it has {observable.dimension} coordinates; give one of {dim}, the dimension."
+            )
+    record.slots(state_names(setting.optimizer)[0])
+    if asked := next((q for q in record.quantities if q.startswith("nearest")), None):
+        if record.points is not None and len(record.points[0].x) != dim:
+            raise ValueError(
+                f"Record(points=...): they have {len(record.points[0].x)} coordinates; give points of {dim}, the dimension."
+            )
+        if record.points is None and any(True for _ in drawn_in(setting.landscape)):
+            raise ValueError(f"Record([{asked!r}]): the landscape is drawn for each instance; give points=.")
+        landscapes = setting.sweep().parts.many("landscape").distinct()
+        if record.points is None and not all(cast(Landscape, part).stationary_points() for part in landscapes):
+            raise ValueError(
+                f"Record([{asked!r}]): {name} lists no stationary point; give points=find_stationary_points(landscape, box)."
+            )
+    if "layer_gradient_norm" in record.quantities and landscape.layer_of is None:
+        raise ValueError(f"Record(['layer_gradient_norm']): {name} has no layers; give a network, or drop it.")
 
 
 def horizon(steps: object, epochs: object, noise: object, landscape: object) -> object:

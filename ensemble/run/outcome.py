@@ -53,7 +53,9 @@ class Outcome:
     @property
     def summarised(self) -> bool:
         """Whether the records are moments and quantiles over instances, and not each instance's own."""
-        return any(name.endswith("_n") for name in self.records)
+        return any(
+            f"{name.removesuffix('_n')}_quantile" in self.records for name in self.records if name.endswith("_n")
+        )
 
     def first_only(self, count: int) -> Outcome:
         """The same of the first ``count`` instances. Summaries stay those of all that were summarised."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from html import escape
 
 from ..backends.memory import least_memory
 from ..backends.program import TABLE_PIECE, Engine, Program
+from ..records import Record
 from .experiment import Experiment
 from .pace import steps_at_most
-from .recording import PIECE, Room
+from .recording import PIECE, Room, layers_of
 
 MEMORY_SHARE = 0.7
 """Share of the free memory that an ensemble may take."""
@@ -28,6 +29,8 @@ TABLE_TEMPORARIES = 6 * 8 * TABLE_PIECE
 DRAWN_AT_ONCE = 2
 """Arrays of :data:`~ensemble.run.recording.PIECE` coordinates that a start makes at once: those it has drawn, and those drawn before."""
 
+FOLLOWS = 6
+"""Arrays of as many coordinates that what follows from iterates is found from at once."""
 DRAWN_APART = 6
 """The same where each row has a start of its own: those it is made of, too."""
 
@@ -135,7 +138,7 @@ class Memory:
         own = (1 + vectors) * program.dim * item + integers * program.integer_dtype.itemsize
         recorded, record = 0.0, setting.record
         if record is not None:
-            width = sum(program.dim if q == "x" else 1 for q in record.names) * item
+            width = sum(_sizes(record, program)) * item
             recorded = (
                 record.places(setting.instances).size / setting.instances * record.steps(setting.steps).size * width
             )
@@ -185,6 +188,11 @@ class Memory:
         beside = 0 if engine.on_host else room.found + room.shown  # on its way to the host
         gathered = program.dim * program.dtype.itemsize if recorded < instances or (beside and room.shown) else 0
         looking = room.places * (engine.looking_bytes(program) + room.found + gathered)
+        if record.derived:
+            looking += FOLLOWS * max(PIECE, room.places * program.dim) * program.dtype.itemsize
+            looking += (
+                max(room.slots, 1) * room.places * sum(_sizes(record, program, record.derived)) * program.dtype.itemsize
+            )
         ring = room.slots * room.places
         running += ring * room.shown + max(ring, room.places) * beside + (4 * rows if ring else 0)
         return max(running, looking + ring * (room.shown + room.found))
@@ -197,7 +205,7 @@ class Memory:
         recorded = min(record.places(self.setting.instances).size, instances)
         room = Room.of(record, self.setting.steps, 0, recorded, self.program, self.engine)
         points = room.places * max(room.slots, 1)
-        sizes = [points * (room.shown if q == "x" else item) for q in record.names]
+        sizes = [points * item * size for size in _sizes(record, self.program)]
         return self.engine.arrival_bytes([*sizes, room.places * 4] if record.survivors else sizes)
 
     def result(self) -> int:
@@ -210,6 +218,12 @@ class Memory:
             return self.running(instances)
         swept = SWEPT * sum(axis.size * len(axis.coordinates) for axis in self.setting.sweep().axes)
         return max(self.running(instances), self.result() + self.program.instances * INSTANCE + swept)
+
+
+def _sizes(record: Record, program: Program, names: Sequence[str] | None = None) -> list[int]:
+    """How many values each of what is recorded has of an instance at a step."""
+    layers = layers_of(program)
+    return [math.prod(record.sizes(name, program.dim, layers)) for name in (record.names if names is None else names)]
 
 
 def plan_run(

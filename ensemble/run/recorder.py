@@ -62,16 +62,21 @@ def _alike(values: NDArray[Any]) -> Iterator[tuple[slice, NDArray[np.bool_]]]:
             yield slice(a + first, a + last), finite[:, first]
 
 
-def summarise(name: str, values: NDArray[Any], quantiles: Sequence[float]) -> dict[str, NDArray[Any]]:
+def summarise(
+    name: str, values: NDArray[Any], quantiles: Sequence[float], edges: Sequence[float] | None = None
+) -> dict[str, NDArray[Any]]:
     """Moments and quantiles over instances of ``values`` (configurations, instances, steps[, dim]), in float64.
 
     Instances with a value that is not finite (diverged ones) are left out and ``<name>_n`` (configurations, steps) counts what
-    is left. The others are (configurations, steps[, dim]), quantiles (configurations, steps[, dim], quantile).
+    is left. The others are (configurations, steps[, dim]), quantiles (configurations, steps[, dim], quantile). With the ``edges`` of bins
+    ``<name>_histogram`` (configurations, steps[, dim], bin) counts those of the same instances that lie in each.
     """
     configurations, _, steps, *dims = values.shape
     n = np.zeros((configurations, steps), dtype=np.int64)
     mean, variance = np.full((*n.shape, *dims), np.nan), np.full((*n.shape, *dims), np.nan)
     q = np.full((*n.shape, *dims, len(quantiles)), np.nan)
+    bins = None if edges is None else np.asarray(edges, dtype=np.float64)
+    counts = np.zeros((*n.shape, *dims, 0 if bins is None else bins.size - 1), dtype=np.int64)
     alone = values.size // max(1, configurations) > AT_ONCE
     together = 1 if alone or not np.isfinite(values).all() else max(1, AT_ONCE * configurations // max(1, values.size))
     for c in range(0, configurations, together):
@@ -85,7 +90,20 @@ def summarise(name: str, values: NDArray[Any], quantiles: Sequence[float]) -> di
             found = np.ascontiguousarray(np.moveaxis(some, 1, -1), dtype=np.float64)  # each step by itself
             mean[which] = found.mean(axis=-1)
             q[which] = np.moveaxis(np.quantile(found, quantiles, axis=-1), 0, -1)
+            if bins is not None:
+                counts[which] = _counted(found, bins)
             if count > 1:
                 found -= mean[which][..., None]
                 variance[which] = np.square(found, out=found).sum(axis=-1) / (count - 1)
-    return {f"{name}_mean": mean, f"{name}_variance": variance, f"{name}_quantile": q, f"{name}_n": n}
+    result = {f"{name}_mean": mean, f"{name}_variance": variance, f"{name}_quantile": q, f"{name}_n": n}
+    return result if bins is None else result | {f"{name}_histogram": counts}
+
+
+def _counted(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.int64]:
+    """How many of the last axis lie in each bin: (..., bin)."""
+    flat, size = values.reshape(-1, values.shape[-1]), edges.size - 1
+    place = np.searchsorted(edges, flat, side="right") - 1
+    place[flat == edges[-1]] = size - 1
+    inside = (place >= 0) & (place < size)
+    of_line = np.arange(len(flat))[:, None] * size + place
+    return np.bincount(of_line[inside], minlength=len(flat) * size).reshape(*values.shape[:-1], size)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..backends.numpy import state_names
 from ..backends.program import Engine, Program, Ring, State
+from ..landscapes.base import Landscape
 from ..records import Record
+from .derived import Derived
 from .experiment import Experiment
 from .recorder import Recorder
 
@@ -25,17 +28,16 @@ PIECE = 1 << 18
 class Room:
     """What fits into memory of what a batch records until the segment is over, and so where segments end at the latest.
 
-    ``steps``: those recorded; ``places``: rows recorded; ``slots``: recorded steps that a segment may have. It is 0, and each of them
-    ends a segment, where they are few, and where two slots would take more than
-    :attr:`~ensemble.backends.program.Engine.ring_bytes`: of such ensembles a segment costs little beside a step; and where there are
-    observables, which a kernel of their own finds.
+    ``steps``: those that are looked at: those recorded and, where steps are measured, those before them; ``places``: rows recorded;
+    ``slots``: steps that a segment may look at. It is 0, and each of them ends a segment, where they are few, and where two slots would
+    take more than :attr:`~ensemble.backends.program.Engine.ring_bytes`: of such ensembles a segment costs little beside a step.
     """
 
     steps: NDArray[np.int64]
     places: int
     slots: int
     shown: int
-    """Bytes of a place in a slot."""
+    """Bytes of a place in a slot: its x, where that or what follows from it is recorded, and the optimizer's vectors."""
     found: int
     """Bytes of what is found of it, beside its x."""
 
@@ -47,9 +49,12 @@ class Room:
         if record is None:
             return cls(np.empty(0, dtype=np.int64), 0, 0, 0, 0)
         steps, places, item = record.steps(horizon), instances * len(program.configurations), program.dtype.itemsize
-        shown, found = program.dim * item * ("x" in record.quantities), item * sum(q != "x" for q in record.names)
+        if record.of_steps:
+            both = np.sort(np.concatenate([steps, steps[steps > 0] - 1]))
+            steps = both[np.diff(both, prepend=-1) > 0]
+        shown, found = program.dim * item * (shows_x(record) + len(record.state)), item * len(record.measured)
         slots = int(np.count_nonzero(steps > reached))
-        if slots > SEPARATE and places and not record.observables and engine.records_within(program):
+        if slots > SEPARATE and places and engine.records_within(program):
             slots = min(slots, engine.ring_bytes // (places * (shown + found)))
         else:
             slots = 0
@@ -67,7 +72,7 @@ class Room:
         return places, cls.of(setting.record, setting.steps, reached, places.size, program, engine)
 
     def within(self, first: int, last: int) -> NDArray[np.int64]:
-        """The recorded steps among first ... last."""
+        """The steps looked at among first ... last."""
         return self.steps[np.searchsorted(self.steps, first) : np.searchsorted(self.steps, last, side="right")]
 
     def end(self, reached: int, last: int) -> int:
@@ -76,9 +81,31 @@ class Room:
         return min(last, int(self.steps[full])) if self.places and full < self.steps.size else last
 
 
+def shows_x(record: Record) -> bool:
+    """Whether the iterates of recorded steps are kept, at least until what follows from them is found."""
+    return "x" in record.quantities or bool(record.derived)
+
+
 def recording_program(setting: Experiment, program: Program, engine: Engine, reached: int) -> Program:
     """The program that runs where some of a batch may be recorded within segments."""
-    return replace(program, recorded=Room.here(setting, program, engine, reached)[1].slots > 0)
+    return _recorded(setting, program, Room.here(setting, program, engine, reached)[1])
+
+
+def _recorded(setting: Experiment, program: Program, room: Room) -> Program:
+    if setting.record is None or not room.slots:
+        return program
+    return replace(program, recorded=True, recorded_vectors=tuple(sorted(_slots(setting.record, program))))
+
+
+def layers_of(program: Program) -> int:
+    """Layers of a program's landscape; 0: it has none."""
+    layer_of = cast(Landscape, program.part("landscape")).layer_of
+    return 0 if layer_of is None else int(layer_of.max()) + 1
+
+
+def _slots(record: Record, program: Program) -> tuple[int, ...]:
+    """The slots of the optimizer's vectors that are recorded, in the record's order."""
+    return record.slots(state_names(program.part("optimizer"))[0])
 
 
 class Recording:
@@ -91,15 +118,19 @@ class Recording:
         self._buffers: dict[str, NDArray[Any]] = {}
         self.point: NDArray[Any] | None = None
         here, self.room = Room.here(setting, program, engine, reached)
-        self.program = replace(program, recorded=self.room.slots > 0)
+        self.program = _recorded(setting, program, self.room)
         if setting.record is None:
             return
-        self.recorder = Recorder(setting.record, self.room.steps, here)
+        self._steps = setting.record.steps(setting.steps)
+        self.recorder = Recorder(setting.record, self._steps, here)
         self._shape = (len(program.configurations), here.size)
         self._here = engine.to_device(here)
         if setting.record.point is not None:
             self.point = np.broadcast_to(np.asarray(setting.record.point, dtype=program.dtype), (program.dim,))
         self._rows = (np.arange(self._shape[0])[:, None] * program.instances + here).reshape(-1)
+        self._slots = _slots(setting.record, program)
+        self._derived = Derived(setting.record, program, engine, self._rows)
+        self._before: Any = None
         if self.room.slots:
             of_row = np.full((self._shape[0], program.instances), -1, dtype=np.int32)
             of_row[:, here] = np.arange(self.room.places, dtype=np.int32).reshape(self._shape)
@@ -111,40 +142,106 @@ class Recording:
         if not room.slots:
             return None
         assert self.recorder is not None
-        steps, found = room.within(first, last).astype(np.int32), {}
-        for name in self.recorder.record.quantities:
-            shape = (room.places, steps.size, *((self.program.dim,) if name == "x" else ()))
-            if self.engine.on_host:
-                if name not in self._buffers:
-                    most = room.places * room.slots * (self.program.dim if name == "x" else 1)
-                    self._buffers[name] = np.empty(most, dtype=self.program.dtype)
-                found[name] = self._buffers[name][: math.prod(shape)].reshape(shape)
-            else:  # the last segment's may still be read
-                found[name] = self.engine.xp.empty(shape, dtype=self.program.dtype)
-        return Ring(steps, self._places, found, self.point)
+        record, steps = self.recorder.record, room.within(first, last).astype(np.int32)
+        of_x = (room.places, steps.size, self.program.dim)
+        found = {name: self._memory(name, of_x[:2]) for name in record.measured}
+        if shows_x(record):
+            found["x"] = self._memory("x", of_x)
+        vectors = self._memory("vectors", (len(self._slots), *of_x)) if self._slots else None
+        return Ring(steps, self._places, found, vectors, self.point)
+
+    def _memory(self, name: str, shape: tuple[int, ...]) -> Any:
+        """Room of a segment, on a host the same for all of them."""
+        if not self.engine.on_host:  # the last segment's may still be read
+            return self.engine.xp.empty(shape, dtype=self.program.dtype)
+        size, kept = math.prod(shape), self._buffers.get(name)
+        if kept is None or kept.size < size:
+            kept = self._buffers[name] = np.empty(size, dtype=self.program.dtype)
+        return kept[:size].reshape(shape)
+
+    def begin(self, first: int, shown: Callable[[], Any]) -> None:
+        """Keeps, before a segment's first step, the iterates that it begins at, where that step is measured."""
+        if self.recorder is not None and self.room.places and self.recorder.record.of_steps:
+            asked = self._steps[np.searchsorted(self._steps, first) :][:1] == first
+            self._before = self._recorded(shown()).copy() if asked.any() else None
 
     def take(self, state: State, shown: Callable[[], Any], first: int, last: int, ring: Ring | None) -> None:
         """Records steps first ... last, after the segment that took them. ``shown``: what is shown of every row after ``last``."""
-        steps = self.room.within(first, last)
-        if self.recorder is None or not steps.size:
+        if self.recorder is None:
+            return
+        steps = self._steps[np.searchsorted(self._steps, first) : np.searchsorted(self._steps, last, side="right")]
+        if not steps.size:
             return
         self.write()
-        if ring is not None:
-            self._freeze(ring, state, shown)
-            self._note(steps, ring.found, state)
-            return
-        quantities, xp, dim = self.recorder.record.quantities, self.engine.xp, self.program.dim
+        record = self.recorder.record
         if not self.room.places:  # none of these instances
-            empty = {q: xp.empty((0, dim) if q == "x" else 0, dtype=self.program.dtype) for q in quantities}
-            empty |= {name: xp.empty(0, dtype=self.program.dtype) for name, _ in self.recorder.record.observables}
+            sizes = {name: self.sizes(name) for name in record.names}
+            empty = {n: self.engine.xp.empty((0, steps.size, *s), dtype=self.program.dtype) for n, s in sizes.items()}
             self._note(steps, empty, state)
-            return
-        of_all = shown()
-        x = self._recorded(of_all)
-        found = self._measured(x, steps) | self._observed(x, steps)
-        if "x" in quantities:
-            found["x"] = x.copy() if x is of_all and not self.engine.on_host else x
-        self._note(steps, found, state)
+        elif ring is not None:
+            self._freeze(ring, state, shown)
+            self._note(steps, self._found_in(ring, steps), state)
+        else:
+            of_all = shown()
+            x = self._recorded(of_all)
+            found = self._measured(x, steps) | {name: self._vector(state, k) for name, k in self._named_slots()}
+            if record.derived:
+                found |= self._follows(x, int(steps[0]))
+            if "x" in record.quantities:
+                found["x"] = x.copy() if x is of_all and not self.engine.on_host else x
+            self._note(steps, found, state)
+
+    def sizes(self, name: str) -> tuple[int, ...]:
+        """How many values what is recorded under a name has of an instance at a step."""
+        assert self.recorder is not None
+        return self.recorder.record.sizes(name, self.program.dim, layers_of(self.program))
+
+    def _named_slots(self) -> list[tuple[str, int]]:
+        assert self.recorder is not None
+        return list(zip(self.recorder.record.state, self._slots, strict=True))
+
+    def _vector(self, state: State, slot: int) -> Any:
+        """A vector of the optimizers, of the rows that are recorded; NaN of those that have diverged."""
+        of_rows, diverged = self._recorded(state.vectors[slot]), self._recorded(state.diverged_step) >= 0
+        return self.engine.xp.where(diverged[:, None], np.asarray(np.nan, dtype=self.program.dtype)[()], of_rows)
+
+    def _found_in(self, ring: Ring, steps: NDArray[np.int64]) -> dict[str, Any]:
+        """All that is recorded, of a ring that also holds what it follows from: (places, steps, ...)."""
+        assert self.recorder is not None
+        record, slots = self.recorder.record, np.searchsorted(ring.steps, steps)
+        taken = slice(None) if slots.size == ring.steps.size else self.engine.to_device(slots)
+        found = {name: ring.found[name][:, taken] for name in record.names if name in ring.found}
+        order = sorted(self._slots)
+        found |= {name: ring.vectors[order.index(slot)][:, taken] for name, slot in self._named_slots()}
+        if record.derived:
+            xp, places = self.engine.xp, self.room.places
+            found |= {
+                n: xp.empty((places, steps.size, *self.sizes(n)), dtype=self.program.dtype) for n in record.derived
+            }
+            piece = max(1, PIECE // (places * self.program.dim))
+            for a in range(0, steps.size, piece):
+                here = slots[a : a + piece]
+                at = self._at(ring, here)
+                before = self._at(ring, np.maximum(here - 1, 0)) if record.of_steps else None
+                if before is not None and not here[0]:  # what the segment began at
+                    before[0] = self._before
+                for name, values in self._derived.found(at, before, ring.steps[here]).items():
+                    found[name][:, a : a + here.size] = values.transpose(1, 0, *range(2, values.ndim))
+        return found
+
+    def _at(self, ring: Ring, slots: NDArray[np.int64]) -> Any:
+        """What is shown at some slots of a ring: (slots, places, dim), a copy."""
+        return self.engine.xp.ascontiguousarray(ring.found["x"][:, self.engine.to_device(slots)].transpose(1, 0, 2))
+
+    def _follows(self, x: Any, step: int) -> dict[str, Any]:
+        """What is derived from what is shown, x (places, dim), after a step."""
+        before = None
+        if self._derived.record.of_steps:
+            before = self._before
+            if not step or before is None:  # at step 0 nothing was before, nor is it known of a run that goes on
+                before = self.engine.xp.full(x.shape, np.nan, dtype=self.program.dtype)
+            before = before[None]
+        return self._derived.found(x[None], before, np.array([step], dtype=np.int32))
 
     def _recorded(self, array: Any) -> Any:
         """Of the rows that are recorded."""
@@ -156,23 +253,13 @@ class Recording:
     def _measured(self, x: Any, steps: NDArray[Any]) -> dict[str, Any]:
         """What is recorded of points x (rows, dim), beside x, at each of the steps: (steps x rows,)."""
         assert self.recorder is not None
-        wanted = tuple(q for q in self.recorder.record.quantities if q != "x")
+        wanted = self.recorder.record.measured
         if not wanted:
             return {}
         found = self.engine.observe(
             self.program, x, wanted, steps.astype(np.int32), point=self.point, shared=steps.size > 1, rows=self._rows
         )
         return dict(found)
-
-    def _observed(self, x: Any, steps: NDArray[Any]) -> dict[str, Any]:
-        """The values of observables at points x (rows, dim), each (rows,)."""
-        assert self.recorder is not None
-        found = {}
-        for name, landscape in self.recorder.record.observables:
-            configurations = tuple({**c, "landscape": landscape} for c in self.program.configurations)
-            beside = replace(self.program, configurations=configurations)
-            found[name] = self.engine.observe(beside, x, ("value",), steps.astype(np.int32))["value"]
-        return found
 
     def _freeze(self, ring: Ring, state: State, shown: Callable[[], Any]) -> None:
         """Gives those that have finished or diverged their last from then on."""
@@ -196,15 +283,16 @@ class Recording:
             if "x" in ring.found:
                 x = ring.found["x"]
                 x[:, a:b] = xp.where(frozen[:, :, None], last[:, None], x[:, a:b])
+            for k, slot in enumerate(sorted(self._slots)):
+                there = ring.vectors[k]
+                there[:, a:b] = xp.where(frozen[:, :, None], self._vector(state, slot)[:, None], there[:, a:b])
 
     def _note(self, steps: NDArray[np.int64], found: dict[str, Any], state: State) -> None:
         """Has what was found, of each place at each of the steps, written down."""
         recorder, engine, stop = self.recorder, self.engine, self.program.stop
         assert recorder is not None
         shape = (*self._shape, steps.size)
-        found = {
-            name: array.reshape(*shape, *((self.program.dim,) if name == "x" else ())) for name, array in found.items()
-        }
+        found = {name: array.reshape(*shape, *self.sizes(name)) for name, array in found.items()}
         if recorder.record.survivors:
             event_step = self._recorded(state.event_step).reshape(self._shape)
             found["event_step"] = event_step if engine.on_host else event_step.copy()

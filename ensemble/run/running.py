@@ -105,7 +105,8 @@ def prepare(
     """Compiles everything that will run, several programs at once: the last batch, too, which may be small."""
     work = []
     for name, setting in settings.items():
-        looks = setting.record is not None and not LOOKED_AT.isdisjoint(setting.record.quantities)
+        record = setting.record
+        looks = record is not None and not LOOKED_AT.union(record.derived).isdisjoint(record.names)
         size, reached = plans[name].instances_per_batch, earlier[name].reached if name in earlier else 0
         wanted: dict[tuple[int, bool], Program] = {}
         for first in range(0, setting.instances, size):

@@ -270,7 +270,10 @@ def finished(found: Outcome, setting: Experiment, before: Outcome | None) -> Out
             found.records, found.record_steps = {}, None
         elif record.summary and found.records:
             raw = found.records
-            found.records = {k: v for n in list(raw) for k, v in summarise(n, raw.pop(n), record.quantiles).items()}
+            edges = dict(record.histograms)
+            found.records = {
+                k: v for n in list(raw) for k, v in summarise(n, raw.pop(n), record.quantiles, edges.get(n)).items()
+            }
     else:
         found.records, found.record_steps = {}, None
     if before is not None:

@@ -169,7 +169,10 @@ def test_observed_quantities_have_the_bits_of_the_specification(
 
 
 @pytest.mark.parametrize("how", [{}, {"streamed": True}])
-def test_what_is_recorded_within_a_launch_has_the_bits_of_the_specification(how: dict[str, Any]) -> None:
+@pytest.mark.parametrize("vectors", [(), (1,), (0, 1)])
+def test_what_is_recorded_within_a_launch_has_the_bits_of_the_specification(
+    how: dict[str, Any], vectors: tuple[int, ...]
+) -> None:
     p = program(
         en.QuarticSaddle(dim=21),
         en.EMA(en.HeavyBall(0.1)),
@@ -178,17 +181,18 @@ def test_what_is_recorded_within_a_launch_has_the_bits_of_the_specification(how:
         dtype="float32",
         check_every=3,
     )
-    p = dataclasses.replace(p, recorded=True)
+    p = dataclasses.replace(p, recorded=True, recorded_vectors=vectors)
     steps, places = np.array([1, 4, 5, 10], np.int32), np.array([0, -1, 1, 2, -1, 3, 4], np.int32)
     recorded = []
     for each in (engine(2, **how), NumpyEngine()):
-        state = run(each, dataclasses.replace(p, recorded=False), 0)
+        state = run(each, dataclasses.replace(p, recorded=False, recorded_vectors=()), 0)
         state = State(**{name: each.to_device(array) for name, array in state.arrays().items()})
         room = {name: each.xp.zeros((5, 4), dtype=p.dtype) for name in ("value", "gradient_norm", "distance")}
         room["x"] = each.xp.zeros((5, 4, 21), dtype=p.dtype)
-        ring = Ring(steps, each.to_device(places), room, np.linspace(-1, 1, 21).astype(p.dtype))
+        of_vectors = each.xp.zeros((len(vectors), 5, 4, 21), dtype=p.dtype) if vectors else None
+        ring = Ring(steps, each.to_device(places), room, of_vectors, np.linspace(-1, 1, 21).astype(p.dtype))
         each.advance(p, state, each.to_device(np.arange(7, dtype=np.int32)), 1, 11, ring=ring)
-        recorded.append((ring.found, state))
+        recorded.append((room | {f"vector {slot}": of_vectors[k] for k, slot in enumerate(vectors)}, state))
     (found, ended), (expected, state) = recorded
     for name, values in expected.items():
         assert same_bits(found[name], values), name
