@@ -30,6 +30,7 @@ from .part import (
 from .words import told
 
 __all__ = [
+    "AcceleratedMomentum",
     "Constant",
     "Cosine",
     "ExponentialDecay",
@@ -98,6 +99,21 @@ class InverseSqrt(_Monotone):
 
     def __call__(self, t: Steps) -> Steps:
         return self.lr / np.sqrt(t)
+
+
+@dataclass(frozen=True)
+class AcceleratedMomentum(_Monotone):
+    """``(t - 2) / (t + r - 2)``, 0 at first: the momentum of Nesterov's method where nothing is known but that f is convex.
+
+    Of :class:`~ensemble.Nesterov` at a rate of at most ``1/L``, L the smoothness: ``f(x_t) - f* <= 2 |x_0 - x*|^2 / (lr (t + 1)^2)`` for
+    ``r = 3``. Nesterov (1983); Su, Boyd, Candes (2016), theorem 6, with ``k = t - 1`` (arXiv:1503.01243).
+    """
+
+    r: float = number(3.0, POSITIVE)
+
+    def __call__(self, t: Steps) -> Steps:
+        after = np.maximum(t, 2.0) - 2.0
+        return after / (after + self.r)
 
 
 @dataclass(frozen=True)
@@ -288,3 +304,24 @@ class PerBatch(Schedule):
         return (
             None if batch is None or not batch[0] > 0 else (self.sigma / batch[1] ** 0.5, self.sigma / batch[0] ** 0.5)
         )
+
+
+def at_steps(value: Any, t: Steps) -> Steps:
+    """What a scheduled field holds at steps ``t``: a number at all of them, or a schedule's values."""
+    if isinstance(value, Schedule):
+        return value(t)
+    return np.full(np.broadcast_shapes(t.shape, np.shape(value)), value, dtype=np.float64)
+
+
+def product_to(value: Any, t: Steps) -> Steps:
+    """The product of a scheduled field's values at steps 1 to ``t``.
+
+    Raises:
+        TypeError: of schedules of several parts at once: the product begins at step 1.
+    """
+    if not isinstance(value, Schedule):
+        return np.asarray(value**t)
+    if t.ndim > 1:
+        raise TypeError("one part at a time: the product begins at step 1")
+    products = np.cumprod(value(np.arange(1.0, float(t.max()) + 1.0)))
+    return np.asarray(products[t.astype(np.int64) - 1])

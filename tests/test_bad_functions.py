@@ -114,6 +114,30 @@ FUNCTIONS = {
 }  # fmt: skip
 
 
+def test_a_loop_over_many_coordinates_runs_in_numpy_and_is_refused_by_name_elsewhere():
+    @en.landscape
+    def unrolled(x):
+        total = x[0] * x[0]
+        for k in range(1, x.size):
+            total = total + x[k] * x[k]
+        return total
+
+    run = {
+        "landscape": unrolled(dim=300),
+        "optimizer": en.GradientDescent(0.1),
+        "start": en.Point(1.0),
+        "instances": 2,
+        "steps": 3,
+    }
+    found = en.simulate(**run, backend="numpy", dtype="float64", progress=False)
+    np.testing.assert_allclose(found.dataset["x"], 0.8**3)
+    with pytest.raises(
+        ValueError, match=r"nested in one another, as in a loop over coordinates; write it with slices"
+    ) as refused:
+        en.simulate(**run, backend="cpu", progress=False)
+    assert "\n" not in str(refused.value)
+
+
 @pytest.mark.parametrize("what", FUNCTIONS)
 def test_what_a_function_may_not_do(what, monkeypatch):
     function, said, *line = FUNCTIONS[what]

@@ -335,7 +335,7 @@ def of_team(optimizer: Optimizer, dim: int, event: Part) -> tuple[Group, Report,
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "team", "limit"), [(GradientDescent(0.1), 4, 9.0), (HeavyBall(0.1), 4, 11.0), (Adam(), 4, 19.5)]
+    ("optimizer", "team", "limit"), [(GradientDescent(0.1), 4, 9.0), (HeavyBall(0.1), 4, 11.0), (Adam(), 4, 19.6)]
 )
 def test_a_team_stays_in_registers_and_its_members_take_fewer_instructions(
     optimizer: Optimizer, team: int, limit: float, printed: Callable[[str], None]

@@ -236,7 +236,9 @@ def test_methods_that_scale_each_coordinate_see_a_rotation(name):
 def two_steps(optimizer, c):
     """Two late steps on ``c x^2/2``, a map of (x, m, v)."""
     seen = seen_by_kernel([optimizer], None, np.dtype(np.float64), 1)
-    now = SimpleNamespace(lr=optimizer.lr, correction1=1.0, correction2=1.0, root_correction2=1.0)
+    late = dict(optimizer.columns(np.array([1e5])))
+    assert late["correction1"] == late["root_correction2"] == 1
+    now = SimpleNamespace(**{name: float(values[0]) for name, values in late.items()})
 
     def walk(point):
         x, state = point[:1, None], SimpleNamespace(m=point[1:2, None], v=point[2:, None])

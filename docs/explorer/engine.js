@@ -32,6 +32,9 @@ function constantsOf(fields) {
 }
 // A column of the step's numbers is a field, or is made of the fields and the step.
 const TABLES = {
+  gain: (p) => 1 - p.beta,
+  gain1: (p) => 1 - p.beta1,
+  gain2: (p) => 1 - p.beta2,
   correction1: (p, t) => 1 / (1 - p.beta1 ** t),
   correction2: (p, t) => 1 / (1 - p.beta2 ** t),
   root_correction2: (p, t) => Math.sqrt(1 / (1 - p.beta2 ** t)),

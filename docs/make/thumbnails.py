@@ -114,6 +114,7 @@ SCHEDULES: dict[str, Callable[[], en.Schedule]] = {
     "ExponentialDecay": lambda: en.ExponentialDecay(0.1, 0.96),
     "FromFunction": lambda: en.FromFunction(lambda t: 0.06 + 0.04 * np.sin(t / 8)),
     "InverseSqrt": lambda: en.InverseSqrt(0.1),
+    "AcceleratedMomentum": en.AcceleratedMomentum,
     "InverseTime": lambda: en.InverseTime(0.1, k=0.1),
     "LinearDecay": lambda: en.LinearDecay(0.1, steps=80),
     "OneCycle": lambda: en.OneCycle(0.1, steps=80),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..arithmetic.primitive import primitive
 from ..arithmetic.vec import Array, larger, smaller, total
 from ..part import FRACTION, NOT_NEGATIVE, flag, number, scheduled
+from ..schedules import at_steps, product_to
 from .base import Gradient, Optimizer
 
 __all__ = [
@@ -178,13 +179,13 @@ class _Moments(Optimizer):
 
     vectors: ClassVar[tuple[str, ...]] = ("m", "v")
 
-    def constants(self) -> Mapping[str, float]:
-        return {"gain1": 1.0 - self.beta1, "gain2": 1.0 - self.beta2}  # type: ignore[attr-defined]
-
     def tables(self, t: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
-        second = 1.0 / (1.0 - self.beta2**t)  # type: ignore[attr-defined]
+        beta1, beta2 = self.beta1, self.beta2  # type: ignore[attr-defined]
+        second = 1.0 / (1.0 - product_to(beta2, t))
         return {
-            "correction1": 1.0 / (1.0 - self.beta1**t),  # type: ignore[attr-defined]
+            "gain1": 1.0 - at_steps(beta1, t),
+            "gain2": 1.0 - at_steps(beta2, t),
+            "correction1": 1.0 / (1.0 - product_to(beta1, t)),
             **({"correction2": second} if self._corrects_squares else {"root_correction2": np.sqrt(second)}),
         }
 
@@ -193,10 +194,9 @@ class _Moments(Optimizer):
         """Whether v itself is corrected, and not its root, which takes one operation less."""
         return getattr(self, "eps_inside_root", False) or getattr(self, "max_of_corrected", False)
 
-    def _update(self, g: Array, state: Any) -> None:
-        seen: Any = self
-        state.m = seen.beta1 * state.m + seen.gain1 * g
-        state.v = seen.beta2 * state.v + seen.gain2 * (g * g)
+    def _update(self, g: Array, state: Any, now: Any) -> None:
+        state.m = now.beta1 * state.m + now.gain1 * g
+        state.v = now.beta2 * state.v + now.gain2 * (g * g)
 
     def _direction(self, m: Array, v: Array, now: Any, inside: bool = False) -> Array:
         """``lr m / (sqrt(v) + eps)``, the moments corrected or as they are."""
@@ -227,14 +227,14 @@ class Adam(_Moments):
     """
 
     lr: Any = scheduled(1e-3, NOT_NEGATIVE)
-    beta1: float = number(0.9, FRACTION)
-    beta2: float = number(0.999, FRACTION)
+    beta1: Any = scheduled(0.9, FRACTION)
+    beta2: Any = scheduled(0.999, FRACTION)
     eps: float = number(1e-8, NOT_NEGATIVE)
     eps_inside_root: bool = flag(False)
     bias_correction: bool = flag(True)
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
-        self._update(gradient(x), state)
+        self._update(gradient(x), state, now)
         return x - self._direction(state.m, state.v, now, self.eps_inside_root)
 
 
@@ -250,8 +250,8 @@ class AMSGrad(_Moments):
     """
 
     lr: Any = scheduled(1e-3, NOT_NEGATIVE)
-    beta1: float = number(0.9, FRACTION)
-    beta2: float = number(0.999, FRACTION)
+    beta1: Any = scheduled(0.9, FRACTION)
+    beta2: Any = scheduled(0.999, FRACTION)
     eps: float = number(1e-8, NOT_NEGATIVE)
     bias_correction: bool = flag(True)
     max_of_corrected: bool = flag(False)
@@ -265,7 +265,7 @@ class AMSGrad(_Moments):
             )
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
-        self._update(gradient(x), state)
+        self._update(gradient(x), state, now)
         if self.bias_correction and self.max_of_corrected:
             corrected = now.correction2 * state.v
             state.vmax = larger(corrected, state.vmax)
@@ -286,13 +286,13 @@ class AdamL2(_Moments):
 
     lr: Any = scheduled(1e-3, NOT_NEGATIVE)
     weight_decay: Any = scheduled(1e-2, NOT_NEGATIVE)
-    beta1: float = number(0.9, FRACTION)
-    beta2: float = number(0.999, FRACTION)
+    beta1: Any = scheduled(0.9, FRACTION)
+    beta2: Any = scheduled(0.999, FRACTION)
     eps: float = number(1e-8, NOT_NEGATIVE)
     bias_correction: bool = flag(True)
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
-        self._update(gradient(x) + now.weight_decay * x, state)
+        self._update(gradient(x) + now.weight_decay * x, state, now)
         return x - self._direction(state.m, state.v, now)
 
 
@@ -309,13 +309,13 @@ class AdamW(_Moments):
 
     lr: Any = scheduled(1e-3, NOT_NEGATIVE)
     weight_decay: Any = scheduled(1e-2, NOT_NEGATIVE)
-    beta1: float = number(0.9, FRACTION)
-    beta2: float = number(0.999, FRACTION)
+    beta1: Any = scheduled(0.9, FRACTION)
+    beta2: Any = scheduled(0.999, FRACTION)
     eps: float = number(1e-8, NOT_NEGATIVE)
     bias_correction: bool = flag(True)
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
-        self._update(gradient(x), state)
+        self._update(gradient(x), state, now)
         kept = x - (now.lr * now.weight_decay) * x
         return kept - self._direction(state.m, state.v, now)
 

@@ -13,6 +13,7 @@ from ..arithmetic.elementary import pow as power
 from ..arithmetic.random import Stream
 from ..arithmetic.vec import Array, direction, dot, radius_to_compare, sign
 from ..part import COUNT, FRACTION, NOT_NEGATIVE, POSITIVE, flag, number, scheduled
+from ..schedules import at_steps
 from .base import Gradient, Optimizer
 
 __all__ = ["SGLD", "GradientDescent", "HeavyBall", "Lion", "Momentum", "Nesterov", "PerturbedGD", "SignSGD"]
@@ -41,11 +42,11 @@ class HeavyBall(Optimizer):
     """
 
     lr: Any = scheduled(domain=NOT_NEGATIVE)
-    beta: float = number(0.9, FRACTION)
+    beta: Any = scheduled(0.9, FRACTION)
     vectors = ("v",)
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
-        state.v = self.beta * state.v - now.lr * gradient(x)
+        state.v = now.beta * state.v - now.lr * gradient(x)
         return x + state.v
 
 
@@ -58,14 +59,14 @@ class Momentum(Optimizer):
     """
 
     lr: Any = scheduled(domain=NOT_NEGATIVE)
-    beta: float = number(0.9, FRACTION)
+    beta: Any = scheduled(0.9, FRACTION)
     vectors = ("v",)
 
-    def constants(self) -> Mapping[str, float]:
-        return {"gain": 1.0 - self.beta}
+    def tables(self, t: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
+        return {"gain": 1.0 - at_steps(self.beta, t)}
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
-        state.v = self.beta * state.v + self.gain * gradient(x)  # type: ignore[attr-defined]
+        state.v = now.beta * state.v + now.gain * gradient(x)
         return x - now.lr * state.v
 
 
@@ -80,17 +81,17 @@ class Nesterov(Optimizer):
     """
 
     lr: Any = scheduled(domain=NOT_NEGATIVE)
-    beta: float = number(0.9, FRACTION)
+    beta: Any = scheduled(0.9, FRACTION)
     shifted: bool = flag(False)
     vectors = ("v",)
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         if self.shifted:
             g = gradient(x)
-            state.v = self.beta * state.v + g
-            return x - now.lr * (g + self.beta * state.v)
-        ahead = x + self.beta * state.v
-        state.v = self.beta * state.v - now.lr * gradient(ahead)
+            state.v = now.beta * state.v + g
+            return x - now.lr * (g + now.beta * state.v)
+        ahead = x + now.beta * state.v
+        state.v = now.beta * state.v - now.lr * gradient(ahead)
         return x + state.v
 
 

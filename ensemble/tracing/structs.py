@@ -75,7 +75,13 @@ def derived_struct(part: Part) -> Struct:
     """
     for kind, write in _KINDS.items():
         if isinstance(part, kind):
-            return write(_one_of(part))
+            try:
+                return write(_one_of(part))
+            except RecursionError:
+                raise TraceError(
+                    f"{type(part).__name__}: too many operations are nested in one another, as in a loop over coordinates; write it with "
+                    f"slices, such as np.sum((x[1:] - x[:-1]) ** 2), or use backend='numpy'."
+                ) from None
     raise TypeError(f"{type(part).__name__} is no part that a step sees.")
 
 
