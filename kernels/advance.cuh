@@ -145,7 +145,8 @@ struct Gradient {
     HD auto project(E&& y) const {
         return parts.landscape.project(static_cast<E&&>(y), Now<P::landscape_at, P::columns>(clock));
     }
-    // Exact, without noise: for methods that use curvature.
+    // Exact, without noise: for methods that use them.
+    HD auto value(const Vec& y) const { return parts.landscape.value(y, Now<P::landscape_at, P::columns>(clock)); }
     HD auto hessian_product(const Vec& y, const Vec& v) const {
         return parts.landscape.hessian_product(y, v, Now<P::landscape_at, P::columns>(clock));
     }

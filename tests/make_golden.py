@@ -68,6 +68,24 @@ def by_optax(transformation: Any) -> np.ndarray:
     return np.array(path)[KEEP]
 
 
+def by_optax_search(rate: float) -> np.ndarray:
+    """Gradient descent by optax's backtracking, which begins at the same rate in every step."""
+    rule = optax.chain(
+        optax.sgd(1.0),
+        optax.scale_by_backtracking_linesearch(
+            30, decrease_factor=0.5, increase_factor=jnp.inf, max_learning_rate=rate
+        ),
+    )
+    x = jnp.array(START)
+    state, path = rule.init(x), [np.array(x)]
+    for _ in range(STEPS):
+        value, g = jax.value_and_grad(rosenbrock)(x)
+        updates, state = rule.update(g, state, x, value=value, grad=g, value_fn=rosenbrock)
+        x = optax.apply_updates(x, updates)
+        path.append(np.array(x))
+    return np.array(path)[KEEP]
+
+
 def by_optax_sam(rho: float, base: Any) -> np.ndarray:
     """Sharpness-aware minimization, the gradient at the worst point given to an optax optimizer."""
     gradient = jax.grad(rosenbrock)
@@ -192,6 +210,11 @@ def trajectories() -> dict[str, np.ndarray]:
         "lbfgs": by_torch(
             lambda p: t.LBFGS(p, lr=0.3, max_iter=1, history_size=5, tolerance_grad=0, tolerance_change=0)
         ),
+        "sgd rising momentum": by_torch(
+            lambda p: t.SGD(p, lr=0.003, momentum=0.5),
+            lambda o: Setting(o, "momentum", lambda s: 0.5 + 0.4 * min(1.0, s / 200)),
+        ),
+        "optax backtracking": by_optax_search(0.3),
         "optax adabelief": by_optax(optax.adabelief(0.002)),
         "optax lookahead": by_optax_lookahead(optax.adam(0.01), 6, 0.5),
         "optax schedule-free sgd": by_optax_schedule_free(optax.sgd(0.005), 0.005),

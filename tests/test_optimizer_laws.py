@@ -130,6 +130,8 @@ STEPS_OF = {
         en.SaddleFreeNewton(LR, damping=4.0, smoothness=32.0, iterations=9),
         LR * G / 4 * (1 - math.exp(-20 * math.asinh(4.0 / 32.0))) * ONES,  # what the series lacks at curvature 0
     ),
+    "Armijo": (en.Armijo(LR, c=0.9), LR * G * ONES),  # a plane falls as its slope says
+    "SteepestDescent": (en.SteepestDescent(LR / 2, iterations=2), LR * G * ONES),  # which has no lowest point
     "LBFGS": (en.LBFGS(LR), LR * G * np.where(T == 1, min(1.0, 1.0 / np.abs(G).sum()), 1.0)),  # no curvature to remember
     "Clip": (en.Clip(en.GradientDescent(LR), norm=NORM / 3), LR * G / 3 * ONES),
     "ClipValue": (en.ClipValue(en.GradientDescent(LR), limit=0.4), LR * np.clip(G, -0.4, 0.4) * ONES),

@@ -52,6 +52,8 @@ AGAINST_LIBRARIES = {
     "radam": en.RAdam(0.01),
     "adamax": en.Adamax(0.01),
     "lbfgs": en.LBFGS(0.3),
+    "sgd rising momentum": en.HeavyBall(0.003, beta=en.LinearDecay(0.5, 200, final=0.9)),
+    "optax backtracking": en.Armijo(0.3),
     "optax adabelief": en.AdaBelief(0.002),
     "optax lookahead": en.Lookahead(en.Adam(0.01), period=6, alpha=0.5),
     "optax schedule-free sgd": en.ScheduleFree(en.GradientDescent(0.005)),

@@ -74,7 +74,7 @@ def _seen(many: Many, owner: NDArray[Any], dtype: np.dtype[Any], dim: int) -> Pa
 
 @dataclass(frozen=True)
 class Gradient:
-    """What an optimizer calls: the noisy gradient at a point; and the exact Hessian, for methods that use curvature."""
+    """What an optimizer calls: the noisy gradient at a point; and the exact value and Hessian, for methods that use them."""
 
     landscape: Any
     noise: Any
@@ -84,6 +84,9 @@ class Gradient:
     def __call__(self, y: NDArray[Any]) -> NDArray[Any]:
         given = self.noise.gradient(y, self.landscape, self.noise_now)
         return self.noise.apply(y, given, self.landscape, self.noise_now)
+
+    def value(self, y: NDArray[Any]) -> NDArray[Any]:
+        return self.landscape.value(y, self.landscape_now)
 
     def hessian_product(self, y: NDArray[Any], v: NDArray[Any]) -> NDArray[Any]:
         return self.landscape.hessian_product(y, v, self.landscape_now)

@@ -1,11 +1,12 @@
 """Optimizers."""
 
-from . import adaptive, base, curvature, descent, outer, quasi_newton, relatives, wrappers
+from . import adaptive, base, curvature, descent, line_search, outer, quasi_newton, relatives, wrappers
 from .adaptive import *
 from .base import *
 from .base import Passed as Passed
 from .curvature import *
 from .descent import *
+from .line_search import *
 from .outer import *
 from .quasi_newton import *
 from .relatives import *
@@ -17,6 +18,7 @@ __all__ += descent.__all__
 __all__ += adaptive.__all__
 __all__ += relatives.__all__
 __all__ += curvature.__all__
+__all__ += line_search.__all__
 __all__ += quasi_newton.__all__
 __all__ += wrappers.__all__
 __all__ += outer.__all__

@@ -13,9 +13,11 @@ __all__ = ["Optimizer"]
 
 
 class Gradient(Protocol):
-    """What a step calls: the noisy gradient at a point, and the landscape's exact curvature and constraint."""
+    """What a step calls: the noisy gradient at a point, and the landscape's exact value, curvature and constraint."""
 
     def __call__(self, y: Array) -> Array: ...
+
+    def value(self, y: Array) -> Array: ...
 
     def hessian_product(self, y: Array, v: Array) -> Array: ...
 
@@ -26,13 +28,16 @@ class Gradient(Protocol):
 
 @dataclass(frozen=True)
 class Passed:
-    """A gradient whose call is changed; curvature and constraint pass through."""
+    """A gradient whose call is changed; value, curvature and constraint pass through."""
 
     gradient: Gradient
     call: Callable[[Array], Array]
 
     def __call__(self, y: Array) -> Array:
         return self.call(y)
+
+    def value(self, y: Array) -> Array:
+        return self.gradient.value(y)
 
     def hessian_product(self, y: Array, v: Array) -> Array:
         return self.gradient.hessian_product(y, v)

@@ -31,6 +31,7 @@ DEAR_OF_POINTS = 8.0
 """Instructions from which on a landscape keeps a vector that it uses twice: CPU compilers compute long formulas again and again."""
 _GRADIENT = {
     "gradient": "gradient({})",
+    "gradient.value": "gradient.value({})",
     "gradient.hessian_product": "gradient.hessian_product({}, {})",
     "gradient.hessian_diagonal": "gradient.hessian_diagonal({})",
     "gradient.project": "gradient.project({})",

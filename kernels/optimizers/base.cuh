@@ -22,6 +22,7 @@ template <class Gradient>
 struct Passed {
     const Gradient& gradient;
     HD explicit Passed(const Gradient& g) : gradient(g) {}
+    HD auto value(const Vec& y) const { return gradient.value(y); }
     HD auto hessian_product(const Vec& y, const Vec& v) const { return gradient.hessian_product(y, v); }
     HD auto hessian_diagonal(const Vec& y) const { return gradient.hessian_diagonal(y); }
     template <class E>

@@ -38,6 +38,8 @@ CATALOGUE: dict[str, en.Optimizer] = {
     "Preconditioned": en.Preconditioned(LR, absolute_values=True),
     "SaddleFreeNewton": en.SaddleFreeNewton(LR, damping=0.1, smoothness=1.0),
     "LBFGS": en.LBFGS(LR),
+    "Armijo": en.Armijo(LR),
+    "SteepestDescent": en.SteepestDescent(LR),
     "Clip": en.Clip(en.GradientDescent(LR), norm=NORM),
     "ClipValue": en.ClipValue(en.GradientDescent(LR), limit=NORM),
     "L2": en.L2(en.GradientDescent(LR), weight_decay=DECAY),
