@@ -30,8 +30,8 @@ MEASURED: dict[str, Quantity] = {
 }
 """What kernels measure at a point while they run."""
 STEPS: dict[str, Quantity] = {
-    "step_size": Quantity("length |x(t) - x(t-1)| of a step", "units of x"),
-    "effective_rate": Quantity("step along the exact gradient, in its multiples", "units of x squared per unit of f"),
+    "step_size": Quantity("step size |x(t) - x(t-1)|", "units of x"),
+    "effective_rate": Quantity("effective rate", "units of x squared per unit of f"),
 }
 """What follows from the iterates before and after a step."""
 DERIVED: dict[str, Quantity] = STEPS | {

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
 
 import ensemble as en
+from ensemble import plots
 
 SLOPE = np.array([0.5, -2.0, 1.0])
 RUN = {"start": en.Point(0.0), "instances": 3, "steps": 40, "backend": "numpy", "dtype": "float64", "progress": False}
@@ -234,6 +236,25 @@ def test_both_edges_are_of_the_last_bin_alone():
     found = recorded(["distance"], [0, 5], landscape=en.Quadratic(0.0, dim=1), start=en.Point(2.0), summary=True,
                      histograms={"distance": [0.0, 2.0, 3.0]})  # fmt: skip
     assert (found["distance_histogram"] == [0, 3]).all()
+
+
+# ---- in pictures
+
+
+def test_they_are_on_the_page_of_everything_with_zeros_where_they_are_counts():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        runs = recorded(
+            ["step_size", "effective_rate", "nearest", "nearest_index"], landscape=en.DoubleWell(dim=3), noise=en.Gaussian(0.5),
+            start=en.NormalCloud(0.1), instances=30,
+        )  # fmt: skip
+        assert plots.compare_all(runs).axes
+        index = plots.fan(runs, "nearest_index", log=(True, False))
+        assert index.axes[0].get_ylim()[0] < 0
+        summary = recorded(
+            ["step_size", "nearest_index"], landscape=en.DoubleWell(dim=3), noise=en.Gaussian(0.5), summary=True
+        )
+        assert plots.compare_all(summary).axes
 
 
 # ---- on files, and words

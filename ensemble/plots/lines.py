@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -201,7 +202,11 @@ def _quantiles(runs: xr.Dataset, quantity: str, quantiles: Sequence[float]) -> x
     dims = [d for d in values.dims if d not in (who, "step")]
     array = values.transpose(*dims, "step", who).to_numpy()
     # Of sorted values, so that an infinite one is a number like others.
-    bands = np.moveaxis(np.nanquantile(array, quantiles, axis=-1, method="inverted_cdf"), 0, -1)
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", "All-NaN slice", RuntimeWarning
+        )  # of steps at which there is nothing, as at the start
+        bands = np.moveaxis(np.nanquantile(array, quantiles, axis=-1, method="inverted_cdf"), 0, -1)
     coords = {d: c for d, c in runs.coords.items() if who not in c.dims and "quantile" not in c.dims}
     attrs = runs[quantity].attrs
     found = xr.Dataset(

@@ -69,7 +69,8 @@ def _panels(runs: xr.Dataset, label: int | None, confidence: float) -> Iterator[
             continue
         for name in (quantity, f"{quantity}_quantile"):
             if name in runs and "step" in runs[name].dims:
-                yield lambda quantity=quantity: fan(runs, quantity)  # type: ignore[misc]
+                counts = said.units == "1"
+                yield lambda quantity=quantity, counts=counts: fan(runs, quantity, log=(True, not counts))  # type: ignore[misc]
 
 
 def _page(panels: list[Picture]) -> Picture:
