@@ -117,7 +117,7 @@ def test_the_text_is_what_one_would_write():
     assert struct_of(en.HeavyBall(0.1)).endswith(
         "    template <class Gradient, class Now>\n"
         "    HD auto step(const Vec& x, const Gradient& gradient, State& s, const Now& now) const {\n"
-        "        s.v = beta * s.v - now[lr] * gradient(x);\n"
+        "        s.v = now[beta] * s.v - now[lr] * gradient(x);\n"
         "        return x + s.v;\n"
         "    }\n"
         "};\n"
