@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -121,6 +122,31 @@ def test_a_search_sees_the_exact_value_through_wrappers_and_of_the_whole_sum():
     assert (np.diff(found["value"], axis=1) <= 1e-15).all()  # of all samples, though gradients are of four
     plain = run(losses, en.Armijo(30.0, c=0.1), en.NormalCloud(1.0), 50, instances=20, noise=en.Minibatch(4))
     np.testing.assert_allclose(found["path"], plain["path"], rtol=1e-12)
+
+
+@dataclass(frozen=True)
+class Polyak(en.Optimizer):
+    """Polyak's step (1969), where the lowest value is 0: a rule of one's own that asks for values."""
+
+    def step(self, x, gradient, state, now):
+        g = gradient(x)
+        return x - gradient.value(x) / en.dot(g, g) * g
+
+
+@pytest.mark.ci
+def test_a_rule_of_ones_own_may_ask_for_values():
+    found = run(en.Quadratic([0.1, 1.0, 7.0]), Polyak(), en.NormalCloud(1.0), 40, instances=30)
+    far = np.linalg.norm(found["path"], axis=2)
+    assert (np.diff(far, axis=1) <= 1e-15).all()  # no step leads away from the minimum, whatever the curvatures
+    given = {
+        "landscape": en.Rosenbrock(dim=6),
+        "start": en.NormalCloud(0.5),
+        "instances": 30,
+        "steps": 30,
+        "math": "precise",
+    }
+    each = [en.simulate(optimizer=Polyak(), **given, backend=b, progress=False).dataset["x"] for b in ("numpy", "cpu")]
+    assert np.array_equal(*each)
 
 
 @pytest.mark.ci
