@@ -151,13 +151,14 @@ class Recording:
         return Ring(steps, self._places, found, vectors, self.point)
 
     def _memory(self, name: str, shape: tuple[int, ...]) -> Any:
-        """Room of a segment, on a host the same for all of them."""
+        """Room of a segment; on a host the same for all of them, as much as the longest needs."""
         if not self.engine.on_host:  # the last segment's may still be read
             return self.engine.xp.empty(shape, dtype=self.program.dtype)
-        size, kept = math.prod(shape), self._buffers.get(name)
-        if kept is None or kept.size < size:
-            kept = self._buffers[name] = np.empty(size, dtype=self.program.dtype)
-        return kept[:size].reshape(shape)
+        if name not in self._buffers:
+            dims = (len(self._slots), self.program.dim) if name == "vectors" else (self.program.dim,) * (name == "x")
+            most = self.room.places * self.room.slots * math.prod(dims)
+            self._buffers[name] = np.empty(most, dtype=self.program.dtype)
+        return self._buffers[name][: math.prod(shape)].reshape(shape)
 
     def begin(self, first: int, shown: Callable[[], Any]) -> None:
         """Keeps, before a segment's first step, the iterates that it begins at, where that step is measured."""
