@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import ensemble as en
 from ensemble.backends.numpy import NumpyEngine
 from ensemble.backends.program import Engine, Program, State
 from ensemble.events import Never
@@ -82,3 +83,12 @@ def same_bits(a: NDArray[Any], b: NDArray[Any]) -> bool:
 def differences(a: State, b: State) -> list[str]:
     """The arrays in which two states differ."""
     return [name for name, array in a.arrays().items() if not same_bits(array, b.arrays()[name])]
+
+
+def ends_on_numpy_and_cpu(**given: Any) -> list[Any]:
+    """Where an ensemble ends on both, in arithmetic that is the same on both."""
+    given = {"noise": en.Gaussian(0.1), "start": en.NormalCloud(1.0), "instances": 30, "steps": 30} | given
+    return [
+        en.simulate(**given, progress=False, math="precise", backend=b).dataset["x"].to_numpy()
+        for b in ("numpy", "cpu")
+    ]

@@ -131,6 +131,10 @@ def test_vectors_of_wrapped_optimizers_go_by_their_names_or_their_paths():
         found = recorded([], optimizer=inner, state=[name])
         assert np.array_equal(found[name], alone)
         assert found[name].dims == ("instance", "step", "coordinate")
+    both = recorded([], optimizer=en.Clip(en.Adam(0.1), 1e9), state=["v", "m", "base.m"])
+    assert np.array_equal(both["m"], alone)
+    assert np.array_equal(both["base.m"], alone)  # of one vector under two names
+    assert np.array_equal(both["v"], recorded([], optimizer=en.Adam(0.1), state=["v"])["v"])
     averaged = recorded(["x"], optimizer=en.EMA(en.Adam(0.1), 0.5), state=["mean", "m"])
     assert np.array_equal(averaged["m"], alone)
     assert np.array_equal(averaged["mean"][:, 1:], averaged["path"][:, 1:])  # it is what this one reports
@@ -284,6 +288,30 @@ def test_they_are_on_files_and_go_on_from_there(tmp_path):
     stored = en.simulate(**run, record=record, store=tmp_path / "run")
     for name in ("step_size", "effective_rate", "nearest", "nearest_index", "v"):
         np.testing.assert_array_equal(stored.dataset[name], whole.dataset[name], name)
+
+
+def test_an_observable_whose_name_ends_like_a_summary_s_is_none():
+    losses = {"loss_n": en.Quadratic(1.0, dim=3)}
+    half = en.simulate(
+        landscape=plane(dim=3),
+        optimizer=en.GradientDescent(0.1),
+        record=en.Record([], at=[0, 5], observables=losses),
+        **RUN | {"steps": 5},
+    )
+    assert half.resume(8).dataset["loss_n"].shape == (3, 2)
+
+
+def test_many_vectors_of_a_rule_of_ones_own_are_recorded_too():
+    @dataclasses.dataclass(frozen=True)
+    class Many(en.Optimizer):
+        vectors = tuple(f"k{k}" for k in range(70))
+
+        def step(self, x, gradient, state, now):
+            state.k69 = state.k69 + gradient(x)
+            return x - 0.1 * state.k69
+
+    found = recorded(["x"], optimizer=Many(), state=["k69"])
+    np.testing.assert_allclose(found["k69"][0], np.arange(41)[:, None] * SLOPE, rtol=1e-12)
 
 
 def test_what_is_recorded_beside_does_not_change_what_is_recorded():

@@ -84,7 +84,7 @@ CASES = {
             ["layer_gradient_norm", "step_size", "x"],
             at=range(2, 51),
             instances=[1, 2, 3, 8, 11, 17],
-            state=["base.base.v", "mean"],
+            state=["base.base.v", "mean", "v"],
         ),
     },
 }

@@ -20,6 +20,8 @@ from .recorder import Recorder
 
 SEPARATE = 8
 """So few recorded steps end a segment each: the program that records nothing takes them, and no other is compiled."""
+MOST_VECTORS = 64
+"""Vectors of an optimizer that a launch can be told of: a word has a bit for each. What a rule with more keeps is looked at between two."""
 PIECE = 1 << 18
 """Coordinates that Python handles at once where it looks at all of them: its temporaries then stay small."""
 
@@ -54,7 +56,8 @@ class Room:
             steps = both[np.diff(both, prepend=-1) > 0]
         shown, found = program.dim * item * (shows_x(record) + len(record.state)), item * len(record.measured)
         slots = int(np.count_nonzero(steps > reached))
-        if slots > SEPARATE and places and engine.records_within(program):
+        told = max(_slots(record, program), default=0) < MOST_VECTORS
+        if slots > SEPARATE and places and told and engine.records_within(program):
             slots = min(slots, engine.ring_bytes // (places * (shown + found)))
         else:
             slots = 0
@@ -94,7 +97,7 @@ def recording_program(setting: Experiment, program: Program, engine: Engine, rea
 def _recorded(setting: Experiment, program: Program, room: Room) -> Program:
     if setting.record is None or not room.slots:
         return program
-    return replace(program, recorded=True, recorded_vectors=tuple(sorted(_slots(setting.record, program))))
+    return replace(program, recorded=True, recorded_vectors=tuple(sorted(set(_slots(setting.record, program)))))
 
 
 def layers_of(program: Program) -> int:
@@ -147,7 +150,8 @@ class Recording:
         found = {name: self._memory(name, of_x[:2]) for name in record.measured}
         if shows_x(record):
             found["x"] = self._memory("x", of_x)
-        vectors = self._memory("vectors", (len(self._slots), *of_x)) if self._slots else None
+        kept = len(self.program.recorded_vectors)
+        vectors = self._memory("vectors", (kept, *of_x)) if kept else None
         return Ring(steps, self._places, found, vectors, self.point)
 
     def _memory(self, name: str, shape: tuple[int, ...]) -> Any:
@@ -155,8 +159,8 @@ class Recording:
         if not self.engine.on_host:  # the last segment's may still be read
             return self.engine.xp.empty(shape, dtype=self.program.dtype)
         if name not in self._buffers:
-            dims = (len(self._slots), self.program.dim) if name == "vectors" else (self.program.dim,) * (name == "x")
-            most = self.room.places * self.room.slots * math.prod(dims)
+            each = {"x": 1, "vectors": len(self.program.recorded_vectors)}
+            most = self.room.places * self.room.slots * (each[name] * self.program.dim if name in each else 1)
             self._buffers[name] = np.empty(most, dtype=self.program.dtype)
         return self._buffers[name][: math.prod(shape)].reshape(shape)
 
@@ -212,7 +216,7 @@ class Recording:
         record, slots = self.recorder.record, np.searchsorted(ring.steps, steps)
         taken = slice(None) if slots.size == ring.steps.size else self.engine.to_device(slots)
         found = {name: ring.found[name][:, taken] for name in record.names if name in ring.found}
-        order = sorted(self._slots)
+        order = self.program.recorded_vectors
         found |= {name: ring.vectors[order.index(slot)][:, taken] for name, slot in self._named_slots()}
         if record.derived:
             xp, places = self.engine.xp, self.room.places
@@ -274,6 +278,7 @@ class Recording:
         if begin == ring.steps.size:
             return
         last = self._recorded(shown())
+        vectors = [self._vector(state, slot) for slot in self.program.recorded_vectors]
         piece = max(1, PIECE // max(1, last.size))
         for a in range(begin, ring.steps.size, piece):
             b = min(a + piece, ring.steps.size)
@@ -284,9 +289,9 @@ class Recording:
             if "x" in ring.found:
                 x = ring.found["x"]
                 x[:, a:b] = xp.where(frozen[:, :, None], last[:, None], x[:, a:b])
-            for k, slot in enumerate(sorted(self._slots)):
+            for k, kept in enumerate(vectors):
                 there = ring.vectors[k]
-                there[:, a:b] = xp.where(frozen[:, :, None], self._vector(state, slot)[:, None], there[:, a:b])
+                there[:, a:b] = xp.where(frozen[:, :, None], kept[:, None], there[:, a:b])
 
     def _note(self, steps: NDArray[np.int64], found: dict[str, Any], state: State) -> None:
         """Has what was found, of each place at each of the steps, written down."""
