@@ -33,15 +33,16 @@ def program(
     paired: bool = True,
 ) -> Program:
     """A program of one configuration, and of ``others`` that differ from it in the parts named."""
+    dim = landscape.dimension
     parts = {
         "landscape": landscape,
-        "optimizer": optimizer,
+        "optimizer": optimizer.at_dim(dim),
         "noise": noise or Gaussian(sigma=0.3),
         "event": event or Never(),
     }
     return Program(
         configurations=(parts, *({**parts, **other} for other in others)),
-        dim=landscape.dimension,
+        dim=dim,
         instances=instances,
         first_instance=first_instance,
         dtype=np.dtype(dtype),

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +25,7 @@ FILE = Path(__file__).parent / "golden" / "optimizers.npz"
 STEPS = 300
 KEEP = np.arange(0, STEPS + 1, 10)
 START = np.array([-0.7, 0.9, 0.3, -0.2, 1.1])
+MATRIX = np.array([-0.7, 0.9, 0.3, -0.2, 1.1, 0.5])
 B = 3.0
 
 
@@ -83,6 +85,21 @@ def by_optax_search(rate: float) -> np.ndarray:
         updates, state = rule.update(g, state, x, value=value, grad=g, value_fn=rosenbrock)
         x = optax.apply_updates(x, updates)
         path.append(np.array(x))
+    return np.array(path)[KEEP]
+
+
+def by_torch_muon(shape: tuple[int, int], **given: Any) -> np.ndarray:
+    """The path of torch's Muon, but in float64 throughout, on the chained Rosenbrock function of a matrix's entries."""
+    x = torch.tensor(MATRIX.reshape(shape), requires_grad=True)
+    optimizer = torch.optim.Muon([x], **given)
+    path = [MATRIX.copy()]
+    with mock.patch.object(torch.Tensor, "bfloat16", torch.Tensor.clone):
+        for _ in range(STEPS):
+            optimizer.zero_grad()
+            y = x.reshape(-1)
+            (B * (y[1:] - y[:-1] ** 2) ** 2 + (1 - y[:-1]) ** 2).sum().backward()
+            optimizer.step()
+            path.append(x.detach().numpy().ravel().copy())
     return np.array(path)[KEEP]
 
 
@@ -214,6 +231,8 @@ def trajectories() -> dict[str, np.ndarray]:
             lambda p: t.SGD(p, lr=0.003, momentum=0.5),
             lambda o: Setting(o, "momentum", lambda s: 0.5 + 0.4 * min(1.0, s / 200)),
         ),
+        "muon tall": by_torch_muon((3, 2), lr=0.002, weight_decay=0.1),
+        "muon wide": by_torch_muon((2, 3), lr=0.002, weight_decay=0.0, momentum=0.9, nesterov=False),
         "optax backtracking": by_optax_search(0.3),
         "optax adabelief": by_optax(optax.adabelief(0.002)),
         "optax lookahead": by_optax_lookahead(optax.adam(0.01), 6, 0.5),

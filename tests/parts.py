@@ -52,7 +52,13 @@ def example(kind, dim=5, per_coordinate=False):
 
 
 def _example(kind, dim, per_coordinate):
-    given = {en.Piecewise: ([0.1, 0.3, 0.05], [3, 20]), en.Integers: (2, 7), en.Choice: ([1.0, 3.0], [1.0, 2.0])}
+    row_length = next(k for k in (3, 2, 1) if dim % k == 0)
+    given = {
+        en.Piecewise: ([0.1, 0.3, 0.05], [3, 20]),
+        en.Integers: (2, 7),
+        en.Choice: ([1.0, 3.0], [1.0, 2.0]),
+        en.Muon: (0.01, row_length),
+    }
     if kind in given:
         return kind(*given[kind])
     given = {}

@@ -70,7 +70,7 @@ def drawn(seed: object, count: int) -> Iterator[Combination]:
     for _ in range(count):
         landscape = example(rng.choice(kinds("landscape")), rng.choice(DIMS), rng.random() < 0.5)
         dim, by_coordinate = landscape.dimension, rng.random() < 0.5
-        optimizer = example(rng.choice(plain), dim, by_coordinate)
+        optimizer = example(rng.choice(plain), dim, by_coordinate).at_dim(dim)
         for _ in range(rng.choice((0, 0, 1, 2, 3))):
             optimizer = dataclasses.replace(example(rng.choice(wrappers), dim, by_coordinate), base=optimizer)
         yield Combination(

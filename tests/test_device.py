@@ -30,7 +30,7 @@ from ensemble.backends.program import Program, State
 from ensemble.events import Below, Crossed, LeftBall, Never, Reported
 from ensemble.landscapes import DoubleWell, Landscape, Quadratic, QuarticSaddle, Rosenbrock
 from ensemble.noises import Gaussian, HessianAligned, Rademacher, StudentT
-from ensemble.optimizers import EMA, SAM, Adam, GradientDescent, HeavyBall, Lion, Nesterov, Optimizer, PerturbedGD
+from ensemble.optimizers import EMA, SAM, Adam, GradientDescent, HeavyBall, Lion, Muon, Nesterov, Optimizer, PerturbedGD
 
 needs_compiler = pytest.mark.skipif(not COMPILERS, reason="no C++ compiler on PATH")
 
@@ -100,6 +100,16 @@ CASES = {
         (1, 8),
         steps=75,
     ),
+    "wide matrices across lanes": Case(
+        program(
+            Rosenbrock(dim=36, b=3.0), Muon(0.02, row_length=6, rows=3), LeftBall(6.0), instances=7, dtype="float32"
+        ),
+        (8,),
+        steps=4,
+    ),
+    "tall matrices across warps": Case(
+        program(Rosenbrock(dim=258, b=3.0), Muon(0.02, row_length=3, rows=43), instances=2), (64,), steps=3
+    ),
     "events that do not stop": Case(program(QuarticSaddle(dim=20), HeavyBall(0.05), LeftBall(1.0, stop=False)), (2,)),
 }
 PRECISE = [(name, lanes) for name, case in CASES.items() for lanes in case.lanes]
@@ -111,6 +121,8 @@ SELDOM = {
     "shifts across lanes",
     "shifts, padded",
     "kicks, 64 lanes",
+    "wide matrices across lanes",
+    "tall matrices across warps",
 }  # what they show, others show with them, or the same programs as executed PTX (tests/ptx)
 ALWAYS = {"saddle", "divergence", "shifts across warps", "kicks", "events that do not stop"}
 _ONCE = [(name, lanes) for name, lanes in PRECISE if lanes == CASES[name].lanes[-1] and name not in SELDOM]

@@ -79,6 +79,10 @@ RECTIFIED = np.sqrt(
 )
 """RAdam's factor at beta2 = 0.99, (steps, 1); 0 where it is not rectified."""
 
+POLISHED = 1.0
+for _ in range(5):
+    POLISHED = 3.4445 * POLISHED - 4.7750 * POLISHED**3 + 2.0315 * POLISHED**5
+
 
 # What each step subtracts from x, (steps, 3).
 STEPS_OF = {
@@ -133,6 +137,7 @@ STEPS_OF = {
     "Armijo": (en.Armijo(LR, c=0.9), LR * G * ONES),  # a plane falls as its slope says
     "SteepestDescent": (en.SteepestDescent(LR / 2, iterations=2), LR * G * ONES),  # which has no lowest point
     "LBFGS": (en.LBFGS(LR), LR * G * np.where(T == 1, min(1.0, 1.0 / np.abs(G).sum()), 1.0)),  # no curvature to remember
+    "Muon": (en.Muon(LR, row_length=3), LR * G / NORM * POLISHED * ONES),  # a row's only singular vector is its direction
     "Clip": (en.Clip(en.GradientDescent(LR), norm=NORM / 3), LR * G / 3 * ONES),
     "ClipValue": (en.ClipValue(en.GradientDescent(LR), limit=0.4), LR * np.clip(G, -0.4, 0.4) * ONES),
     "SAM": (en.SAM(en.HeavyBall(LR, beta=0.8)), LR * G * accumulated(0.8)),

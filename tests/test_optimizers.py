@@ -64,6 +64,13 @@ AGAINST_LIBRARIES = {
     "optax sam adam": en.SAM(en.Adam(0.01), rho=0.05),
 }
 
+MATRIX = np.array([-0.7, 0.9, 0.3, -0.2, 1.1, 0.5])
+OF_MATRICES = {
+    "muon tall": en.WeightDecay(en.Muon(0.002, row_length=2), lr=0.002, weight_decay=0.1),
+    "muon wide": en.Muon(0.002, row_length=3, beta=0.9, nesterov=False),
+}
+"""On six coordinates, from a start of their own."""
+
 
 def path_of(
     optimizer: en.Optimizer, landscape: en.Landscape = LANDSCAPE, start: np.ndarray = START, **more
@@ -103,8 +110,13 @@ def test_an_optimizer_takes_the_librarys_path(name: str) -> None:
     close(path_of(AGAINST_LIBRARIES[name]), GOLDEN[name], LOOSER.get(name, 1e-12))
 
 
+@pytest.mark.parametrize("name", OF_MATRICES)
+def test_a_rule_of_matrices_takes_the_librarys_path(name: str) -> None:
+    close(path_of(OF_MATRICES[name], en.Rosenbrock(dim=6, b=3.0), MATRIX), GOLDEN[name])
+
+
 def test_every_golden_path_is_used() -> None:
-    assert set(AGAINST_LIBRARIES) == set(GOLDEN.files) - {"versions", "steps", "start"}
+    assert set(AGAINST_LIBRARIES) | set(OF_MATRICES) == set(GOLDEN.files) - {"versions", "steps", "start"}
 
 
 # ---- the authors' formulas, derived again

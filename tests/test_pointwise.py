@@ -106,7 +106,7 @@ def test_what_follows_from_a_step_is_what_was_said_by_hand() -> None:
         for p in (example(k), *variants(k))
         if not pointwise(p)
     }
-    assert coupled == {"Adai", "Armijo", "Clip", "LBFGS", "Newton", "PerturbedGD", "SAM", "SteepestDescent"}
+    assert coupled == {"Adai", "Armijo", "Clip", "LBFGS", "Muon", "Newton", "PerturbedGD", "SAM", "SteepestDescent"}
     held = {
         optimizer: vectors_held(optimizer) - len(optimizer.vectors)
         for optimizer in (Adai(), SGLD(0.1, 1.0), Lion(), Adadelta())

@@ -59,6 +59,7 @@ OPTIMIZERS: dict[str, Callable[[], en.Optimizer]] = {
     "L2": lambda: en.L2(en.HeavyBall(0.03, beta=0.8), weight_decay=1.0),
     "Lion": lambda: en.Lion(0.07),
     "Momentum": lambda: en.Momentum(0.15, beta=0.8),
+    "Muon": lambda: en.Muon(0.1, row_length=2),
     "Nesterov": lambda: en.Nesterov(0.03, beta=0.8),
     "Newton": lambda: en.Newton(lr=0.3),
     "PerturbedGD": lambda: en.PerturbedGD(0.1, radius=0.4, g_thres=0.5, t_thres=8),

@@ -45,7 +45,7 @@ def instructions(optimizer: Part, dim: int) -> float | None:
     counted = sorted({d for _, d in table})
     near = max((d for d in counted if d <= dim), default=counted[0])
     for f in fields(optimizer):
-        if f.metadata.get("kind") == "structure" and f.default not in (MISSING, getattr(optimizer, f.name)):
+        if f.metadata.get("kind") == "structure" and (f.default is MISSING or f.default != getattr(optimizer, f.name)):
             return None
     inner = [getattr(optimizer, f.name) for f in fields(optimizer) if f.metadata.get("kind") == "inner"]
     if not inner:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 
 import numpy as np
@@ -29,7 +30,7 @@ def check(part: Part, *, dim: int | None = None, landscape: Landscape | None = N
 
     Args:
         part: any part that a step sees, a wrapper too.
-        dim: how many coordinates to try it with; None: as many as its vectors have, else 5.
+        dim: how many coordinates to try it with; None: as many as its vectors have, else 5 or the first number above that fits it.
         landscape: to try it on, for parts that are no landscape; None: :class:`~ensemble.QuarticSaddle`, for batches
             :class:`~ensemble.LeastSquares`.
 
@@ -45,7 +46,7 @@ def check(part: Part, *, dim: int | None = None, landscape: Landscape | None = N
     if isinstance(part, Landscape):
         landscape = part
     elif landscape is None:
-        size = dim or _length(part) or 5
+        size = dim or _length(part) or _fitting(part)
         batches = isinstance(part, Noise) and part.draws_batches
         landscape = LeastSquares.random(dim=size) if batches else QuarticSaddle(dim=size)
     if dim is not None and landscape.dimension != dim:
@@ -75,6 +76,15 @@ def _says_pointwise(part: Part) -> bool:
         return all(p.pointwise for p in nested(part)) or twins.pointwise(part)
     except ValueError:  # no struct, of which more is said
         return False
+
+
+def _fitting(part: Part) -> int:
+    """The first dimension from 5 on that the part does not refuse; 5 if all are."""
+    for dim in range(5, 65):
+        with contextlib.suppress(ValueError):
+            part.at_dim(dim)
+            return dim
+    return 5
 
 
 def _length(part: Part) -> int | None:

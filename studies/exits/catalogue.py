@@ -40,6 +40,7 @@ CATALOGUE: dict[str, en.Optimizer] = {
     "LBFGS": en.LBFGS(LR),
     "Armijo": en.Armijo(LR),
     "SteepestDescent": en.SteepestDescent(LR),
+    "Muon": en.Muon(ADAM_LR, row_length=4),
     "Clip": en.Clip(en.GradientDescent(LR), norm=NORM),
     "ClipValue": en.ClipValue(en.GradientDescent(LR), limit=NORM),
     "L2": en.L2(en.GradientDescent(LR), weight_decay=DECAY),

@@ -60,6 +60,17 @@ def wide(kind: str) -> np.dtype:
     return np.dtype(f"{KINDS[kind].kind}{2 * KINDS[kind].itemsize}")
 
 
+def _upper_half(a: Any, b: Any) -> Any:
+    """The upper 64 of the 128 bits of a product."""
+    a, b = np.asarray(a), np.asarray(b)
+    bits = 2**32 - 1
+    (low, high), (other_low, other_high) = ((n & n.dtype.type(bits), n >> n.dtype.type(32)) for n in (a, b))
+    carried = (low.astype(np.uint64) * other_low.astype(np.uint64) >> np.uint64(32)).astype(a.dtype)
+    cross = high * other_low + carried  # the signed upper part times at most 2^32 - 1, plus less than 2^32: it fits
+    other = low * other_high + (cross & a.dtype.type(bits))
+    return high * other_high + (cross >> a.dtype.type(32)) + (other >> a.dtype.type(32))
+
+
 def _product(i: Instruction, kind: str) -> Operation:
     if is_float(kind):
         return Operation(operator.mul, (kind, kind), kind)
@@ -69,7 +80,7 @@ def _product(i: Instruction, kind: str) -> Operation:
         return Operation(lambda a, b: np.asarray(a).astype(to) * np.asarray(b).astype(to), (kind, kind), result)
     if "hi" in i.modifiers:
         if KINDS[kind].itemsize == 8:
-            raise PtxError(f"not known here: {i.text}")
+            return Operation(_upper_half, (kind, kind), kind)
         to, half = wide(kind), wide(kind).type(8 * KINDS[kind].itemsize)
         return Operation(
             lambda a, b: (np.asarray(a).astype(to) * np.asarray(b).astype(to) >> half).astype(KINDS[kind]),

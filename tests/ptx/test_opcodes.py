@@ -176,8 +176,10 @@ CASES: dict[str, Case] = {
     **integers(of_all("neg", "s"), 1, operator.neg),
     **integers(of_all("div"), 2, oracle.quotient),
     **integers(of_all("rem"), 2, lambda a, b: a - oracle.quotient(a, b) * b),
-    "mul.hi.s32": (("s32", "s32"), "s32", lambda a, b: a * b >> 32),
-    "mul.hi.u32": (("u32", "u32"), "u32", lambda a, b: a * b >> 32),
+    **{
+        f"mul.hi.{kind}": ((kind, kind), kind, lambda a, b, kind=kind: a * b >> int(kind[1:]))
+        for kind in ("s16", "u16", "s32", "u32", "s64", "u64")
+    },
     "brev.b32": (("u32",), "u32", lambda a: int(f"{a:032b}"[::-1], 2)),
     "brev.b64": (("u64",), "u64", lambda a: int(f"{a:064b}"[::-1], 2)),
     **{
@@ -206,7 +208,7 @@ CASES: dict[str, Case] = {
     },
     **{f"{name}.pred": (("pred", "pred"), "pred", f) for name, f in (("and", operator.and_), ("or", operator.or_), ("xor", operator.xor))},
     "not.pred": (("pred",), "pred", operator.not_),
-    **{f"selp.{k}": ((k, k, "pred"), k, lambda a, b, p: a if p else b) for k in ("b16", "b32", "b64", "f32", "f64", "u16", "u32")},
+    **{f"selp.{k}": ((k, k, "pred"), k, lambda a, b, p: a if p else b) for k in ("b16", "b32", "b64", "f32", "f64", "u16", "u32", "u64")},
     **{f"mov.{kind}": ((kind,), kind, lambda a: a) for kind in ("b16", "b32", "b64", "u16", "u32", "u64", "f32", "f64", "pred")},
     **floats(ROUNDED.format("add"), 2, either(operator.add)),
     **floats(ROUNDED.format("sub"), 2, either(operator.sub)),
