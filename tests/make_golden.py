@@ -231,6 +231,19 @@ def trajectories() -> dict[str, np.ndarray]:
             lambda p: t.SGD(p, lr=0.003, momentum=0.5),
             lambda o: Setting(o, "momentum", lambda s: 0.5 + 0.4 * min(1.0, s / 200)),
         ),
+        "rmsprop rising": by_torch(
+            lambda p: t.RMSprop(p, lr=0.0004, alpha=0.5),
+            lambda o: Setting(o, "alpha", lambda s: 0.5 + 0.49 * min(1.0, s / 200)),
+        ),
+        "adadelta rising": by_torch(
+            lambda p: t.Adadelta(p, lr=0.5, rho=0.5),
+            lambda o: Setting(o, "rho", lambda s: 0.5 + 0.49 * min(1.0, s / 200)),
+        ),
+        "optax lion rising": by_optax(
+            optax.inject_hyperparams(optax.lion)(
+                0.002, b1=optax.linear_schedule(0.5, 0.9, 200), b2=0.99, weight_decay=0.1
+            )
+        ),
         "muon tall": by_torch_muon((3, 2), lr=0.002, weight_decay=0.1),
         "muon wide": by_torch_muon((2, 3), lr=0.002, weight_decay=0.0, momentum=0.9, nesterov=False),
         "optax backtracking": by_optax_search(0.3),

@@ -1,12 +1,14 @@
-"""Momentum that follows a schedule: against theorems and closed forms."""
+"""Momentum, and every other number of a rule, that follows a schedule: against theorems and closed forms."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import pytest
 from device_runs import ends_on_numpy_and_cpu, same_bits
+from parts import example, kinds
 
 import ensemble as en
 
@@ -133,15 +135,93 @@ def test_momentum_of_a_schedule_on_a_parabola_is_the_recursion(optimizer, factor
         assert found[t] == pytest.approx(x, rel=1e-12, abs=1e-15)
 
 
+# ---- every number that may follow a schedule
+
+
+def scheduled_numbers():
+    """(optimizer, field) of every kind and every field that takes a schedule and holds a number."""
+    for kind in kinds("optimizer"):
+        one = example(kind, 6)
+        for f in dataclasses.fields(one):
+            if f.metadata.get("kind") == "scheduled":
+                yield pytest.param(one, f.name, id=f"{kind.__name__}-{f.name}")
+
+
+@pytest.mark.parametrize(("optimizer", "name"), list(scheduled_numbers()))
+def test_a_constant_schedule_is_the_number_and_another_is_not(optimizer, name):
+    """But for the rounding of a product of so many factors, where the number has a power."""
+
+    def end(value):
+        return en.simulate(
+            landscape=en.QuarticSaddle(dim=6, unstable=3), optimizer=dataclasses.replace(optimizer, **{name: value}),
+            noise=en.Gaussian(0.3), start=en.NormalCloud(0.5), instances=20, steps=20, **DOUBLE,
+        ).dataset["x"].to_numpy()  # fmt: skip
+
+    value = getattr(optimizer, name)
+    np.testing.assert_allclose(end(en.Constant(value)), end(value), rtol=1e-11, atol=1e-13)
+    other = en.LinearDecay(value if value else 0.1, steps=20, final=value / 4)
+    assert np.nanmax(np.abs(end(other) - end(value))) > 1e-6  # some of Adai diverge
+
+
+@pytest.mark.parametrize("kind", [en.AdaBelief, en.RAdam])
+def test_corrected_momentum_of_a_constant_gradient_is_the_gradient_in_adams_relatives_too(kind):
+    found = moments(kind(0.1, beta1=FADING)).dataset["m"][0, 1:]
+    lost = np.cumprod(FADING(np.arange(1.0, 61.0)))
+    np.testing.assert_allclose(found / (1 - lost)[:, None], np.broadcast_to(SLOPE, (60, 2)), rtol=1e-12)
+
+
+def test_on_a_slope_a_step_of_adamax_is_the_rate_whatever_the_schedules():
+    x = en.simulate(
+        landscape=plane(dim=2), optimizer=en.Adamax(0.1, beta1=FADING, beta2=en.ExponentialDecay(0.999, factor=0.9)),
+        start=en.Point(0.0), instances=1, steps=60, record=en.Record("x", at=range(61)), **DOUBLE,
+    ).dataset["path"][0]  # fmt: skip
+    np.testing.assert_allclose(x, -0.1 * np.arange(61)[:, None] * np.sign(SLOPE), rtol=1e-7)
+
+
+def on_a_parabola(optimizer, steps=40):
+    return en.simulate(
+        landscape=en.Quadratic(1.0, dim=1), optimizer=optimizer, start=en.Point(1.0), instances=1, steps=steps,
+        record=en.Record("x", at=range(steps + 1)), **DOUBLE,
+    ).dataset  # fmt: skip
+
+
+def test_wrappers_of_a_schedule_on_a_parabola_are_their_recursions():
+    t = np.arange(1.0, 41.0)
+    beta = FADING(t)
+    x = 0.9 ** np.arange(41.0)
+    mean = on_a_parabola(en.EMA(en.GradientDescent(0.1), beta=FADING))["path"][0, :, 0].to_numpy()
+    for k in range(
+        1, 41
+    ):  # the weight of x_s is (1 - beta_s) times all betas after it; together they are 1 - the product
+        weights = np.array([(1 - beta[s]) * np.prod(beta[s + 1 : k]) for s in range(k)])
+        assert weights.sum() == pytest.approx(1 - np.prod(beta[:k]), rel=1e-12)
+        assert mean[k] == pytest.approx(weights @ x[1 : k + 1] / weights.sum(), rel=1e-12)
+    reach = en.LinearDecay(0.3, steps=30, final=0.05)
+    path = on_a_parabola(en.SAM(en.GradientDescent(0.1), rho=reach))["path"][0, :, 0].to_numpy()
+    for k in range(1, 41):  # the gradient a reach further out
+        assert path[k] == pytest.approx(
+            path[k - 1] - 0.1 * (path[k - 1] + reach(t)[k - 1] * np.sign(path[k - 1])), rel=1e-12
+        )
+    found = on_a_parabola(en.ScheduleFree(en.GradientDescent(0.1), beta=FADING))["path"][0, :, 0].to_numpy()
+    z = here = 1.0
+    for k in range(1, 41):
+        z -= 0.1 * ((1 - beta[k - 1]) * z + beta[k - 1] * here)
+        here += (z - here) / k
+        assert found[k] == pytest.approx(here, rel=1e-12)
+
+
 @pytest.mark.ci
 @pytest.mark.parametrize(
     "optimizer",
     [
+        en.Lion(0.01, beta1=FADING, beta2=RISING),
+        en.SAM(en.AdaBelief(0.01, beta1=FADING), rho=en.LinearDecay(0.3, steps=30, final=0.05)),
+        en.EMA(en.Adadelta(rho=RISING), beta=FADING),
         en.Adam(0.1, beta1=FADING, beta2=RISING),
         en.Nesterov(en.grid(0.05, 0.1), en.AcceleratedMomentum(en.grid(3.0, 5.0))),
         en.HeavyBall(0.1, en.drawn(en.Uniform(0.0, 0.99))),
     ],
-    ids=["Adam", "Nesterov", "HeavyBall"],
+    ids=["Lion", "SAM", "EMA", "Adam", "Nesterov", "HeavyBall"],
 )
 def test_the_cpu_has_the_bits_of_numpy(optimizer):
     assert same_bits(

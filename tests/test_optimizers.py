@@ -12,6 +12,7 @@ import ensemble as en
 GOLDEN = np.load(Path(__file__).parent / "golden" / "optimizers.npz")
 STEPS, START = GOLDEN["steps"], GOLDEN["start"]
 LANDSCAPE = en.Rosenbrock(dim=5, b=3.0)
+RISING = en.LinearDecay(0.5, 200, final=0.99)
 
 AGAINST_LIBRARIES = {
     "sgd": en.GradientDescent(0.01),
@@ -53,6 +54,9 @@ AGAINST_LIBRARIES = {
     "adamax": en.Adamax(0.01),
     "lbfgs": en.LBFGS(0.3),
     "sgd rising momentum": en.HeavyBall(0.003, beta=en.LinearDecay(0.5, 200, final=0.9)),
+    "rmsprop rising": en.RMSProp(0.0004, rho=RISING, eps_inside_root=False),
+    "adadelta rising": en.Adadelta(0.5, rho=RISING),
+    "optax lion rising": en.Lion(0.002, beta1=en.LinearDecay(0.5, 200, final=0.9), weight_decay=0.1),
     "optax backtracking": en.Armijo(0.3),
     "optax adabelief": en.AdaBelief(0.002),
     "optax lookahead": en.Lookahead(en.Adam(0.01), period=6, alpha=0.5),

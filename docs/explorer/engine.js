@@ -35,6 +35,7 @@ const TABLES = {
   gain: (p) => 1 - p.beta,
   gain1: (p) => 1 - p.beta1,
   gain2: (p) => 1 - p.beta2,
+  square_gain: (p) => 1 - p.rho,
   correction1: (p, t) => 1 / (1 - p.beta1 ** t),
   correction2: (p, t) => 1 / (1 - p.beta2 ** t),
   root_correction2: (p, t) => Math.sqrt(1 / (1 - p.beta2 ** t)),

@@ -100,17 +100,17 @@ class RMSProp(Optimizer):
     """
 
     lr: Any = scheduled(1e-3, NOT_NEGATIVE)
-    rho: float = number(0.9, FRACTION)
+    rho: Any = scheduled(0.9, FRACTION)
     eps: float = number(1e-8, NOT_NEGATIVE)
     eps_inside_root: bool = flag(True)
     vectors = ("v",)
 
-    def constants(self) -> Mapping[str, float]:
-        return {"gain": 1.0 - self.rho}
+    def tables(self, t: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
+        return {"square_gain": 1.0 - at_steps(self.rho, t)}
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         g = gradient(x)
-        state.v = self.rho * state.v + self.gain * (g * g)  # type: ignore[attr-defined]
+        state.v = now.rho * state.v + now.square_gain * (g * g)
         return x - quotient(now.lr * g, root(state.v, self.eps, self.eps_inside_root), self.eps)
 
 
@@ -125,19 +125,19 @@ class RMSPropMomentum(Optimizer):
     """
 
     lr: Any = scheduled(1e-3, NOT_NEGATIVE)
-    beta: float = number(0.9, FRACTION)
-    rho: float = number(0.999, FRACTION)
+    beta: Any = scheduled(0.9, FRACTION)
+    rho: Any = scheduled(0.999, FRACTION)
     eps: float = number(1e-8, NOT_NEGATIVE)
     eps_inside_root: bool = flag(True)
     vectors = ("m", "v")
 
-    def constants(self) -> Mapping[str, float]:
-        return {"gain": 1.0 - self.beta, "square_gain": 1.0 - self.rho}
+    def tables(self, t: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
+        return {"gain": 1.0 - at_steps(self.beta, t), "square_gain": 1.0 - at_steps(self.rho, t)}
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         g = gradient(x)
-        state.m = self.beta * state.m + self.gain * g  # type: ignore[attr-defined]
-        state.v = self.rho * state.v + self.square_gain * (g * g)  # type: ignore[attr-defined]
+        state.m = now.beta * state.m + now.gain * g
+        state.v = now.rho * state.v + now.square_gain * (g * g)
         return x - quotient(now.lr * state.m, root(state.v, self.eps, self.eps_inside_root), self.eps)
 
 
@@ -156,20 +156,20 @@ class Adadelta(Optimizer):
     """
 
     lr: Any = scheduled(1.0, NOT_NEGATIVE)
-    rho: float = number(0.9, FRACTION)
+    rho: Any = scheduled(0.9, FRACTION)
     eps: float = number(1e-6, NOT_NEGATIVE)
     vectors = ("v", "u")
 
-    def constants(self) -> Mapping[str, float]:
-        return {"gain": 1.0 - self.rho}
+    def tables(self, t: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
+        return {"square_gain": 1.0 - at_steps(self.rho, t)}
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         g = gradient(x)
-        state.v = self.rho * state.v + self.gain * (g * g)  # type: ignore[attr-defined]
+        state.v = now.rho * state.v + now.square_gain * (g * g)
         with np.errstate(all="ignore"):
             delta = (np.sqrt(state.u + self.eps) / np.sqrt(state.v + self.eps)) * g
         delta = settled((state.v == 0) & ((state.u == 0) | (g == 0)), delta, self.eps)
-        state.u = self.rho * state.u + self.gain * (delta * delta)  # type: ignore[attr-defined]
+        state.u = now.rho * state.u + now.square_gain * (delta * delta)
         return x - now.lr * delta
 
 
@@ -335,20 +335,20 @@ class Adai(Optimizer):
 
     lr: Any = scheduled(1.0, NOT_NEGATIVE)
     beta0: float = number(0.1, NOT_NEGATIVE)
-    beta2: float = number(0.99, FRACTION)
+    beta2: Any = scheduled(0.99, FRACTION)
     eps: float = number(1e-3, FRACTION)
     vectors = ("m", "v", "lost")
 
     def constants(self) -> Mapping[str, float]:
-        return {"gain2": 1.0 - self.beta2, "most": 1.0 - self.eps}
+        return {"most": 1.0 - self.eps}
 
     def tables(self, t: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
-        return {"correction2": 1.0 / (1.0 - self.beta2**t)}
+        return {"gain2": 1.0 - at_steps(self.beta2, t), "correction2": 1.0 / (1.0 - product_to(self.beta2, t))}
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         seen: Any = self
         g = gradient(x)
-        state.v = self.beta2 * state.v + seen.gain2 * (g * g)
+        state.v = now.beta2 * state.v + now.gain2 * (g * g)
         mean = total(now.correction2 * state.v) / x.dtype.type(x.shape[1])
         mean = np.where(mean == 0, x.dtype.type(1), mean)  # of gradients that were all 0: 0/0 is taken as 0
         ratio = (now.correction2 * state.v) / mean

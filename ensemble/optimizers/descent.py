@@ -121,18 +121,18 @@ class Lion(Optimizer):
     """
 
     lr: Any = scheduled(1e-4, NOT_NEGATIVE)
-    beta1: float = number(0.9, FRACTION)
-    beta2: float = number(0.99, FRACTION)
+    beta1: Any = scheduled(0.9, FRACTION)
+    beta2: Any = scheduled(0.99, FRACTION)
     weight_decay: Any = scheduled(0.0, NOT_NEGATIVE)
     vectors = ("v",)
 
-    def constants(self) -> Mapping[str, float]:
-        return {"gain1": 1.0 - self.beta1, "gain2": 1.0 - self.beta2}
+    def tables(self, t: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
+        return {"gain1": 1.0 - at_steps(self.beta1, t), "gain2": 1.0 - at_steps(self.beta2, t)}
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         g = gradient(x)
-        direction = self.beta1 * state.v + self.gain1 * g  # type: ignore[attr-defined]
-        state.v = self.beta2 * state.v + self.gain2 * g  # type: ignore[attr-defined]
+        direction = now.beta1 * state.v + now.gain1 * g
+        state.v = now.beta2 * state.v + now.gain2 * g
         return (x - (now.lr * now.weight_decay) * x) - now.lr * sign(direction)
 
 

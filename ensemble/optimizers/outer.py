@@ -60,7 +60,7 @@ class ScheduleFree(Wrapper):
     """
 
     base: Optimizer = inner()
-    beta: float = number(0.9, FRACTION)
+    beta: Any = scheduled(0.9, FRACTION)
     weight: Any = scheduled(1.0, POSITIVE)
     vectors = ("z",)
 
@@ -74,7 +74,7 @@ class ScheduleFree(Wrapper):
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         z = np.where(now.first > 0, x, state.z)
-        away = self.beta * (x - z)
+        away = now.beta * (x - z)
 
         def between(p: Array) -> Array:
             return gradient(p + away)

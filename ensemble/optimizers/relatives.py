@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..arithmetic.vec import Array, larger
 from ..part import FRACTION, NOT_NEGATIVE, number, scheduled
+from ..schedules import at_steps, product_to
 from .adaptive import quotient
 from .base import Gradient, Optimizer
 
@@ -74,14 +75,14 @@ class RAdam(Optimizer):
     """
 
     lr: Any = scheduled(1e-3, NOT_NEGATIVE)
-    beta1: float = number(0.9, FRACTION)
+    beta1: Any = scheduled(0.9, FRACTION)
     beta2: float = number(0.999, FRACTION)
     eps: float = number(1e-8, NOT_NEGATIVE)
     threshold: float = number(5.0, NOT_NEGATIVE)
     vectors = ("m", "v")
 
     def constants(self) -> Mapping[str, float]:
-        return {"gain1": 1.0 - self.beta1, "gain2": 1.0 - self.beta2}
+        return {"gain2": 1.0 - self.beta2}
 
     def tables(self, t: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
         power = self.beta2**t
@@ -92,14 +93,15 @@ class RAdam(Optimizer):
         with np.errstate(invalid="ignore", divide="ignore"):
             square = (n - 4.0) * (n - 2.0) * most / ((most - 4.0) * (most - 2.0) * n)
         return {
-            "correction1": 1.0 / (1.0 - self.beta1**t),
+            "gain1": 1.0 - at_steps(self.beta1, t),
+            "correction1": 1.0 / (1.0 - product_to(self.beta1, t)),
             "rectified": np.where(sure, np.sqrt(np.where(sure, square, 0.0) * (1.0 - power)), 0.0),
         }
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         seen: Any = self
         g = gradient(x)
-        state.m = self.beta1 * state.m + seen.gain1 * g
+        state.m = now.beta1 * state.m + now.gain1 * g
         state.v = self.beta2 * state.v + seen.gain2 * (g * g)
         adapted = quotient(now.rectified * state.m, np.sqrt(state.v) + self.eps, self.eps)
         return x - (now.lr * now.correction1) * np.where(now.rectified > 0, adapted, state.m)
@@ -114,22 +116,18 @@ class Adamax(Optimizer):
     """
 
     lr: Any = scheduled(2e-3, NOT_NEGATIVE)
-    beta1: float = number(0.9, FRACTION)
-    beta2: float = number(0.999, FRACTION)
+    beta1: Any = scheduled(0.9, FRACTION)
+    beta2: Any = scheduled(0.999, FRACTION)
     eps: float = number(1e-8, NOT_NEGATIVE)
     vectors = ("m", "u")
 
-    def constants(self) -> Mapping[str, float]:
-        return {"gain1": 1.0 - self.beta1}
-
     def tables(self, t: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
-        return {"correction1": 1.0 / (1.0 - self.beta1**t)}
+        return {"gain1": 1.0 - at_steps(self.beta1, t), "correction1": 1.0 / (1.0 - product_to(self.beta1, t))}
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
-        seen: Any = self
         g = gradient(x)
-        state.m = self.beta1 * state.m + seen.gain1 * g
-        state.u = larger(self.beta2 * state.u, np.abs(g) + self.eps)
+        state.m = now.beta1 * state.m + now.gain1 * g
+        state.u = larger(now.beta2 * state.u, np.abs(g) + self.eps)
         return x - quotient((now.lr * now.correction1) * state.m, state.u, self.eps)
 
 
@@ -147,23 +145,24 @@ class AdaBelief(Optimizer):
     """
 
     lr: Any = scheduled(1e-3, NOT_NEGATIVE)
-    beta1: float = number(0.9, FRACTION)
-    beta2: float = number(0.999, FRACTION)
+    beta1: Any = scheduled(0.9, FRACTION)
+    beta2: Any = scheduled(0.999, FRACTION)
     eps: float = number(1e-16, NOT_NEGATIVE)
     eps_root: float = number(1e-16, NOT_NEGATIVE)
     vectors = ("m", "v")
 
-    def constants(self) -> Mapping[str, float]:
-        return {"gain1": 1.0 - self.beta1, "gain2": 1.0 - self.beta2}
-
     def tables(self, t: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
-        return {"correction1": 1.0 / (1.0 - self.beta1**t), "correction2": 1.0 / (1.0 - self.beta2**t)}
+        return {
+            "gain1": 1.0 - at_steps(self.beta1, t),
+            "gain2": 1.0 - at_steps(self.beta2, t),
+            "correction1": 1.0 / (1.0 - product_to(self.beta1, t)),
+            "correction2": 1.0 / (1.0 - product_to(self.beta2, t)),
+        }
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
-        seen: Any = self
         g = gradient(x)
-        state.m = self.beta1 * state.m + seen.gain1 * g
+        state.m = now.beta1 * state.m + now.gain1 * g
         apart = g - state.m
-        state.v = self.beta2 * state.v + seen.gain2 * (apart * apart)
+        state.v = now.beta2 * state.v + now.gain2 * (apart * apart)
         below = np.sqrt(now.correction2 * state.v + self.eps_root) + self.eps
         return x - quotient((now.lr * now.correction1) * state.m, below, self.eps)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ..arithmetic.vec import Array, larger, rescaled, smaller
 from ..part import FRACTION, NOT_NEGATIVE, POSITIVE, WHOLE, inner, number, scheduled
+from ..schedules import at_steps, product_to
 from .base import Gradient, Optimizer, Passed
 
 __all__ = ["EMA", "L2", "SAM", "Average", "Clip", "ClipValue", "WeightDecay"]
@@ -107,13 +108,13 @@ class SAM(Wrapper):
     """
 
     base: Optimizer = inner()
-    rho: float = number(0.05, NOT_NEGATIVE)
+    rho: Any = scheduled(0.05, NOT_NEGATIVE)
 
     def step(self, x: Array, gradient: Gradient, state: Any, now: Any) -> Array:
         def worst(y: Array) -> Array:
             g, size, _ = rescaled(gradient(y))
             with np.errstate(divide="ignore"):
-                reach = np.where(size > 0, self.rho / size, x.dtype.type(0))
+                reach = np.where(size > 0, now.rho / size, x.dtype.type(0))
             return gradient(y + reach * g)
 
         return self.base.step(x, Passed(gradient, worst), state.base, now.base)
@@ -157,7 +158,7 @@ class EMA(_Averaged):
     """
 
     base: Optimizer = inner()
-    beta: float = number(0.999, FRACTION)
+    beta: Any = scheduled(0.999, FRACTION)
 
     def tables(self, t: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
-        return {"weight": (1.0 - self.beta) / (1.0 - self.beta**t)}
+        return {"weight": (1.0 - at_steps(self.beta, t)) / (1.0 - product_to(self.beta, t))}
