@@ -228,21 +228,15 @@ def noise_scale(network: en.TwoLayerNetwork, x: Floats) -> float:
 
 def show(study: report.Study[Size], bends: xr.DataArray, learned: xr.Dataset) -> None:
     """Sharpness and test accuracy over the batch, a curve for each rate."""
-    sizes = np.array(study.size.batches, dtype=float)
-    sharp = {f"lr = {lr:g}": (sizes, bends.isel(lr=k).to_numpy()) for k, lr in enumerate(study.size.rates)}
+    sharp = bends.to_dataset(name="sharpness")
     study.draw(
         "sharpness",
-        plots.curves(sharp, x_label="batch", y_label="largest curvature", log=(True, True)),
+        plots.curves(sharp, "sharpness", "batch", y_label="largest curvature", log=(True, True)),
         f"Sharpness after {study.size.steps:,} steps against the batch.",
     )
-    accuracy = {}
-    for k, lr in enumerate(study.size.rates):
-        one = learned.isel(lr=k)
-        ends = (one[f"test_accuracy_mean{end}"].to_numpy() for end in ("", "_lower", "_upper"))
-        accuracy[f"lr = {lr:g}"] = (sizes, *ends)
     study.draw(
         "accuracy",
-        plots.curves(accuracy, x_label="batch", y_label="test accuracy", log=(True, False)),
+        plots.curves(learned, "test_accuracy_mean", "batch", y_label="test accuracy", log=(True, False)),
         f"Test accuracy after {study.size.steps:,} steps against the batch.",
     )
     low, high = bends.isel(lr=-1, batch=0), bends.isel(lr=-1, batch=-1)

@@ -65,7 +65,7 @@ from convergence.quadratics import (
     tuned,
 )
 
-from ensemble import plots
+from ensemble import plots, statistics
 
 PLACES = plots.palette(["GD", "SGD", "heavy ball", "Nesterov", "Adam", "Nesterov for T"])
 FULL = Size(20_000, 4_000, (32, 64, 128, 256, 512), 400)
@@ -107,21 +107,14 @@ def draw_falling(study: Study, runs: xr.Dataset) -> None:
 
 def draw_floors(study: Study, runs: xr.Dataset) -> None:
     """Draws the floors of SGD and Adam against the rate, at the least and the most noise."""
-    curves, lines = {}, {}
-    for name, law in (("SGD", sgd_floor), ("Adam", adam_floor)):
-        for sigma in (SIGMAS[0], SIGMAS[-1]):
-            sample = runs["value"].sel(optimizer=name, sigma=sigma).transpose("lr", "instance").to_numpy()
-            mean, half = sample.mean(axis=1), 1.96 * sample.std(axis=1) / np.sqrt(sample.shape[1])
-            curves[f"{name}, σ = {sigma:g}"] = (np.array(RATES), mean, mean - half, mean + half)
-            lines[f"{name}, σ = {sigma:g}"] = (RATES, [law(STIFF, lr, sigma) for lr in RATES])
-    figure = plots.curves(
-        curves,
-        laws=lines,
-        log=(True, True),
-        x_label="rate",
-        y_label="floor of E f",
-        note=f"n = {study.size.instances:,}; bars 95 %",
-    )
+    known, sigmas = {"SGD": sgd_floor, "Adam": adam_floor}, [SIGMAS[0], SIGMAS[-1]]
+    ends = statistics.mean(runs.sel(optimizer=list(known), sigma=sigmas), "value")
+    lines = {
+        f"{name}, sigma = {sigma:g}": (RATES, [law(STIFF, lr, sigma) for lr in RATES])
+        for name, law in known.items()
+        for sigma in sigmas
+    }
+    figure = plots.curves(ends, "mean", "lr", laws=lines, log=(True, True), x_label="rate", y_label="floor of E f")
     study.draw(
         "floors",
         figure,

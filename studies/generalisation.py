@@ -32,7 +32,7 @@ import xarray as xr
 
 import ensemble as en
 from ensemble import plots
-from ensemble.statistics import generalisation, paired_difference
+from ensemble.statistics import generalisation, mean, paired_difference
 
 HIDDEN, BATCH, WRONG, DECAY = 8, 16, 0.1, 0.05
 RULES: dict[str, en.Optimizer] = {
@@ -120,14 +120,8 @@ def draw(study: report.Study[Size], result: en.Result, sharp: xr.Dataset) -> Non
     """Losses along the way, and the test loss against sharpness."""
     runs = result.dataset
     for name, label in (("value", "training loss"), ("test_loss", "test loss")):
-        data = {}
-        for rule in RULES:
-            one = runs[name].sel(optimizer=rule).isel(step=slice(1, None))
-            who = next(d for d in one.dims if d != "step")
-            mean, error = one.mean(who), one.std(who) / np.sqrt(one.sizes[who])
-            y, e = mean.to_numpy().astype(float), 1.96 * error.to_numpy().astype(float)
-            data[rule] = one["step"].to_numpy().astype(float), y, y - e, y + e
-        picture = plots.curves(data, x_label="step", y_label=f"mean {label}", log=(True, False), places=PLACES)
+        data = mean(runs.isel(step=slice(1, None)), name)
+        picture = plots.curves(data, "mean", "step", y_label=f"mean {label}", log=(True, False), places=PLACES)
         study.draw(name, picture, f"The mean {label} against the step.")
     points = {}
     for rule in RULES:

@@ -164,6 +164,29 @@ def test_curves_take_statistics_and_plain_arrays():
         plots.curves({"a": (x, x * np.nan)})
 
 
+def test_curves_by_one_dimension_have_panels_for_the_others_with_one_look():
+    data = swept(("lr", "beta1", "sigma"), (3, 2, 2))
+    figure = plots.curves(data, "median", "lr", by="beta1", log=(True, True), columns=3)
+    panels = [axes for axes in figure.axes if axes.get_visible()]
+    assert [axes.get_title() for axes in panels] == ["sigma = 0.1", "sigma = 0.2"]
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["beta1 = 0.1", "beta1 = 0.2"]
+    for k, axes in enumerate(panels):
+        assert axes.get_xscale() == axes.get_yscale() == "log"
+        assert axes.get_ylim() == panels[0].get_ylim()
+        shown = [line for line in axes.lines if len(line.get_xdata()) == 3]
+        np.testing.assert_array_equal(shown[0].get_ydata(), data["median"].isel(beta1=0, sigma=k))
+        assert {line.get_color() for line in shown} == {line.get_color() for line in panels[0].lines}
+    assert {row["panel"] for row in plots.table(figure)} == {"sigma = 0.1", "sigma = 0.2"}
+    stand_clear(figure)
+    alone = plots.curves(data.isel(sigma=0), "median", "lr", by="beta1")
+    assert len(alone.axes) == 1
+    assert alone.axes[0].get_title() == ""
+    with pytest.raises(ValueError, match=r"curves\(by='T'\): median has, beside 'lr', the dimensions \['beta1', 'sigma'\]; give one"):
+        plots.curves(data, "median", "lr", by="T")
+    with pytest.raises(ValueError, match="40 panels; select data for at most 36"):
+        plots.curves(swept(("lr", "beta1", "sigma"), (3, 2, 40)), "median", "lr", by="beta1")
+
+
 def test_a_curve_against_a_coordinate_is_drawn_in_its_order():
     data = swept(("sigma",), (3,)).assign_coords(D=("sigma", [3.0, 1.0, 2.0]))
     figure = plots.curves(data, "median", "D")

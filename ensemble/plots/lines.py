@@ -18,6 +18,7 @@ from .labels import curves_of, datasets, legible, sources
 from .picture import STYLE, Picture, Rows
 from .style import (
     COLUMN,
+    DOUBLE,
     Law,
     along,
     described,
@@ -34,6 +35,7 @@ from .style import (
 )
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+MOST_PANELS = 36
 FEW = 12
 """Up to so many points are drawn as points with error bars, more as a line with a band."""
 
@@ -112,6 +114,7 @@ def curves(
     variable: str = "y",
     dim: str = "x",
     *,
+    by: str | None = None,
     laws: Mapping[str, Law] | None = None,
     law_name: str = "law",
     x_label: str | None = None,
@@ -120,16 +123,19 @@ def curves(
     limits: tuple[float, float] | None = None,
     note: str = "",
     places: Mapping[str, int] | None = None,
-    width: float = COLUMN,
+    columns: int = 3,
+    width: float | None = None,
     height: float = 2.9,
 ) -> Picture:
     """Any variable against any dimension with its intervals, a curve for each further configuration.
 
     ``data`` are datasets with ``variable`` over ``dim`` (or over the dimension of a coordinate ``dim``) and those of
     configurations, and where they have it ``<variable>_lower`` and ``_upper``, or ``lower`` and ``upper``; or a mapping
-    from label to arrays ``(x, y)`` or ``(x, y, lower, upper)``. Up to 12 points are drawn as points with bars, more as a
-    line with a band. ``note`` is added to n and confidence; ``limits`` of the variable; the rest is as in
-    :func:`against`. ValueError where ``dim`` is no dimension of the variable with numbers.
+    from label to arrays ``(x, y)`` or ``(x, y, lower, upper)``. ``by`` is the dimension whose values are the curves; the others', and
+    the labels of several data, then have panels of their own, in so many ``columns``, with the same axes and colours. Up to 12 points are
+    drawn as points with bars, more as a line with a band. ``note`` is added to n and confidence; ``limits`` of the variable; ``width`` in
+    inches, one column, or two for several panels; the rest is as in :func:`against`. ValueError where ``dim`` is no dimension of the
+    variable with numbers, or ``by`` none of its dimensions.
     """
     sets = datasets(
         "curves",
@@ -138,35 +144,50 @@ def curves(
             for source, given in sources(data)
         },
     )
-    found = curves_of([(source, along("curves", one, variable, dim)) for source, one in sets], variable, {dim})
-    places = places or palette(found)
+    ready = [(source, along("curves", one, variable, dim)) for source, one in sets]
+    panels = {"": curves_of(ready, variable, {dim})} if by is None else _panels(ready, variable, dim, by)
+    drawn = [one for found in panels.values() for one in found.values()]
+    places = places or palette(dict.fromkeys(name for found in panels.values() for name in found))
+    columns = min(columns, len(panels))
+    lines = -(-len(panels) // columns)
+    across = np.concatenate([one[dim].to_numpy() for one in drawn])
+    marked = _as_points(drawn, variable)
     with rc_context(STYLE):
-        figure = Picture(width, height)
-        axes, rows, confidence = figure.subplots(), Rows(), set()
-        for name, one in found.items():
-            one = one.sortby(dim)
-            x, y, ends = one[dim].to_numpy(), one[variable].to_numpy().astype(float), limits_of(one, variable)
-            low, high = (None, None) if ends is None else (end.to_numpy().astype(float) for end in ends)
-            _draw(axes, x, y, low, high, look(places, name), name)
-            rows += rows_of(name, "data", x, y, low, high)
-            if ends is not None:
-                confidence.add(f"{100 * float(one.attrs['confidence']):g} %" if "confidence" in one.attrs else "")
-        rows += draw_laws(axes, laws or {}, found, law_name, zorder=3)
-        across = np.concatenate([one[dim].to_numpy() for one in found.values()])
-        for axis, wanted, seen in zip(
-            "xy", log, (across if dim != "step" else (), _as_points(found, variable)), strict=True
-        ):
+        figure = Picture(width or (COLUMN if columns == 1 else DOUBLE), height if lines == 1 else 0.8 * height * lines)
+        grid, rows, confidence = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False), Rows(), set()
+        first = drawn[0]
+        for axes, (panel, found) in zip(grid.flat, panels.items(), strict=False):
+            of_panel = Rows()
+            for name, one in found.items():
+                one = one.sortby(dim)
+                x, y, ends = one[dim].to_numpy(), one[variable].to_numpy().astype(float), limits_of(one, variable)
+                low, high = (None, None) if ends is None else (end.to_numpy().astype(float) for end in ends)
+                _draw(axes, x, y, low, high, look(places, name), name)
+                of_panel += rows_of(name, "data", x, y, low, high)
+                if ends is not None:
+                    confidence.add(f"{100 * float(one.attrs['confidence']):g} %" if "confidence" in one.attrs else "")
+            of_panel += draw_laws(axes, laws or {}, found, law_name, zorder=3)
+            rows += [{"panel": panel, **row} for row in of_panel] if by else of_panel
+            refuse_empty(axes, "curves", variable)
+            axes.set_title(legible(panel) if len(panels) > 1 else "")
+        for axes in grid.flat[len(panels) :]:
+            axes.set_visible(False)
+        corner = grid[0, 0]
+        for axis, wanted, seen in zip("xy", log, (across if dim != "step" else (), marked), strict=True):
             if wanted:
-                logarithmic(axes, axis, seen)
-        first = next(iter(found.values()))
-        few_ticks(axes, across)
-        axes.set(xlabel=x_label or described(first[dim], dim), ylabel=y_label or described(first[variable], variable))
+                logarithmic(corner, axis, seen)  # the others share its axes
+        few_ticks(corner, across)
+        for k in range(columns):
+            lowest = [axes for axes in grid[:, k] if axes.get_visible()][-1]
+            lowest.set_xlabel(x_label or described(first[dim], dim))
+            lowest.tick_params(labelbottom=True)
+        for axes in grid[:, 0]:
+            axes.set_ylabel(y_label or described(first[variable], variable))
         if limits:
-            axes.set_ylim(limits)
+            corner.set_ylim(limits)
         levels = " and ".join(sorted(confidence - {""}))
         said = [f"intervals {levels}"] * bool(levels) + [note] * bool(note)
-        refuse_empty(axes, "curves", variable)
-        finish(figure, axes, list(found.values()), "; ".join(said))
+        finish(figure, corner, drawn, "; ".join(said), panels=list(grid.flat[: len(panels)]) if len(panels) > 1 else ())
     return remember(figure, rows)
 
 
@@ -215,9 +236,25 @@ def _quantiles(runs: xr.Dataset, quantity: str, quantiles: Sequence[float]) -> x
     return found.assign(n=runs.sizes[who])
 
 
-def _as_points(found: Mapping[str, xr.Dataset], variable: str) -> NDArray[Any]:
+def _panels(
+    sets: Sequence[tuple[str, xr.Dataset]], variable: str, dim: str, by: str
+) -> dict[str, dict[str, xr.Dataset]]:
+    """The curves of each panel: one for each value of ``by``, a panel for everything else."""
+    for _, one in sets:
+        others = [str(d) for d in one[variable].dims if d != dim]
+        if by not in others:
+            raise ValueError(
+                f"curves(by={told(by)}): {variable} has, beside {told(dim)}, the dimensions {others}; give one of them."
+            )
+    found = curves_of(sets, variable, {dim, by})
+    if len(found) > MOST_PANELS:
+        raise ValueError(f"curves(by={told(by)}): that is {len(found):,} panels; select data for at most {MOST_PANELS}.")
+    return {panel: curves_of([("", one)], variable, {dim}) for panel, one in found.items()}
+
+
+def _as_points(drawn: Sequence[xr.Dataset], variable: str) -> NDArray[Any]:
     """What an axis must show: every point that has a marker; of a line what is negative, for zeros run out at the bottom."""
-    each = [one[variable].to_numpy().astype(float).ravel() for one in found.values()]
+    each = [one[variable].to_numpy().astype(float).ravel() for one in drawn]
     return np.concatenate([y if y.size <= FEW else y[y != 0] for y in each])
 
 

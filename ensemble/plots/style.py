@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from textwrap import wrap
 from typing import Any
 
@@ -197,8 +197,10 @@ def _range(before: str, drawn: list[xr.Dataset], variable: str, after: str) -> l
     return [f"{before}{min(counts):,}" + f" to {max(counts):,}" * (max(counts) > min(counts)) + after]
 
 
-def finish(figure: Figure, axes: Axes, drawn: list[xr.Dataset], note: str, legend: bool = False) -> None:
-    """States what :func:`stated` says over the axes; puts a legend of more than one, or any, under them."""
+def finish(
+    figure: Figure, axes: Axes, drawn: list[xr.Dataset], note: str, legend: bool = False, panels: Sequence[Axes] = ()
+) -> None:
+    """States what :func:`stated` says over the axes, or over several ``panels``; puts a legend of more than one, or any, under them."""
     # A line of a column holds about 60 characters, and fewer where it begins at the axes.
     letters = int(17 * figure.get_figwidth() * STANDARD["font.size"] / STYLE["font.size"])
     # Labels of more than four letters stand in the way of it; powers of ten, written as formulas, have five at most.
@@ -207,8 +209,15 @@ def finish(figure: Figure, axes: Axes, drawn: list[xr.Dataset], note: str, legen
     said = wrap(axes.get_ylabel(), int(14 * figure.get_figheight()))
     axes.set_ylabel("\n".join(said))
     before = max(4, min(3 * beside - 8, beside + 4)) + 3 * max(0, len(said) - 1)
-    axes.set_title("\n".join(wrap(stated(drawn, note), letters - before)), loc="left", color="0.35")
-    handles, labels = axes.get_legend_handles_labels()
+    if panels:
+        words = "\n".join(wrap(stated(drawn, note), letters))
+        figure.suptitle(words, x=0.01, ha="left", color="0.35", fontsize=STYLE["axes.titlesize"])
+    else:
+        axes.set_title("\n".join(wrap(stated(drawn, note), letters - before)), loc="left", color="0.35")
+    named = [dict(zip(*one.get_legend_handles_labels()[::-1], strict=True)) for one in panels or (axes,)]
+    first = {name: handle for of_one in reversed(named) for name, handle in of_one.items()}
+    labels = list(dict.fromkeys(name for of_one in named for name in of_one))
+    handles = [first[name] for name in labels]
     if len(handles) > 1 - legend:
         # Laws, black in a black-free palette, come last.
         order = sorted(range(len(labels)), key=lambda k: getattr(handles[k], "get_color", str)() == "black")
