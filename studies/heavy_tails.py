@@ -101,11 +101,11 @@ def note(study: report.Study[Size], what: Row, law: ExitTimes, step: NDArray[np.
         raise typer.BadParameter(
             f"{np.sum(step < 0):,} are still inside at step {study.size.steps:,}; give more --steps"
         )
-    alpha, half = what["alpha"], 1.96 * step.std(ddof=1) / math.sqrt(step.size)
+    alpha = what["alpha"]
     said = ", ".join(f"{k} = {v:g}" for k, v in what.items() if k != "sweep")
     study.check(report.Check.mean(f"E T, {said}", step, law.mean, law.sd))
     jump = single_jump(what["width"], LR, SCALES[alpha], alpha) if alpha < 2 else math.nan
-    row = {**what, "scale": SCALES[alpha], "n": step.size, **report.around("mean", step.mean(), half)}
+    row = {**what, "scale": SCALES[alpha], "n": step.size, **report.mean_columns("mean", step)}
     study.rows.append(row | {"exact": law.mean, "one jump": jump})
 
 

@@ -93,10 +93,10 @@ def note(
     law: tuple[float, float, float],
 ) -> None:
     """Notes a row: the mean of lr T with its interval, and the three laws."""
-    hidden, half = int(np.sum(step < 0)), 1.96 * lr * step.std(ddof=1) / math.sqrt(step.size)
+    hidden = int(np.sum(step < 0))
     row = {"sweep": kind, "dim": 1, "stiffness": math.nan, "turned": False, **what}
     row |= {"lr": lr, "n": step.size, "censored": hidden}
-    row |= report.around("mean", lr * step.mean(), half) if not hidden else {"mean": math.nan}
+    row |= report.mean_columns("mean", lr * step) if not hidden else {"mean": math.nan}
     study.rows.append(row | dict(zip(("exact", "continuous", "kramers"), law, strict=True)))
 
 
@@ -171,12 +171,12 @@ def compare_limits(study: report.Study[Size]) -> float:
             study.check(report.Check.asymptotic(what, ratio, 1.0, LIMIT_ERROR))
     rows = report.where(study.rows, sweep="double well", dim=1)
     slow = min(report.where(rows, temperature=BASE), key=lambda r: r["lr"])
-    error = (slow["mean_upper"] - slow["mean"]) / 1.96
+    error = report.error_of(slow, "mean")
     what = f"double well, D = {BASE:g}, lr = {slow['lr']:g}: lr E T against the integral, lr -> 0"
     study.check(report.Check.asymptotic(what, slow["mean"], slow["continuous"], slow["lr"], error))
     rows = report.where(rows, lr=LR)
     weight = report.slope_weights(np.array([1 / r["temperature"] for r in rows]))
-    spread = [(r["mean_upper"] - r["mean"]) / 1.96 / r["mean"] for r in rows]
+    spread = [report.error_of(r, "mean") / r["mean"] for r in rows]
     slope, known = (float(weight @ np.log([r[name] for r in rows])) for name in ("mean", "exact"))
     what = "double well: slope of ln(lr E T) against 1/D, least squares"
     study.check(report.Check.exact(what, slope, known, float(np.linalg.norm(weight * spread))))

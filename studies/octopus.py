@@ -132,7 +132,7 @@ def look_at(study: report.Study[Size], dim: int, name: str, runs: xr.Dataset, la
             row: dict[str, Any] = {"d": dim, "L": L, "optimizer": name, "saddle": j + 1}
             row |= {"n": int(found["n"]), "passed": int(found["events_total"])}
             row |= {column: float(found[column]) for column in ("median", "median_lower", "median_upper")}
-            row |= report.around("stage", stage.mean(), 1.96 * stage.std(ddof=1) / math.sqrt(stage.size))
+            row |= report.mean_columns("stage", stage)
             row["law_median"] = float(np.median(law[k, :, j])) if name == "GD" else math.nan
             study.rows.append(row)
 
@@ -156,7 +156,7 @@ def compare_stages(study: report.Study[Size], dim: int) -> None:
     for L in study.size.ratios:
         rows = settled(study, dim, L)
         stages = np.array([r["stage"] for r in rows])
-        error = max(r["stage_upper"] - r["stage"] for r in rows) / 1.96 / stages.mean()
+        error = max(report.error_of(r, "stage") for r in rows) / stages.mean()
         what = f"perturbed GD, d = {dim}, L = {L:g}: longest stage from saddle {SETTLED} on, over their mean"
         study.check(report.Check.asymptotic(what, stages.max() / stages.mean(), 1.0, ALIKE, error))
 

@@ -97,7 +97,8 @@ def compare(study: report.Study[Size], what: str, one: xr.Dataset, law: float) -
     """Checks E f of one configuration at one step; what a row says of it."""
     seen, error = float(one["mean"]), float(one["error"])
     study.check(report.Check.exact(what, seen, law, error))
-    return {"quantity": "E f"} | report.around("seen", seen, Z95 * error) | {"law": law}
+    ends = {"seen": seen, "seen_lower": seen - Z95 * error, "seen_upper": seen + Z95 * error}
+    return {"quantity": "E f", **ends, "law": law}
 
 
 def compare_shapes(study: report.Study[Size]) -> None:

@@ -181,7 +181,9 @@ def test_curves_by_one_dimension_have_panels_for_the_others_with_one_look():
     alone = plots.curves(data.isel(sigma=0), "median", "lr", by="beta1")
     assert len(alone.axes) == 1
     assert alone.axes[0].get_title() == ""
-    with pytest.raises(ValueError, match=r"curves\(by='T'\): median has, beside 'lr', the dimensions \['beta1', 'sigma'\]; give one"):
+    with pytest.raises(
+        ValueError, match=r"curves\(by='T'\): median has, beside 'lr', the dimensions \['beta1', 'sigma'\]; give one"
+    ):
         plots.curves(data, "median", "lr", by="T")
     with pytest.raises(ValueError, match="40 panels; select data for at most 36"):
         plots.curves(swept(("lr", "beta1", "sigma"), (3, 2, 40)), "median", "lr", by="beta1")

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from scipy.stats import norm, poisson
+from scipy.stats import norm, poisson, t
 from typer.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "studies"))
@@ -115,10 +115,11 @@ def test_the_verdict_counts_what_holds():
 
 def test_columns_and_curves_of_means_and_shares_have_limits_of_95_percent():
     sample = np.array([1.0, 2.0, 3.0, 4.0])
-    half = norm.isf(0.025) * sample.std(ddof=1) / 2
+    half, of_three = (quantile * sample.std(ddof=1) / 2 for quantile in (norm.isf(0.025), t.isf(0.025, 3)))
     row = report.mean_row(sample, 2.0)
     assert (row["seen"], row["law"], row["n"]) == (2.5, 2.0, 4)
-    assert (row["seen_lower"], row["seen_upper"]) == pytest.approx((2.5 - half, 2.5 + half))
+    assert (row["seen_lower"], row["seen_upper"]) == pytest.approx((2.5 - of_three, 2.5 + of_three))  # nothing skew
+    assert all(math.isnan(value) for value in report.mean_columns("T", [1.0, math.nan]).values())
     _, mean, lower, upper = report.mean_curve([1.0, 2.0], np.stack([sample, 2 * sample]))
     np.testing.assert_allclose([mean - lower, upper - mean], [[half, 2 * half]] * 2)
     share, check = report.share_row(3, 10, 0.5), Check.share("p", 3, 10, 0.5)

@@ -16,9 +16,9 @@ from .escapes import (
     time_checks,
     time_law,
 )
-from .estimates import around, mean_of_summary, sides
+from .estimates import mean_of_summary, sides
 from .linear import LinearMethod
-from .means import banded, mean_curve, mean_row, seen_row, share_row, with_limits
+from .means import banded, error_of, mean_columns, mean_curve, mean_row, seen_row, share_row, with_limits
 from .rates import power, power_row, rate_rows, rate_table, slope_weights, weighted_slope
 from .rows import points, tables_by, where
 from .runs import by_optimizer, tracks
@@ -36,12 +36,12 @@ __all__ = [
     "LinearMethod",
     "Size",
     "Study",
-    "around",
     "banded",
     "by_optimizer",
     "cells",
     "command",
     "command_line",
+    "error_of",
     "escape_rows",
     "escape_table",
     "escape_tables",
@@ -52,6 +52,7 @@ __all__ = [
     "html_words",
     "interval",
     "markdown",
+    "mean_columns",
     "mean_curve",
     "mean_of_summary",
     "mean_row",

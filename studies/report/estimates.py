@@ -1,4 +1,4 @@
-"""Estimates with 95 % intervals: of a number, of the mean in a recorded summary, of shares at two sides of a point."""
+"""Estimates with 95 % intervals: of the mean in a recorded summary, of shares at two sides of a point."""
 
 from __future__ import annotations
 
@@ -8,20 +8,12 @@ import numpy as np
 import xarray as xr
 
 from ensemble import statistics
-from ensemble.report.checks import Z95
-
-
-def around(name: str, value: float, half: float) -> dict[str, float]:
-    """What a row says of a number: ``name`` itself, and ``half`` the width of its interval to both sides."""
-    return {name: value, f"{name}_lower": value - half, f"{name}_upper": value + half}
 
 
 def mean_of_summary(runs: xr.Dataset, quantity: str) -> xr.Dataset:
     """The mean of a quantity in a ``Record(summary=True)``, by step: ``mean`` with limits, standard error, and n."""
-    mean, error = runs[f"{quantity}_mean"], np.sqrt(runs[f"{quantity}_variance"] / runs[f"{quantity}_n"])
-    limits = {"mean_lower": mean - Z95 * error, "mean_upper": mean + Z95 * error}
-    found = {"mean": mean, **limits, "error": error, "n": runs[f"{quantity}_n"].max("step")}
-    return xr.Dataset(found, attrs={"confidence": 0.95})
+    found = statistics.mean(runs, quantity)
+    return found.assign(error=found["sd"] / np.sqrt(found["n"]), n=found["n"].max("step"))
 
 
 def sides(x: xr.DataArray, boundary: float, names: Sequence[str], *, paired: bool = False) -> xr.Dataset:

@@ -10,16 +10,26 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from ensemble.report.checks import Z95
-from ensemble.statistics.intervals import wilson
+from ensemble.statistics.intervals import mean_interval, wilson
 
 FloatArray = NDArray[np.float64]
 
 
+def mean_columns(column: str, sample: ArrayLike) -> dict[str, float]:
+    """The mean of a sample and its limits, corrected for skewness; NaN where one of it is."""
+    numbers = np.asarray(sample, float).ravel()
+    three = mean_interval(numbers, 0.95) if np.isfinite(numbers).all() else (math.nan,) * 3
+    return {column + end: value for end, value in zip(("", "_lower", "_upper"), three, strict=True)}
+
+
+def error_of(row: dict[str, Any], column: str) -> float:
+    """The standard error that the limits of a column stand for."""
+    return float(row[f"{column}_upper"] - row[f"{column}_lower"]) / (2 * Z95)
+
+
 def mean_row(sample: ArrayLike, law: float = math.nan) -> dict[str, Any]:
     """Columns of the mean of a sample: ``seen`` with its limits, ``law`` beside it, ``n``."""
-    numbers = np.asarray(sample, float).ravel()
-    error = float(numbers.std(ddof=1)) / math.sqrt(numbers.size)
-    return seen_row(float(numbers.mean()), error, law, numbers.size)
+    return {**mean_columns("seen", sample), "law": law, "n": np.size(sample)}
 
 
 def seen_row(seen: float, error: float, law: float, n: int) -> dict[str, Any]:
