@@ -174,7 +174,7 @@ def phases(study: report.Study[Size]) -> None:
     for i, lr in enumerate(rates):
         for j, batch in enumerate(batches):
             hold(study, "phases", found.isel(lr=i, batch=j), lr, Noise(batch=batch), steps)
-    one = found.sel({"from": "sharp", "outcome": "flat"}).drop_vars(["from", "outcome", "label", "optimizer"])
+    one = found.sel({"from": "sharp", "outcome": "flat"}).drop_vars(["from", "outcome", "optimizer"])
     widest = float((one["upper"] - one["lower"]).max()) / 2
     figure = plots.heat_map(
         one[["share", "n"]].round(3),

@@ -127,6 +127,28 @@ def test_conditions_are_counted_each_by_itself(recorded):
     assert (turned["count"] == found["count"].sel(outcome=["right"])).all()
 
 
+def test_conditions_on_what_was_recorded_are_counted_at_every_step_and_coordinate(recorded):
+    path = recorded.dataset["path"]
+    first = path.isel(coordinate=0)
+    found = shares(recorded, where={"left": first <= 0, "right": first > 0})
+    assert found["share"].dims == ("lr", "step", "outcome")
+    assert found["n"].dims == ("lr",)
+    assert found["step"].equals(path["step"])
+    for name, met in (("left", first <= 0), ("right", first > 0)):
+        expected = met.sum("instance").transpose("lr", "step")
+        assert (found["count"].sel(outcome=name).to_numpy() == expected.to_numpy()).all()
+    last = shares(recorded, where={"right": first.isel(step=-1) > 0})
+    upper = found["upper"].isel(step=-1).sel(outcome="right")
+    assert (upper.to_numpy() == last["upper"].sel(outcome="right").to_numpy()).all()
+    each = shares(recorded, where={"right": path > 0})
+    assert set(each["share"].dims) == {"lr", "step", "coordinate", "outcome"}
+    assert (each["count"].isel(coordinate=0, outcome=0) == found["count"].sel(outcome="right")).all()
+    with pytest.raises(ValueError, match="along 'step'; give one size for all"):
+        shares(recorded, where={"a": first > 0, "b": first.isel(step=[0]) > 0})
+    with pytest.raises(ValueError, match="give one of each"):
+        shares(recorded, where={"a": first > 0, "b": first.isel(step=0) > 0})
+
+
 @pytest.mark.parametrize("bad", [{}, {"a": 3}, [1], {"a": xr.DataArray([1.0, 2.0], dims="instance")}, {3: None}, "a"])
 def test_what_is_no_condition_is_refused(recorded, bad):
     with pytest.raises(ValueError, match=r"where=.*give a mapping"):

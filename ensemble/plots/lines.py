@@ -248,7 +248,9 @@ def _panels(
             )
     found = curves_of(sets, variable, {dim, by})
     if len(found) > MOST_PANELS:
-        raise ValueError(f"curves(by={told(by)}): that is {len(found):,} panels; select data for at most {MOST_PANELS}.")
+        raise ValueError(
+            f"curves(by={told(by)}): that is {len(found):,} panels; select data for at most {MOST_PANELS}."
+        )
     return {panel: curves_of([("", one)], variable, {dim}) for panel, one in found.items()}
 
 

@@ -36,6 +36,7 @@ def shares(
     `where` are conditions of one's own, name -> booleans over the configurations and `instance`, such as
     `{"right": result.dataset["x"].isel(coordinate=0) > 0}`: then these are the outcomes, each counted by itself, and they
     need not exclude each other. What has diverged has coordinates that are NaN, of which every comparison but != is false.
+    Conditions on what was recorded have further dimensions, such as `step`, and so have their shares.
 
     Returns over the configuration dimensions and `outcome` ("censored", "event 1", ..., "diverged"): `share`, `lower`,
     `upper`, `count`; over the configuration dimensions `n`. The coordinate `label` (outcome) is 0 for censored and -1
@@ -49,6 +50,8 @@ def shares(
     if where is not None:
         if labels is not None:
             raise ValueError(f"labels={told(labels)} and where={told(where)}; give one of them")
+        if further := _further(lives.frame, where):
+            return _along(further, data, where, confidence)
         count = np.stack([_met(lives.frame, name, met, lives.instances) for name, met in _conditions(where)], axis=1)
         n = np.full(len(lives), lives.instances)
         variables = share_variables(lives.frame, count, n, confidence, OUTCOME)
@@ -75,6 +78,32 @@ def _conditions(where: Any) -> list[tuple[str, xr.DataArray]]:
             kind = f"of dtype {met.dtype}" if isinstance(met, xr.DataArray) else type(met).__name__
             raise ValueError(f"where={{{name!r}: {told(met)}}} is {kind}; give {wanted}")
     return list(where.items())
+
+
+def _further(frame: Frame, where: Any) -> str:
+    """Name a dimension of all conditions that is none of the data's configurations nor `instance`; empty: there is none."""
+    known = {*map(str, frame.dims), INSTANCE}
+    each = [[str(d) for d in met.dims if d not in known] for _, met in _conditions(where)]
+    return next((d for d in each[0] if all(d in dims for dims in each)), "")
+
+
+def _along(dim: str, data: Any, where: Mapping[str, xr.DataArray], confidence: float) -> xr.Dataset:
+    """Return the shares at every place along a further dimension, which comes last but for the outcomes."""
+    sizes = {name: met.sizes[dim] for name, met in where.items()}
+    if len(set(sizes.values())) > 1 or not min(sizes.values()):
+        raise ValueError(f"where={{...}} has conditions of sizes {sizes} along {told(dim)}; give one size for all")
+    first = next(iter(where.values()))
+    places = [
+        shares(data, where={name: met.isel({dim: k}, drop=True) for name, met in where.items()}, confidence=confidence)
+        for k in range(first.sizes[dim])
+    ]
+    along = (
+        first[dim].rename(None).drop_vars([c for c in first[dim].coords if c != dim]) if dim in first.coords else dim
+    )
+    found = xr.concat(
+        places, along, data_vars=["share", "lower", "upper", "count"], coords="minimal", compat="override"
+    )
+    return found.transpose(..., dim, OUTCOME)
 
 
 def _met(frame: Frame, name: str, met: xr.DataArray, instances: int) -> IntArray:

@@ -204,8 +204,9 @@ def first_steps(study: report.Study[Any], drift: FloatArray) -> None:
 
 def ends(study: report.Study[Any], steps: int) -> dict[str, float]:
     """Shows where the instances are in the end; returns by optimizer how many of a hundred are in the worse half."""
-    x = from_the_middle(study, "random_order_end", LR, steps)["x"].isel(coordinate=0)
-    shares = report.sides(x, 0.0, ("left", "right"), paired=True)
+    runs = from_the_middle(study, "random_order_end", LR, steps)
+    x = runs["x"].isel(coordinate=0)
+    shares = statistics.shares(runs, where={"left": x <= 0, "right": x > 0})
     names = {"left": "better half, x < 0", "right": "worse half, x > 0"}
     figure = plots.bars(report.by_optimizer(shares, PLACES), names=names, places=PLACES)
     caption = f"Losses in random order: where the instances are after {steps:,} steps at rate {LR:g}."

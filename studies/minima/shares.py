@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 import ensemble as en
-from ensemble import plots
+from ensemble import plots, statistics
 
 from .selection import STARTS, WELLS, Noise, flat_shares, stationary_ratio
 
@@ -47,13 +47,13 @@ def settle(
     )
     *_, axis = (str(d) for d in runs["event_step"].dims if d != "instance")  # of the starts: written last
     x = runs["path" if at else "x"].isel(coordinate=0)
-    found = report.sides(x, WELLS.crossing, ("sharp", "flat"))
+    found = statistics.shares(runs, where={"sharp": x <= WELLS.crossing, "flat": x > WELLS.crossing})
     return found.assign_coords({axis: list(starts)}).rename({axis: "from"})
 
 
 def ratios(found: xr.Dataset) -> xr.Dataset:
     """The ratio flat : sharp, with the interval that the share's makes; NaN where everybody is in the flat minimum."""
-    one = found.sel(outcome="flat").drop_vars(["outcome", "label"])
+    one = found.sel(outcome="flat").drop_vars("outcome")
     one = one.where(one["share"] < 1)
     columns = {"ratio": "share", "ratio_lower": "lower", "ratio_upper": "upper"}
     odds = {name: one[column] / (1 - one[column]) for name, column in columns.items()}

@@ -16,7 +16,7 @@ from .escapes import (
     time_checks,
     time_law,
 )
-from .estimates import mean_of_summary, sides
+from .estimates import mean_of_summary
 from .linear import LinearMethod
 from .means import banded, error_of, mean_columns, mean_curve, mean_row, seen_row, share_row, with_limits
 from .rates import power, power_row, rate_rows, rate_table, slope_weights, weighted_slope
@@ -68,7 +68,6 @@ __all__ = [
     "seen_row",
     "share_row",
     "shown",
-    "sides",
     "slope_weights",
     "table_of",
     "tables_by",
