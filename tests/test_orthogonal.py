@@ -97,6 +97,29 @@ def test_at_a_stationary_point_and_below_epsilon_there_is_no_direction():
     assert 0 < step < LR * 3.4445**5 * 1e-9 / 1e-7 * 3
 
 
+@pytest.mark.parametrize("size", [1e25, 1e-30])
+def test_squares_that_overflow_or_vanish_change_no_step_in_single_precision(size):
+    """The gradient of size |x|^2/2 is size x."""
+    start = matrices(4, 3)[0].ravel()
+
+    def steps(curvature: float) -> np.ndarray:
+        ends = ends_on_numpy_and_cpu(
+            landscape=en.Quadratic(curvature, dim=12),
+            optimizer=en.Muon(LR, row_length=3, eps=0.0),
+            noise=en.NoNoise(),
+            start=en.Point(start),
+            instances=9,
+            steps=1,
+            dtype="float32",
+        )
+        assert np.array_equal(*ends)
+        return ends[0] - start.astype(np.float32)
+
+    plain = steps(1.0)
+    np.testing.assert_allclose(steps(size), plain, rtol=1e-4, atol=1e-6)
+    assert np.abs(plain).max() > LR / 10
+
+
 def test_on_a_linear_network_a_weak_direction_of_the_target_takes_no_longer_than_a_strong_one():
     """Each layer a matrix of its own. The time of gradient descent grows as one over the direction's strength (Saxe 2014)."""
 

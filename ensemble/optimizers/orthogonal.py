@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arithmetic.vec import Array, larger, total
+from ..arithmetic.vec import Array, larger, length, total
 from ..part import FRACTION, NOT_NEGATIVE, data, flag, number, scheduled, structure
 from ..schedules import at_steps
 from ..words import told
@@ -102,10 +102,9 @@ class Muon(Optimizer):
 
             m = direction[:, own].reshape(-1, rows, row_length)
             m = m.transpose(0, 2, 1) if wide else m  # (instances, longer side, shorter side)
-            square = total(flat(m * m))
             with np.errstate(all="ignore"):
-                length = larger(np.sqrt(square), self.eps)
-                m = np.where(length > 0, direction.dtype.type(1) / length, direction.dtype.type(0))[:, :, None] * m
+                size_of = larger(length(flat(m)), self.eps)
+                m = m / np.where(size_of > 0, size_of, direction.dtype.type(1))[:, :, None]
                 for _ in range(self.iterations):
                     m = _towards_one(m, flat, seen.a, seen.b, seen.c)
             result = result + flat(m)

@@ -50,10 +50,9 @@ private:
     };
     CALLED void normalize(Vec& u, int first) const {
         Place place(first);
-        scalar square = sum(where(place >= 0, u * u, real(0)));
-        scalar length = larger_of(square_root(square), broadcast(eps));
-        scalar share = where(length > real(0), real(1) / length, broadcast(real(0)));
-        u = where(place >= 0, share * u, u);
+        Vec own = where(place >= 0, u, real(0));
+        scalar size_of = larger_of(length(own), broadcast(eps));
+        u = where(place >= 0, u / where(size_of > real(0), size_of, broadcast(real(1))), u);
     }
     template <int d>
     CALLED scalar entry(const Vec& u, int first, int i) const {
