@@ -68,7 +68,8 @@ def setting(arguments):
         "record": None,
     }
     names = [field.name for field in dataclasses.fields(Experiment)]
-    return Experiment(**{name: arguments[name] if name in arguments else usual[name] for name in names})
+    given = usual | arguments | {"optimizer": arguments["optimizer"].at_dim(arguments["landscape"].dimension)}
+    return Experiment(**{name: given[name] for name in names})
 
 
 def program(arguments):
