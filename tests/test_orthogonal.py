@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from device_runs import ends_on_numpy_and_cpu
+from counting import Counted
+from cubin import compile_cubin, report
+from device_runs import ends_on_numpy_and_cpu, program
 from scipy.linalg import polar
 
 import ensemble as en
+from ensemble.backends import sources
 
 LR = 0.05
 EXACT = (1.5, -0.5, 0.0)
@@ -167,6 +170,22 @@ def test_numbers_drawn_for_each_instance_have_the_same_bits_on_numpy_and_cpu():
         landscape=en.Quadratic(1.0, dim=12), optimizer=en.Muon(**drawn, row_length=3), dtype="float32"
     )
     assert np.array_equal(*ends)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("row_length", "rows", "dim"),
+    [(8, 8, 64), pytest.param(4, 4, 64, marks=pytest.mark.slow), pytest.param(2, None, 40_000, marks=pytest.mark.slow)],
+)
+def test_a_kernel_keeps_the_matrices_in_registers(row_length, rows, dim, dtype):
+    p = program(
+        en.QuarticSaddle(dim=dim),
+        en.Muon(LR, row_length=row_length, rows=rows),
+        instances=10**6,
+        dtype=dtype,
+        math="fast",
+    )
+    assert report(compile_cubin(Counted().source(p, "advance"), sources.kernels())).local_memory == 0
 
 
 @pytest.mark.parametrize(

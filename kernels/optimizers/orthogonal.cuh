@@ -3,6 +3,16 @@
 #include "../base/matrices.cuh"
 #include "base.cuh"
 
+// A number that is read whether it is chosen or not: compilers would choose an address instead, and keep the matrix in memory.
+HD scalar in_register(scalar value) {
+#if defined(__CUDACC__) && ENSEMBLE_DOUBLE
+    asm("" : "+d"(value));
+#elif defined(__CUDACC__)
+    asm("" : "+f"(value));
+#endif
+    return value;
+}
+
 // The coordinates are matrices of rows x across, one after another, row by row. A matrix is seen with its shorter side as columns.
 template <int across, int rows, int iterations, bool nesterov>
 struct Muon {
@@ -87,8 +97,9 @@ private:
                 EACH_COORDINATE {
                     scalar factor = broadcast(real(0));
                     UNROLL for (int k = 0; k < side; ++k) {
-                        if (k + d >= 0 && k + d < side)
-                            factor = to.c[c] == k ? s.e[k + d < 0 ? 0 : (k + d) % side][k] : factor;
+                        if (k + d < 0 || k + d >= side) continue;
+                        scalar value = in_register(s.e[k + d < 0 ? 0 : (k + d) % side][k]);
+                        factor = to.c[c] == k ? value : factor;
                     }
                     bool inside = to.c[c] >= 0 && to.c[c] + d >= 0 && to.c[c] + d < side;
                     r.c[c] = inside ? muladd(from.c[c], factor, r.c[c]) : r.c[c];
