@@ -25,9 +25,10 @@ def without_epsilon():
     for kind in kinds("optimizer"):
         if "eps" not in [f.name for f in dataclasses.fields(kind)]:
             continue
-        flags = [f.name for f in dataclasses.fields(kind) if f.metadata.get("flag")]
-        for chosen in ({}, *({name: not getattr(kind(), name)} for name in flags if name != "max_of_corrected")):
-            yield kind(lr=0.01, eps=0.0, **chosen)
+        flags = {f.name: f.default for f in dataclasses.fields(kind) if f.metadata.get("flag")}
+        shape = {"row_length": 3} if kind is en.Muon else {}
+        for chosen in ({}, *({name: not usual} for name, usual in flags.items() if name != "max_of_corrected")):
+            yield kind(lr=0.01, eps=0.0, **shape, **chosen)
 
 
 ALL = list(without_epsilon())

@@ -36,7 +36,7 @@ class Muon(Optimizer):
     through the polynomial ``a s + b s^3 + c s^5`` with the ``coefficients`` (a, b, c): Newton and Schulz's iteration, without a
     decomposition. Jordan's, the default, lead into 0.7 to 1.2; (1.5, -0.5, 0) and more iterations lead to 1, and so to the nearest
     orthogonal matrix, the direction of steepest descent in the spectral norm. Of one row or one column ``O`` is the direction.
-    ``nesterov=False`` makes ``m`` itself orthogonal. The shorter side has at most 8 numbers.
+    ``nesterov=False`` makes ``m`` itself orthogonal. The shorter side has at most 8 numbers. With ``eps = 0``: 0/0 is taken as 0.
     """
 
     scratch = 4
