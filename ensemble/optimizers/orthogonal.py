@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arithmetic.matrices import product, times
 from ..arithmetic.vec import Array, larger, length, total
 from ..part import FRACTION, NOT_NEGATIVE, data, flag, number, scheduled, structure
 from ..schedules import at_steps
@@ -117,18 +118,8 @@ def _towards_one(m: Array, flat: Any, a: Any, b: Any, c: Any) -> Array:
     gram = np.empty((m.shape[0], short, short), dtype=m.dtype)
     for i in range(short):
         for j in range(i, short):
-            product = np.zeros_like(m)
-            product[:, :, i] = m[:, :, i] * m[:, :, j]
-            gram[:, i, j] = gram[:, j, i] = total(flat(product))[:, 0]
-    b, c = (np.asarray(number, m.dtype).reshape(-1, 1) for number in (b, c))
-    turn = np.empty_like(gram)
-    for i in range(short):
-        for j in range(i, short):
-            square = gram[:, i, 0] * gram[:, 0, j]
-            for k in range(1, short):
-                square = square + gram[:, i, k] * gram[:, k, j]
-            turn[:, i, j] = turn[:, j, i] = b[:, 0] * gram[:, i, j] + c[:, 0] * square
-    moved = np.zeros_like(m)
-    for i in range(short):
-        moved = moved + m[:, :, i : i + 1] * turn[:, i : i + 1, :]
-    return np.asarray(a, m.dtype).reshape(-1, 1, 1) * m + moved
+            products = np.zeros_like(m)
+            products[:, :, i] = m[:, :, i] * m[:, :, j]
+            gram[:, i, j] = gram[:, j, i] = total(flat(products))[:, 0]
+    a, b, c = (np.asarray(number, m.dtype).reshape(-1, 1, 1) for number in (a, b, c))
+    return a * m + times(m, b * gram + c * product(gram, gram))

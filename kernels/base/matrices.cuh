@@ -69,6 +69,16 @@ struct Column : Expression {
     }
 };
 
+// A number that is read whether it is chosen or not: compilers would choose an address instead, and keep the matrix in memory.
+HD scalar in_register(scalar value) {
+#if defined(__CUDACC__) && ENSEMBLE_DOUBLE
+    asm("" : "+d"(value));
+#elif defined(__CUDACC__)
+    asm("" : "+f"(value));
+#endif
+    return value;
+}
+
 // A small matrix, the same in every lane.
 template <int rows, int cols>
 struct Small {

@@ -3,16 +3,6 @@
 #include "../base/matrices.cuh"
 #include "base.cuh"
 
-// A number that is read whether it is chosen or not: compilers would choose an address instead, and keep the matrix in memory.
-HD scalar in_register(scalar value) {
-#if defined(__CUDACC__) && ENSEMBLE_DOUBLE
-    asm("" : "+d"(value));
-#elif defined(__CUDACC__)
-    asm("" : "+f"(value));
-#endif
-    return value;
-}
-
 // The coordinates are matrices of rows x across, one after another, row by row. A matrix is seen with its shorter side as columns.
 template <int across, int rows, int iterations, bool nesterov>
 struct Muon {
